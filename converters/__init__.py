@@ -1,0 +1,1 @@
+"""One plain module per backend: ``executorch``, ``tflite`` and ``coreml``."""

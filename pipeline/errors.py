@@ -1,0 +1,51 @@
+"""Every error that PocketBERT raises on purpose, and the exit code that each one ends with.
+
+PocketBertError
+├── GateError            1   an artifact was built or read, and failed a check
+├── InputError           2   the input or the call was wrong
+├── MissingPackageError  3   something needed is not installed
+└── StorageError         4   disk full, read-only, or no permission
+"""
+
+
+class PocketBertError(Exception):
+    """An error with one line of what failed, a hint of what to do, and an exit code."""
+
+    exit_code = 70
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the hint when the error crosses a process boundary."""
+        return _rebuild, (type(self), self.message, self.hint)
+
+
+class GateError(PocketBertError):
+    """An artifact failed a gate: parity, audit, budget or checksum."""
+
+    exit_code = 1
+
+
+class InputError(PocketBertError, ValueError):
+    """What the caller gave is wrong."""
+
+    exit_code = 2
+
+
+class MissingPackageError(PocketBertError, ImportError):
+    """An optional package is needed and absent; the hint is the line that installs it."""
+
+    exit_code = 3
+
+
+class StorageError(PocketBertError, OSError):
+    """The disk is full, read-only, or closed to this user."""
+
+    exit_code = 4
+
+
+def _rebuild(kind: type[PocketBertError], message: str, hint: str) -> PocketBertError:
+    return kind(message, hint=hint)
