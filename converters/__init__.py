@@ -1,1 +1,131 @@
-"""One plain module per backend: ``executorch``, ``tflite`` and ``coreml``."""
+"""One plain module per backend: ``executorch``, ``tflite`` and ``coreml``.
+
+To add a fourth, write its module with the functions of ``Backend`` and name it and its runtimes in
+the two tables here.
+"""
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import InputError, MissingPackageError
+from pipeline.values import Artifact, Inspection, Precision, Runner, TracedModel
+
+
+class Backend(Protocol):
+    """What every backend module offers."""
+
+    FILE_NAME: str
+    """Name of the artifact in a bundle, inside the backend's own folder."""
+
+    def convert(self, traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+        """Writes one artifact at ``path`` that serves every length of the traced model."""
+        ...
+
+    def load(self, artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
+        """Opens an artifact in one of the backend's runtimes."""
+        ...
+
+    def inspect(self, path: Path) -> Inspection:
+        """Tells what a finished artifact holds, from the file alone."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What executes the artifacts of one backend.
+
+    Attributes:
+        packages: Import names that it needs.
+        extra: The extra of this distribution that installs them.
+        platform: The only ``sys.platform`` that has it, if there is one.
+        note: What a reader of its results must know.
+    """
+
+    name: str
+    backend: str
+    packages: tuple[str, ...]
+    extra: str
+    platform: str | None = None
+    note: str = ""
+
+
+BACKENDS: dict[str, tuple[str, ...]] = {
+    "executorch": ("executorch", "torchao"),
+    "tflite": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+    "coreml": ("coremltools",),
+}
+"""Each backend with the packages that it converts with, in the extra of the same name."""
+
+RUNTIMES = (
+    Runtime(name="executorch", backend="executorch", packages=("executorch",), extra="executorch"),
+    Runtime(name="litert", backend="tflite", packages=("ai_edge_litert",), extra="tflite"),
+    Runtime(name="tensorflow", backend="tflite", packages=("tensorflow",), extra="tensorflow"),
+    Runtime(
+        name="coreml-reference",
+        backend="coreml",
+        packages=("coremltools",),
+        extra="coreml",
+        note="emulation: our evaluator of Core ML programs, not Apple's",
+    ),
+    Runtime(
+        name="coreml", backend="coreml", packages=("coremltools",), extra="coreml",
+        platform="darwin",
+    ),
+)  # fmt: skip
+
+
+def backend(name: str) -> Backend:
+    """Returns the module of a backend.
+
+    Raises:
+        InputError: There is no such backend.
+        MissingPackageError: Its packages are not installed.
+    """
+    if name not in BACKENDS:
+        raise InputError(
+            f"no backend {name!r}", hint=f"choose from {', '.join(BACKENDS)}"
+        )
+    missing = missing_packages(BACKENDS[name])
+    if missing:
+        raise MissingPackageError(
+            f"the {name} backend needs {', '.join(missing)}", hint=install_line(name)
+        )
+    module: Backend = importlib.import_module(f"converters.{name}")  # type: ignore[assignment]
+    return module
+
+
+def runtime(name: str) -> Runtime:
+    """Returns a runtime by name.
+
+    Raises:
+        InputError: There is no such runtime.
+    """
+    for candidate in RUNTIMES:
+        if candidate.name == name:
+            return candidate
+    names = ", ".join(["pytorch", *(candidate.name for candidate in RUNTIMES)])
+    raise InputError(f"no runtime {name!r}", hint=f"choose from {names}")
+
+
+def why_unavailable(candidate: Runtime) -> str | None:
+    """Returns why a runtime cannot run here, or nothing where it can."""
+    if candidate.platform not in (None, sys.platform):
+        return f"{candidate.name} exists on {candidate.platform} only"
+    missing = missing_packages(candidate.packages)
+    if missing:
+        return f"{', '.join(missing)} is not installed: {install_line(candidate.extra)}"
+    return None
+
+
+def missing_packages(packages: tuple[str, ...]) -> list[str]:
+    """Returns those of the packages that are not installed, without importing any."""
+    return [package for package in packages if importlib.util.find_spec(package) is None]
+
+
+def install_line(extra: str) -> str:
+    """Returns the command that installs an extra."""
+    return f"pip install 'pocketbert[{extra}]'"

@@ -1,0 +1,148 @@
+"""Core ML through coremltools: one ``.mlpackage`` that holds an ML program."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import coremltools as ct
+import numpy as np
+from coremltools.optimize import coreml as compression
+
+from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
+from pipeline.values import (
+    Arrays,
+    Artifact,
+    Inspection,
+    Precision,
+    Runner,
+    TensorSpec,
+    TracedModel,
+)
+
+FILE_NAME = "model.mlpackage"
+RUNTIMES = ("coreml-reference", "coreml")
+
+def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+    """Converts the traced program to an ML program, compresses its weights and saves it.
+
+    One length makes a package for iOS 17. Several make one function a length over shared weights,
+    for iOS 18: a flexible shape would lose the Neural Engine.
+    """
+    if len(traced.seq_lens) == 1:
+        model = _convert_length(traced, traced.seq_lens[0], precision, ct.target.iOS17)
+        model.save(str(path))
+    else:
+        _convert_lengths(traced, precision, path)
+    return Artifact(
+        backend="coreml",
+        precision=precision,
+        path=path,
+        seq_lens=traced.seq_lens,
+        inputs=_by_name(traced.input_names, dtype="int32"),
+        outputs=_by_name(traced.output_names, dtype="float32"),
+    )
+
+
+def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
+    """Loads a package into our evaluator, or on macOS into Apple's Core ML."""
+
+    def open_function(function: str | None) -> Runner:
+        if runtime == "coreml":
+            return _AppleModel(artifact.path, function)
+        return CoreMLReference(artifact.path, num_threads=num_threads, function=function)
+
+    return _FunctionRunner(artifact, open_function)
+
+
+def inspect(path: Path) -> Inspection:
+    """Tells what a package holds.
+
+    Which operators the Neural Engine takes is decided on the phone, so nothing is said of it.
+    """
+    program = read_program(path)
+    operators = [op for function in program.functions.values() for op in function.operations]
+    stored = stored_tensors(program)
+    return Inspection(
+        tensors=tuple(sorted(stored, key=lambda tensor: -tensor.size_bytes)),
+        num_ops=sum(op.op_type != "const" for op in operators),
+        num_delegated_ops=None,
+        size_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+    )
+
+
+class _FunctionRunner:
+    """Opens the function of a length when that length is first asked for."""
+
+    def __init__(self, artifact: Artifact, open_function: Callable[[str | None], Runner]) -> None:
+        self._several = len(artifact.seq_lens) > 1
+        self._open = open_function
+        self._models: dict[str | None, Runner] = {}
+
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        function = _function(inputs["input_ids"].shape[1]) if self._several else None
+        if function not in self._models:
+            self._models[function] = self._open(function)
+        return self._models[function].run(inputs)
+
+
+class _AppleModel:
+    """Apple's Core ML, on macOS."""
+
+    def __init__(self, path: Path, function: str | None) -> None:
+        self._model = ct.models.MLModel(str(path), function_name=function)
+
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        # Its Python interface takes numbers as 32-bit floats.
+        given = {name: value.astype(np.float32) for name, value in inputs.items()}
+        return {name: np.asarray(value) for name, value in self._model.predict(given).items()}
+
+
+def _convert_length(
+    traced: TracedModel, seq_len: int, precision: Precision, target: ct.target
+) -> ct.models.MLModel:
+    half = precision != "fp32"
+    model = ct.convert(
+        traced.at_length(seq_len).run_decompositions({}),
+        minimum_deployment_target=target,
+        compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+        inputs=[
+            ct.TensorType(name=name, shape=(1, seq_len), dtype=np.int32)
+            for name in traced.input_names
+        ],
+        outputs=[ct.TensorType(name=name, dtype=np.float32) for name in traced.output_names],
+        skip_model_load=True,
+    )
+    return _quantize(model) if precision == "int8" else model
+
+
+def _convert_lengths(traced: TracedModel, precision: Precision, path: Path) -> None:
+    functions = ct.utils.MultiFunctionDescriptor()
+    with tempfile.TemporaryDirectory() as folder:
+        for seq_len in traced.seq_lens:
+            part = str(Path(folder, f"{seq_len}.mlpackage"))
+            _convert_length(traced, seq_len, precision, ct.target.iOS18).save(part)
+            functions.add_function(
+                part, src_function_name="main", target_function_name=_function(seq_len)
+            )
+        functions.default_function_name = _function(traced.seq_lens[-1])
+        ct.utils.save_multifunction(functions, str(path))
+
+
+def _quantize(model: ct.models.MLModel) -> ct.models.MLModel:
+    """Quantizes every matrix to int8, one scale per row; biases and norms stay fp16."""
+    weights = compression.get_weights_metadata(model, weight_threshold=0)
+    vectors = [weight.val.size for weight in weights.values() if weight.val.ndim < 2]
+    settings = compression.OpLinearQuantizerConfig(
+        mode="linear_symmetric", weight_threshold=1 + max(vectors, default=0)
+    )
+    return compression.linear_quantize_weights(
+        model, compression.OptimizationConfig(global_config=settings)
+    )
+
+
+def _function(seq_len: int) -> str:
+    return f"len_{seq_len}"
+
+
+def _by_name(names: tuple[str, ...], *, dtype: str) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(name=name, artifact_name=name, dtype=dtype) for name in names)

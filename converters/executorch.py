@@ -1,0 +1,108 @@
+"""ExecuTorch through XNNPACK: one ``.pte`` file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import executorch.kernels.quantized  # noqa: F401  gives the runtime its int8 embedding kernel
+import numpy as np
+import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import to_edge_transform_and_lower
+from executorch.extension.pybindings.portable_lib import (  # type: ignore[attr-defined]
+    _unsafe_reset_threadpool,
+)
+from executorch.runtime import Runtime
+
+from converters import pte_inspection, xnnpack_precision
+from pipeline.errors import InputError
+from pipeline.values import (
+    Arrays,
+    Artifact,
+    Precision,
+    Runner,
+    TensorSpec,
+    TracedModel,
+    sample_inputs,
+)
+
+FILE_NAME = "model.pte"
+RUNTIMES = ("executorch",)
+
+_REWRITES: dict[Precision, Callable[[torch.fx.GraphModule], None]] = {
+    "fp16": xnnpack_precision.to_fp16,
+    "int8": xnnpack_precision.to_int8,
+}
+
+
+def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+    """Quantizes the traced graph, lowers it to XNNPACK and writes one ``.pte`` file.
+
+    Several lengths become one method of dynamic length, so every weight is stored once.
+    """
+    program = _at_precision(traced, precision)
+    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    with path.open("wb") as file:
+        edge.to_executorch().write_to_file(file)
+    return Artifact(
+        backend="executorch",
+        precision=precision,
+        path=path,
+        seq_lens=traced.seq_lens,
+        inputs=_by_position(traced.input_names, dtype="int32"),
+        outputs=_by_position(traced.output_names, dtype="float32"),
+    )
+
+
+def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
+    """Loads a ``.pte`` file into ExecuTorch's Python runtime."""
+    del runtime
+    return _ExecuTorchRunner(artifact, num_threads=num_threads)
+
+
+def inspect(path: Path) -> pte_inspection.Inspection:
+    """Tells what a ``.pte`` file holds."""
+    return pte_inspection.inspect(path)
+
+
+class _ExecuTorchRunner:
+    def __init__(self, artifact: Artifact, *, num_threads: int) -> None:
+        _unsafe_reset_threadpool(num_threads)
+        self._input_names = [spec.name for spec in artifact.inputs]
+        self._output_names = [spec.name for spec in artifact.outputs]
+        try:
+            self._program = Runtime.get().load_program(artifact.path)
+            self._method = self._program.load_method("forward")
+        except RuntimeError as err:
+            raise InputError(
+                f"ExecuTorch cannot load {artifact.path}: {err}", hint="build the bundle again"
+            ) from err
+
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        tensors = [torch.from_numpy(inputs[name]) for name in self._input_names]
+        try:
+            outputs = self._method.execute(tensors)
+        except RuntimeError as err:
+            raise InputError(
+                f"ExecuTorch cannot run the artifact: {err}", hint="build the bundle again"
+            ) from err
+        # The runtime writes its next outputs over these.
+        arrays = [output.numpy().copy() for output in outputs]
+        return dict(zip(self._output_names, arrays, strict=True))
+
+
+def _at_precision(traced: TracedModel, precision: Precision) -> torch.export.ExportedProgram:
+    if precision not in _REWRITES:
+        return traced.program
+    module = traced.module()
+    _REWRITES[precision](module)
+    inputs = sample_inputs(traced.input_names, seq_len=traced.seq_lens[-1])
+    return torch.export.export(
+        module, (), inputs, dynamic_shapes=traced.dynamic_shapes, strict=False
+    )
+
+
+def _by_position(names: tuple[str, ...], *, dtype: str) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name=name, artifact_name=str(position), dtype=dtype)
+        for position, name in enumerate(names)
+    )

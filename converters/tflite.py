@@ -1,0 +1,131 @@
+"""TFLite through litert-torch and ai-edge-quantizer: one ``.tflite`` file."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.errors import InputError
+from pipeline.values import (
+    Arrays,
+    Artifact,
+    Inspection,
+    Precision,
+    Runner,
+    TensorSpec,
+    TracedModel,
+    sample_inputs,
+)
+
+FILE_NAME = "model.tflite"
+RUNTIMES = ("litert", "tensorflow")
+
+
+def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+    """Converts the traced program, one signature a length over shared weights, then quantizes.
+
+    Inputs and outputs go by the names of the signature: by position, a converter is free to
+    reorder them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        exact = path if precision == "fp32" else Path(folder, FILE_NAME)
+        _convert_fp32(traced, exact)
+        if precision != "fp32":
+            _quantize(exact, precision, path)
+    return Artifact(
+        backend="tflite",
+        precision=precision,
+        path=path,
+        seq_lens=traced.seq_lens,
+        inputs=_by_name(traced.input_names, dtype="int32"),
+        outputs=_by_name(traced.output_names, dtype="float32"),
+    )
+
+
+def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
+    """Loads a ``.tflite`` file into LiteRT, or into TensorFlow's own interpreter."""
+    if runtime == "tensorflow":
+        import tensorflow
+
+        make = tensorflow.lite.Interpreter
+    else:
+        from ai_edge_litert.interpreter import Interpreter
+
+        make = Interpreter
+    try:
+        interpreter = make(model_path=str(artifact.path), num_threads=num_threads)
+    except (ValueError, RuntimeError) as err:
+        raise InputError(
+            f"{runtime} cannot load {artifact.path}: {str(err).splitlines()[0]}",
+            hint="build the bundle again",
+        ) from err
+    return _SignatureRunner(interpreter, artifact)
+
+
+class _SignatureRunner:
+    """Runs the signature of the length that the inputs have."""
+
+    def __init__(self, interpreter: Any, artifact: Artifact) -> None:
+        self._interpreter = interpreter
+        self._inputs = artifact.inputs
+        self._outputs = artifact.outputs
+
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        seq_len = inputs[self._inputs[0].name].shape[1]
+        signature = self._interpreter.get_signature_runner(_signature(seq_len))
+        outputs = signature(**{spec.artifact_name: inputs[spec.name] for spec in self._inputs})
+        return {spec.name: outputs[spec.artifact_name] for spec in self._outputs}
+
+
+def _signature(seq_len: int) -> str:
+    return f"len_{seq_len}"
+
+
+def _convert_fp32(traced: TracedModel, path: Path) -> None:
+    import litert_torch
+
+    converter = None
+    for seq_len in traced.seq_lens:
+        module = traced.module()
+        sample = sample_inputs(traced.input_names, seq_len=seq_len)
+        add = litert_torch.signature if converter is None else converter.signature
+        converter = add(_signature(seq_len), _InEvalMode(module), sample_kwargs=sample)
+    converter.convert().export(str(path))
+
+
+class _InEvalMode(torch.nn.Module):
+    """An exported graph that says it is in evaluation mode, as it is, so nobody warns."""
+
+    def __init__(self, module: torch.fx.GraphModule) -> None:
+        super().__init__()
+        self.module = module
+        self.training = False
+
+    def forward(self, **inputs: torch.Tensor) -> Any:
+        return self.module(**inputs)
+
+
+def _quantize(exact: Path, precision: Precision, path: Path) -> None:
+    from ai_edge_quantizer import qtyping, quantizer, recipe
+
+    work = quantizer.Quantizer(str(exact))
+    if precision == "int8":
+        work.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    else:
+        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+        for operation in ("FULLY_CONNECTED", "EMBEDDING_LOOKUP"):
+            work.update_quantization_recipe(
+                regex=".*",
+                operation_name=qtyping.TFLOperationName(operation),
+                op_config=qtyping.OpQuantizationConfig(
+                    weight_tensor_config=half, compute_precision=qtyping.ComputePrecision.FLOAT
+                ),
+                algorithm_key=recipe.AlgorithmName.FLOAT_CASTING,
+            )
+    work.quantize().export_model(str(path))
+
+
+def _by_name(names: tuple[str, ...], *, dtype: str) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(name=name, artifact_name=name, dtype=dtype) for name in names)

@@ -1,0 +1,195 @@
+"""Bundles: written whole or not at all, opened from a folder or a zip, and verified."""
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import InputError, StorageError
+from pipeline.manifest import FILE_NAME, ArtifactPart, Manifest, hash_file, read_manifest
+from pipeline.values import Artifact, TensorSpec
+
+MAX_UNPACKED_BYTES = 4 * 10**9
+"""No bundle of a student that a phone can hold comes near it; a zip bomb does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """An opened bundle."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The artifacts, with their paths on this machine."""
+        return tuple(_artifact(part, self.folder) for part in self.manifest.artifacts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is wrong with one file of a bundle; ``path`` is relative to it."""
+
+    path: str
+    problem: str
+
+
+@contextlib.contextmanager
+def open_bundle(path: Path) -> Iterator[Bundle]:
+    """Opens a bundle's folder, or unpacks its zip for as long as it is open.
+
+    Raises:
+        InputError: There is no bundle at the path, or it is unsafe to unpack.
+    """
+    if path.is_dir():
+        yield Bundle(folder=path, manifest=read_manifest(path))
+    elif path.is_file():
+        with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
+            unpack(path, Path(folder))
+            yield Bundle(folder=Path(folder), manifest=read_manifest(Path(folder)))
+    else:
+        raise InputError(f"no bundle at {path}", hint="make one with `pocketbert build`")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks a bundle's zip without leaving the folder, following links or filling the disk."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _check_members(archive, opened.infolist())
+            opened.extractall(folder)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as err:
+        raise InputError(
+            f"{archive} is neither a bundle's folder nor a readable zip: {err}",
+            hint="give what `pocketbert build` wrote",
+        ) from err
+
+
+@contextlib.contextmanager
+def staged(destination: Path) -> Iterator[Path]:
+    """Gives a folder to fill, and moves it to the destination when all went well.
+
+    An earlier bundle at the destination is replaced only then; whatever interrupts the work leaves
+    it as it was. Anything else at the destination is never touched.
+
+    Raises:
+        InputError: The destination holds something that is not a bundle.
+        StorageError: It cannot be written.
+    """
+    check_destination(destination)
+    with storage_errors(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        stage = tempfile.mkdtemp(prefix=f".{destination.name}.partial-", dir=destination.parent)
+    folder = Path(stage)
+    try:
+        with storage_errors(destination):
+            yield folder
+            folder.chmod(0o755)
+            _replace(folder, destination)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_destination(destination: Path) -> None:
+    """Refuses to write where something other than a bundle lies."""
+    if not destination.exists() and not destination.is_symlink():
+        return
+    if not destination.is_dir() or (
+        any(destination.iterdir()) and not (destination / FILE_NAME).is_file()
+    ):
+        raise InputError(
+            f"{destination} exists and is not a bundle, so it is not overwritten",
+            hint="choose another folder with -o",
+        )
+
+
+@contextlib.contextmanager
+def storage_errors(destination: Path) -> Iterator[None]:
+    """Turns what the system says of disks and permissions into a ``StorageError``."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as err:
+        if isinstance(err, InputError) or err.errno is None:
+            raise
+        raise StorageError(
+            f"cannot write {destination}: {os.strerror(err.errno)}",
+            hint="free some space, or choose another folder with -o",
+        ) from err
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Returns the sha256 of every file but the manifest, by relative path."""
+    return {
+        name: hash_file(folder / name) for name in _list_files(folder) if name != FILE_NAME
+    }
+
+
+def verify(bundle: Bundle) -> tuple[Problem, ...]:
+    """Compares every file with the manifest: changed, missing and added ones are problems."""
+    stated = bundle.manifest.files
+    present = set(_list_files(bundle.folder)) - {FILE_NAME}
+    problems = [Problem(path=name, problem="missing") for name in sorted(set(stated) - present)]
+    problems += [
+        Problem(path=name, problem="not in the manifest")
+        for name in sorted(present - set(stated))
+    ]
+    for name in sorted(present & set(stated)):
+        path = bundle.folder / name
+        if path.is_symlink():
+            problems.append(Problem(path=name, problem="is a link"))
+        elif hash_file(path) != stated[name]:
+            problems.append(Problem(path=name, problem="changed: its sha256 differs"))
+    return tuple(problems)
+
+
+def _artifact(part: ArtifactPart, folder: Path) -> Artifact:
+    return Artifact(
+        backend=part.backend,
+        precision=part.precision,
+        path=folder / part.path,
+        seq_lens=part.seq_lens,
+        inputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.inputs),
+        outputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.outputs),
+    )
+
+
+def _list_files(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    )
+
+
+def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    hint = "do not use it: no bundle that `pocketbert` wrote looks like this"
+    if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
+        raise InputError(f"{archive} would unpack to more than {MAX_UNPACKED_BYTES:,} bytes",
+                         hint=hint)
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts:
+            raise InputError(f"{archive} holds {member.filename}, outside of itself", hint=hint)
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise InputError(f"{archive} holds a link, {member.filename}", hint=hint)
+
+
+def _replace(folder: Path, destination: Path) -> None:
+    """Moves a finished folder into place; an earlier one steps aside first."""
+    if not destination.exists():
+        folder.rename(destination)
+        return
+    earlier = Path(tempfile.mkdtemp(prefix=f".{destination.name}.old-", dir=destination.parent))
+    destination.rename(earlier / destination.name)
+    try:
+        folder.rename(destination)
+    except OSError:
+        (earlier / destination.name).rename(destination)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)

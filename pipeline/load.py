@@ -1,0 +1,331 @@
+"""Loads a student: a folder in Hugging Face layout, a Hub id, or the one inside the package."""
+
+import hashlib
+import json
+import re
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+from tokenizers.implementations import BertWordPieceTokenizer
+
+from pipeline.errors import InputError
+from pipeline.tasks import Task, task_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+EMBEDDED = "embedded"
+"""The name under which bundles record the student that ships inside the package."""
+
+ENCODERS = ("distilbert", "bert", "mobilebert", "electra")
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "vocab.txt",
+              "tokenizer.json", "tokenizer_config.json", "README.md"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """The model that is deployed, in fp32, with all that belongs to it.
+
+    Attributes:
+        name: ``embedded``, a Hub id, or the name of the folder.
+        folder: Where its files lie.
+        model: In evaluation mode, with plain attention that every converter can read.
+        tokenizer: WordPiece, truncation and padding switched off.
+        task: What it answers.
+        input_names: ``input_ids``, ``attention_mask`` and, where the encoder takes them,
+            ``token_type_ids``.
+        max_seq_len: Its number of positions, in tokens.
+        weights_sha256: Over names, shapes and values of all weights in fp32.
+        licence: As its model card states it, or ``unknown``.
+    """
+
+    name: str
+    folder: Path
+    model: "PreTrainedModel"
+    tokenizer: Tokenizer
+    task: Task
+    input_names: tuple[str, ...]
+    max_seq_len: int
+    weights_sha256: str
+    licence: str
+
+
+def load(model: str | None = None) -> Student:
+    """Loads a student and checks that it can be deployed.
+
+    Args:
+        model: A folder, a Hub id, or nothing for the student inside the package.
+
+    Raises:
+        InputError: There is no such model, or it is damaged, or of a kind not supported.
+    """
+    name, folder = _resolve(model)
+    config = _read_config(folder)
+    task = task_of(config.architectures[0])
+    tokenizer = read_tokenizer(folder)
+    _check_vocabulary(tokenizer, config)
+    network = _read_weights(folder, config)
+    takes_types = config.model_type != "distilbert"
+    return Student(
+        name=name,
+        folder=folder,
+        model=network,
+        tokenizer=tokenizer,
+        task=task,
+        input_names=("input_ids", "attention_mask") + ("token_type_ids",) * takes_types,
+        max_seq_len=config.max_position_embeddings,
+        weights_sha256=_hash_weights(network),
+        licence=_read_licence(folder),
+    )
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Reads a WordPiece tokenizer from ``tokenizer.json`` or ``vocab.txt``.
+
+    Raises:
+        InputError: There is none, it is damaged, or it is of another kind.
+    """
+    packed, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
+    if packed.is_file():
+        tokenizer = _read_packed_tokenizer(packed)
+    elif vocabulary.is_file():
+        tokenizer = _tokenizer_from_vocabulary(vocabulary)
+    else:
+        raise InputError(
+            f"no tokenizer in {folder}", hint="add its tokenizer.json, or its vocab.txt"
+        )
+    # A tokenizer.json may cut and pad on its own account; windows are this project's business.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    missing = [token for token in SPECIAL_TOKENS if tokenizer.token_to_id(token) is None]
+    if missing:
+        raise InputError(
+            f"the tokenizer in {folder} lacks {', '.join(missing)}",
+            hint="give the vocabulary that the model was trained with",
+        )
+    return tokenizer
+
+
+def _resolve(model: str | None) -> tuple[str, Path]:
+    if model is None:
+        return EMBEDDED, Path(str(resources.files("pipeline") / "student"))
+    folder = Path(model)
+    if folder.is_dir():
+        return folder.resolve().name, folder.resolve()
+    if folder.exists():
+        raise InputError(
+            f"{model} is a file, not a model", hint="give the folder that holds config.json"
+        )
+    if not _HUB_ID.fullmatch(model) or model.startswith("."):
+        raise InputError(f"no folder {model}", hint="give a folder that holds config.json")
+    return model, _download(model)
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=_HUB_FILES))
+    except LocalEntryNotFoundError as err:
+        raise InputError(
+            f"{model} is no folder here, and the Hub cannot be reached",
+            hint="give a folder that holds config.json, or connect to the network",
+        ) from err
+    except (HfHubHTTPError, HFValidationError) as err:
+        raise InputError(
+            f"{model} is no folder here, and the Hub does not serve it to you: "
+            f"{str(err).splitlines()[0]}",
+            hint="check the name; for a private or gated model log in with `hf auth login`",
+        ) from err
+
+
+def _read_config(folder: Path) -> "PreTrainedConfig":
+    from transformers import AutoConfig
+
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(
+            f"no config.json in {folder}", hint="give a model folder in Hugging Face layout"
+        )
+    raw = _read_json(path)
+    kind = raw.get("model_type")
+    if kind not in ENCODERS:
+        raise InputError(
+            f"{path} describes an encoder of type {kind!r}, which is not supported",
+            hint=f"supported: {', '.join(ENCODERS)}",
+        )
+    if not raw.get("architectures"):
+        raise InputError(
+            f"{path} names no architecture",
+            hint='add, for example, "architectures": ["DistilBertForQuestionAnswering"]',
+        )
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (ValueError, TypeError, KeyError) as err:
+        raise InputError(
+            f"{path} is not a valid configuration: {_first_line(err)}",
+            hint="save the model again with save_pretrained",
+        ) from err
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as err:
+        raise InputError(
+            f"{path} is not valid JSON: {err}", hint="download or save it again"
+        ) from err
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds no JSON object", hint="download or save it again")
+    return value
+
+
+def _read_packed_tokenizer(path: Path) -> Tokenizer:
+    kind = (_read_json(path).get("model") or {}).get("type")
+    if kind != "WordPiece":
+        raise InputError(
+            f"{path} holds a {kind} tokenizer; only WordPiece is supported",
+            hint="give a student of the BERT family with its WordPiece vocabulary",
+        )
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as err:  # the library raises bare Exception on a malformed file
+        raise InputError(
+            f"{path} cannot be read: {_first_line(err)}", hint="download or save it again"
+        ) from err
+
+
+def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
+    settings_path = path.with_name("tokenizer_config.json")
+    settings = _read_json(settings_path) if settings_path.is_file() else {}
+    words = path.read_text(encoding="utf-8").splitlines()
+    built = BertWordPieceTokenizer(
+        vocab={word: index for index, word in enumerate(words)},
+        lowercase=settings.get("do_lower_case", True),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    )
+    return Tokenizer.from_str(built.to_str())
+
+
+def _check_vocabulary(tokenizer: Tokenizer, config: "PreTrainedConfig") -> None:
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= config.vocab_size:
+        raise InputError(
+            f"the tokenizer has ids up to {largest}, the model an embedding of {config.vocab_size}",
+            hint="give the vocabulary that the model was trained with",
+        )
+
+
+def _read_weights(folder: Path, config: "PreTrainedConfig") -> "PreTrainedModel":
+    import transformers
+
+    _check_weight_files(folder)
+    model_class = getattr(transformers, config.architectures[0], None)
+    if model_class is None:
+        raise InputError(
+            f"transformers {transformers.__version__} has no {config.architectures[0]}",
+            hint="correct `architectures` in config.json",
+        )
+    try:
+        with _quiet_transformers():
+            model, info = model_class.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (RuntimeError, ValueError, OSError) as err:
+        raise InputError(
+            f"the weights in {folder} do not fit its config.json: {_first_line(err)}",
+            hint="give the weights and the configuration of one model",
+        ) from err
+    if info["missing_keys"]:
+        raise InputError(
+            f"the weights in {folder} lack {sorted(info['missing_keys'])[0]}",
+            hint=f"give a model that was trained as {config.architectures[0]}",
+        )
+    _check_finite(model)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def _check_weight_files(folder: Path) -> None:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        pickles = sorted(folder.glob("pytorch_model*.bin"))
+        if not pickles:
+            raise InputError(
+                f"no weights in {folder}", hint="add its model.safetensors"
+            )
+        raise InputError(
+            f"{pickles[0]} is a pickle, which can run code when it is opened",
+            hint="if you trust it, convert it: python -c \"import torch, safetensors.torch as s; "
+            f"s.save_file({{k: v.clone() for k, v in torch.load('{pickles[0]}', "
+            f"weights_only=True).items()}}, '{folder / 'model.safetensors'}', "
+            "{'format': 'pt'})\"",
+        )
+    for path in files:
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as err:
+            raise InputError(
+                f"{path} is damaged: {_first_line(err)}", hint="download or save it again"
+            ) from err
+
+
+def _check_finite(model: torch.nn.Module) -> None:
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(
+                f"the weight {name} holds NaN or infinity",
+                hint="go back to a checkpoint from before training diverged",
+            )
+
+
+def _hash_weights(model: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _read_licence(folder: Path) -> str:
+    card = folder / "README.md"
+    if not card.is_file():
+        return "unknown"
+    found = re.match(
+        r"---\n.*?^license:\s*(\S+)", card.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    return found.group(1) if found else "unknown"
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Switches off the library's own progress bar, and on again."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

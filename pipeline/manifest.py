@@ -1,0 +1,169 @@
+"""The manifest: what an app must know of a bundle, and the only place where it is written."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import InputError
+from pipeline.values import Precision
+
+FILE_NAME = "manifest.json"
+SCHEMA_VERSION = "1.0"
+"""Major and minor. A reader refuses a newer major version and reads a newer minor one."""
+
+_HASH_KEY = "manifest_sha256"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StudentPart(_Part):
+    """The student that the artifacts were made from; never a path."""
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    licence: str
+    task: str
+
+
+class TokenizerPart(_Part):
+    """How text becomes ids: BERT's WordPiece, and its settings."""
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    clean_text: bool
+    handle_chinese_chars: bool
+    strip_accents: bool
+    lowercase: bool
+    continuing_subword_prefix: str
+    max_input_chars_per_word: int
+    special_tokens: dict[str, int]
+
+
+class SpanRulesPart(_Part):
+    """How windows are cut and spans are chosen, in tokens."""
+
+    max_question_tokens: int
+    max_answer_tokens: int
+    window_overlap_tokens: int
+
+
+class TensorPart(_Part):
+    """An input or output: its role, and the name or position that the artifact knows it by."""
+
+    name: str
+    artifact_name: str
+    dtype: str
+
+
+class ArtifactPart(_Part):
+    """One artifact; shapes are ``(1, seq_len)`` for every length in ``seq_lens``."""
+
+    backend: str
+    precision: Precision
+    path: str
+    size_bytes: int
+    seq_lens: tuple[int, ...]
+    inputs: tuple[TensorPart, ...]
+    outputs: tuple[TensorPart, ...]
+
+
+class VerdictPart(_Part):
+    """What the parity check said of one artifact in one runtime at one length."""
+
+    backend: str
+    runtime: str
+    seq_len: int
+    verdict: Literal["pass", "fail"]
+    reason: str
+
+
+class Manifest(_Part):
+    """Everything about a bundle but the bytes of its files."""
+
+    schema_version: str = SCHEMA_VERSION
+    pocketbert_version: str
+    student: StudentPart
+    tokenizer: TokenizerPart
+    span_rules: SpanRulesPart
+    artifacts: tuple[ArtifactPart, ...]
+    thresholds: dict[str, dict[str, float]]
+    verdicts: tuple[VerdictPart, ...]
+    versions: dict[str, str] = Field(description="Packages that built and tested the artifacts.")
+    files: dict[str, str] = Field(description="sha256 of every other file, by relative path.")
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Writes canonical JSON that carries a hash over itself."""
+    content = manifest.model_dump(mode="json")
+    content[_HASH_KEY] = _hash(content)
+    (folder / FILE_NAME).write_bytes(canonical_json(content))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and checks the manifest of a bundle.
+
+    Raises:
+        InputError: It is absent, changed since it was written, newer than this version reads, or
+            not of the schema.
+    """
+    path = folder / FILE_NAME
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as err:
+        raise InputError(
+            f"{folder} is not a bundle: it has no {FILE_NAME}",
+            hint="make one with `pocketbert build`",
+        ) from err
+    try:
+        content = json.loads(raw)
+        version = str(content["schema_version"])
+        stated = content.pop(_HASH_KEY)
+    except (ValueError, TypeError, KeyError) as err:
+        raise InputError(f"{path} is damaged", hint="build the bundle again") from err
+    _check_version(version, path)
+    if stated != _hash(content) or raw != canonical_json({**content, _HASH_KEY: stated}):
+        raise InputError(
+            f"{path} was changed after it was written", hint="build the bundle again"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{path} is not a valid manifest: {where}: {first['msg']}",
+            hint="build the bundle again",
+        ) from err
+
+
+def canonical_json(content: dict[str, Any]) -> bytes:
+    """Returns the one way to write a JSON object: sorted keys, no spaces, UTF-8, a newline."""
+    text = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode() + b"\n"
+
+
+def hash_file(path: Path) -> str:
+    """Returns the sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash(content: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def _check_version(version: str, path: Path) -> None:
+    newest = int(SCHEMA_VERSION.split(".")[0])
+    major = version.split(".")[0]
+    if not major.isdigit() or int(major) > newest:
+        raise InputError(
+            f"{path} has schema version {version}; this PocketBERT reads up to {newest}.x",
+            hint="update PocketBERT: pip install -U pocketbert",
+        )

@@ -1,0 +1,72 @@
+"""One module per task: its inputs, outputs, decoding and metric.
+
+A task is found by the suffix of the architecture's name, so a new one is a new file here and
+changes no other: ``DistilBertForQuestionAnswering`` ends with what
+``question_answering.ARCHITECTURE_SUFFIX`` says.
+"""
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from tokenizers import Tokenizer
+
+    from pipeline.squad import Question, Score
+    from pipeline.tasks.question_answering import Answer, Encoded
+
+
+class Task(Protocol):
+    """What a task module offers."""
+
+    NAME: str
+    ARCHITECTURE_SUFFIX: str
+    OUTPUT_NAMES: tuple[str, ...]
+
+    def read_examples(self, path: "Path") -> "tuple[Question, ...]":
+        """Reads labelled examples from a file that the user gave."""
+        ...
+
+    def own_examples(self) -> "tuple[Question, ...]":
+        """Returns the labelled examples that the package carries."""
+        ...
+
+    def encode(
+        self, example: "Question", *, tokenizer: "Tokenizer", input_names: tuple[str, ...],
+        seq_lens: tuple[int, ...],
+    ) -> "Encoded":
+        """Turns an example into model inputs of the given lengths."""
+        ...
+
+    def decode(self, encoded: "Encoded", outputs: "list[dict[str, np.ndarray]]") -> "Answer":
+        """Turns the model's outputs back into an answer."""
+        ...
+
+    def score(self, answers: "dict[str, str]", examples: "tuple[Question, ...]") -> "Score":
+        """Scores answers by example id."""
+        ...
+
+
+def task_of(architecture: str) -> Task:
+    """Returns the task of an architecture such as ``DistilBertForQuestionAnswering``.
+
+    Raises:
+        InputError: No module here serves it.
+    """
+    tasks = [
+        importlib.import_module(f"{__name__}.{module.name}")
+        for module in pkgutil.iter_modules(__path__)
+    ]
+    for task in tasks:
+        if architecture.endswith(task.ARCHITECTURE_SUFFIX):
+            return task  # type: ignore[return-value]
+    supported = ", ".join(f"…{task.ARCHITECTURE_SUFFIX}" for task in tasks)
+    raise InputError(
+        f"the model is a {architecture}, a task that is not supported",
+        hint=f"give a model whose architecture is {supported}",
+    )

@@ -1,0 +1,257 @@
+"""Extractive question answering: from texts to windows of tokens, and from logits to a span.
+
+The rules are those of the BERT paper's SQuAD baseline (Devlin et al. 2019, section 4.2): the answer
+is the span whose start logit plus end logit is largest, the end not before the start.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from pipeline import squad
+from pipeline.errors import InputError
+from pipeline.squad import Question, Score
+
+NAME = "question-answering"
+ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
+OUTPUT_NAMES = ("start_logits", "end_logits")
+
+MAX_CONTEXT_CHARS = 200_000
+"""Characters: some 50,000 tokens, and a few hundred windows that each runtime has to read."""
+
+MAX_UNKNOWN_SHARE = 0.5
+"""Above this share of [UNK] among a text's tokens the student cannot read it, only guess."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanRules:
+    """How windows are cut and spans chosen, in tokens. Apps read these from the manifest."""
+
+    max_question_tokens: int = 64
+    max_answer_tokens: int = 30
+    window_overlap_tokens: int = 128
+
+
+RULES = SpanRules()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One row of input: ``[CLS] question [SEP] part of the context [SEP]``, padded.
+
+    Attributes:
+        inputs: Every input by name, ``(1, seq_len) int32``.
+        first: Position of the first context token in the row.
+        offsets: For each context token in the row, its ``(start, end)`` in the context, in
+            characters (Unicode code points).
+    """
+
+    inputs: dict[str, np.ndarray]
+    first: int
+    offsets: tuple[tuple[int, int], ...]
+
+    @property
+    def seq_len(self) -> int:
+        """Tokens in the row, padding included."""
+        return int(self.inputs["input_ids"].shape[1])
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in the row, padding not included."""
+        return int(self.inputs["attention_mask"].sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A question over a context as rows of input."""
+
+    context: str
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A span of the context; ``start`` and ``end`` count characters (Unicode code points)."""
+
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+def read_examples(path: Path) -> tuple[Question, ...]:
+    """Reads questions from a file in SQuAD 1.1 layout."""
+    return squad.read_squad(path)
+
+
+def own_examples() -> tuple[Question, ...]:
+    """Returns the questions that the package carries."""
+    return squad.labelled_questions()
+
+
+def score(answers: Mapping[str, str], examples: tuple[Question, ...]) -> Score:
+    """Returns exact match and F1 in percent."""
+    return squad.score(answers, examples)
+
+
+def encode(
+    example: Question,
+    *,
+    tokenizer: Tokenizer,
+    input_names: tuple[str, ...],
+    seq_lens: tuple[int, ...],
+    rules: SpanRules = RULES,
+) -> Encoded:
+    """Cuts a question and its context into windows, each at the smallest length that holds it.
+
+    Args:
+        example: The question and its context.
+        tokenizer: A WordPiece tokenizer with truncation and padding switched off.
+        input_names: ``input_ids``, ``attention_mask`` and perhaps ``token_type_ids``.
+        seq_lens: The lengths to choose from, ascending.
+        rules: How long the question may be and how far windows overlap.
+
+    Raises:
+        InputError: A text is empty, too long, or in a script that the vocabulary lacks.
+    """
+    question = _tokenize(tokenizer, example.question, what="question")
+    context = _tokenize(tokenizer, example.context, what="context")
+    longest = seq_lens[-1]
+    question_ids = question.ids[: min(rules.max_question_tokens, (longest - 3) // 2)]
+    room = longest - len(question_ids) - 3  # [CLS], [SEP] and [SEP]
+    step = room - min(rules.window_overlap_tokens, room // 2)
+    last = max(0, len(context.ids) - room)
+    starts = [*range(0, last, step), last]
+    windows = []
+    for start in starts:
+        part = slice(start, start + room)
+        row = _Row(question_ids, context.ids[part], tokenizer)
+        seq_len = next(length for length in seq_lens if length >= len(row.ids))
+        windows.append(
+            Window(
+                inputs={name: row.tensor(name, seq_len) for name in input_names},
+                first=len(question_ids) + 2,
+                offsets=tuple(context.offsets[part]),
+            )
+        )
+    return Encoded(context=example.context, windows=tuple(windows))
+
+
+def decode(
+    encoded: Encoded,
+    outputs: Sequence[Mapping[str, np.ndarray]],
+    *,
+    rules: SpanRules = RULES,
+) -> Answer:
+    """Returns the best span over all windows.
+
+    The score is the probability of the start times that of the end, each a softmax over the context
+    tokens of all windows together, so windows compete on one scale. Of equal spans the first wins.
+
+    Args:
+        encoded: What ``encode`` returned.
+        outputs: For each window the logits by name, each ``(1, seq_len) float32``.
+        rules: The longest answer, in tokens.
+    """
+    best: tuple[float, int, int] = (-np.inf, 0, 0)
+    starts, ends = [], []
+    for window, logits in zip(encoded.windows, outputs, strict=True):
+        context = slice(window.first, window.first + len(window.offsets))
+        start = np.asarray(logits["start_logits"], np.float64)[0, context]
+        end = np.asarray(logits["end_logits"], np.float64)[0, context]
+        starts.append(start)
+        ends.append(end)
+        value, first, last = best_span(start, end, max_tokens=rules.max_answer_tokens)
+        if value > best[0]:
+            best = (value, window.offsets[first][0], window.offsets[last][1])
+    value, begin, stop = best
+    probability = np.exp(value - _log_sum_exp(starts) - _log_sum_exp(ends))
+    return Answer(
+        text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability)
+    )
+
+
+def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[float, int, int]:
+    """Returns the value, first and last token of the best span.
+
+    Args:
+        start: ``(tokens,)`` start logits.
+        end: ``(tokens,)`` end logits.
+        max_tokens: The longest span.
+    """
+    width = min(max_tokens, len(start))
+    padded = np.concatenate([end, np.full(width - 1, -np.inf)])
+    ends = np.lib.stride_tricks.sliding_window_view(padded, width)  # (tokens, width)
+    values = start[:, None] + ends
+    first, extra = divmod(int(np.argmax(values)), width)
+    return float(values[first, extra]), first, first + extra
+
+
+class _Row:
+    """The tokens of one window, before padding."""
+
+    def __init__(
+        self, question_ids: list[int], context_ids: list[int], tokenizer: Tokenizer
+    ) -> None:
+        cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        self.ids = [cls, *question_ids, sep, *context_ids, sep]
+        self.pad = tokenizer.token_to_id("[PAD]")
+        self.num_first = len(question_ids) + 2
+
+    def tensor(self, name: str, seq_len: int) -> np.ndarray:
+        """Returns one input, ``(1, seq_len) int32``."""
+        size = len(self.ids)
+        row = np.zeros((1, seq_len), np.int32)
+        if name == "input_ids":
+            row[:] = self.pad
+            row[0, :size] = self.ids
+        elif name == "attention_mask":
+            row[0, :size] = 1
+        else:
+            row[0, self.num_first : size] = 1
+        return row
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+def _tokenize(tokenizer: Tokenizer, text: str, *, what: str) -> _Tokens:
+    if not text.strip():
+        raise InputError(f"the {what} is empty", hint=f"give a {what} with at least one word")
+    if len(text) > MAX_CONTEXT_CHARS:
+        raise InputError(
+            f"the {what} has {len(text):,} characters; at most {MAX_CONTEXT_CHARS:,} are read",
+            hint="split the text and ask each part",
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as err:
+        raise InputError(
+            f"the {what} is not valid Unicode: {err.reason} at character {err.start}",
+            hint="give it as UTF-8",
+        ) from err
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    if not encoding.ids:
+        raise InputError(
+            f"the {what} holds no token that can be read", hint=f"give a {what} with words in it"
+        )
+    unknown = encoding.ids.count(tokenizer.token_to_id("[UNK]"))
+    if unknown > MAX_UNKNOWN_SHARE * len(encoding.ids):
+        raise InputError(
+            f"{unknown} of the {len(encoding.ids)} tokens of the {what} are not in the student's "
+            "vocabulary",
+            hint="use a student that was trained on this script",
+        )
+    return _Tokens(encoding.ids, encoding.offsets)
+
+
+def _log_sum_exp(parts: list[np.ndarray]) -> float:
+    values = np.concatenate(parts)
+    largest = values.max()
+    return float(largest + np.log(np.exp(values - largest).sum()))
