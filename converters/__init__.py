@@ -9,10 +9,18 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.errors import InputError, MissingPackageError
-from pipeline.values import Artifact, Inspection, Precision, Runner, TracedModel
+from pipeline.precision import Precision
+from pipeline.values import (
+    Artifact,
+    Inspection,
+    Runner,
+)
+
+if TYPE_CHECKING:
+    from pipeline.traced import TracedModel
 
 
 class Backend(Protocol):
@@ -21,7 +29,7 @@ class Backend(Protocol):
     FILE_NAME: str
     """Name of the artifact in a bundle, inside the backend's own folder."""
 
-    def convert(self, traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+    def convert(self, traced: "TracedModel", *, precision: Precision, path: Path) -> Artifact:
         """Writes one artifact at ``path`` that serves every length of the traced model."""
         ...
 
@@ -79,23 +87,25 @@ RUNTIMES = (
 
 
 def backend(name: str) -> Backend:
-    """Returns the module of a backend.
+    """Returns the module of a backend, whose packages are imported only now."""
+    module: Backend = importlib.import_module(f"converters.{name}")
+    return module
+
+
+def check_installed(name: str) -> None:
+    """Checks that a backend can convert here.
 
     Raises:
         InputError: There is no such backend.
         MissingPackageError: Its packages are not installed.
     """
     if name not in BACKENDS:
-        raise InputError(
-            f"no backend {name!r}", hint=f"choose from {', '.join(BACKENDS)}"
-        )
+        raise InputError(f"no backend {name!r}", hint=f"choose from {', '.join(BACKENDS)}")
     missing = missing_packages(BACKENDS[name])
     if missing:
         raise MissingPackageError(
             f"the {name} backend needs {', '.join(missing)}", hint=install_line(name)
         )
-    module: Backend = importlib.import_module(f"converters.{name}")  # type: ignore[assignment]
-    return module
 
 
 def runtime(name: str) -> Runtime:

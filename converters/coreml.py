@@ -9,18 +9,19 @@ import numpy as np
 from coremltools.optimize import coreml as compression
 
 from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
+from pipeline.precision import Precision
+from pipeline.traced import TracedModel
 from pipeline.values import (
     Arrays,
     Artifact,
     Inspection,
-    Precision,
     Runner,
     TensorSpec,
-    TracedModel,
 )
 
 FILE_NAME = "model.mlpackage"
 RUNTIMES = ("coreml-reference", "coreml")
+
 
 def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
     """Converts the traced program to an ML program, compresses its weights and saves it.

@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
-from executorch.extension.pybindings.portable_lib import (  # type: ignore[attr-defined]
+from executorch.extension.pybindings.portable_lib import (
     _unsafe_reset_threadpool,
 )
 from executorch.runtime import Runtime
 
 from converters import pte_inspection, xnnpack_precision
 from pipeline.errors import InputError
+from pipeline.precision import Precision
+from pipeline.traced import TracedModel
 from pipeline.values import (
     Arrays,
     Artifact,
-    Precision,
+    Inspection,
     Runner,
     TensorSpec,
-    TracedModel,
-    sample_inputs,
 )
 
 FILE_NAME = "model.pte"
@@ -59,7 +59,7 @@ def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
     return _ExecuTorchRunner(artifact, num_threads=num_threads)
 
 
-def inspect(path: Path) -> pte_inspection.Inspection:
+def inspect(path: Path) -> Inspection:
     """Tells what a ``.pte`` file holds."""
     return pte_inspection.inspect(path)
 
@@ -95,7 +95,7 @@ def _at_precision(traced: TracedModel, precision: Precision) -> torch.export.Exp
         return traced.program
     module = traced.module()
     _REWRITES[precision](module)
-    inputs = sample_inputs(traced.input_names, seq_len=traced.seq_lens[-1])
+    inputs = traced.sample_inputs(traced.seq_lens[-1])
     return torch.export.export(
         module, (), inputs, dynamic_shapes=traced.dynamic_shapes, strict=False
     )

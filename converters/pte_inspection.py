@@ -81,7 +81,7 @@ def _decode_delegate(payload: bytes) -> dict[str, Any]:
         schema, binary = Path(folder, "schema.fbs"), Path(folder, "graph.bin")
         schema.write_bytes(_get_schema_bytes())
         binary.write_bytes(payload[start : start + header.flatbuffer_size])
-        options = ["--json", "--strict-json", "--raw-binary", "-o", folder]
+        options = ["--json", "--strict-json", "--raw-binary", "--defaults-json", "-o", folder]
         _run_flatc([*options, str(schema), "--", str(binary)])
         graph: dict[str, Any] = json.loads(Path(folder, "graph.json").read_text())
     return graph
@@ -117,8 +117,10 @@ def _delegate_tensors(graphs: list[dict[str, Any]], file: PTEFile) -> Iterator[S
             dtype = _XNNPACK_DTYPES.get(tensor["datatype"], tensor["datatype"])
             name = f"xnnpack_{number}.{tensor['id_out']} {_shape(tensor['dims'])}"
             scales = union.get("quant_params", {}).get("scale_buffer_idx", 0)
-            parts = ((name, dtype, tensor.get("constant_buffer_idx", 0)),
-                     (f"{name} scale", "float32", scales))
+            parts = (
+                (name, dtype, tensor.get("constant_buffer_idx", 0)),
+                (f"{name} scale", "float32", scales),
+            )
             for part_name, part_dtype, index in parts:
                 stored = graph["constant_data"][index]
                 key = stored.get("named_key") or f"{number}/{index}"

@@ -2,28 +2,28 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from pipeline.errors import InputError
+from pipeline.precision import Precision
 from pipeline.values import (
     Arrays,
     Artifact,
     Inspection,
-    Precision,
     Runner,
     TensorSpec,
-    TracedModel,
-    sample_inputs,
 )
+
+if TYPE_CHECKING:
+    from pipeline.traced import TracedModel
 
 FILE_NAME = "model.tflite"
 RUNTIMES = ("litert", "tensorflow")
 
 
-def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+def convert(traced: "TracedModel", *, precision: Precision, path: Path) -> Artifact:
     """Converts the traced program, one signature a length over shared weights, then quantizes.
 
     Inputs and outputs go by the names of the signature: by position, a converter is free to
@@ -64,6 +64,13 @@ def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
     return _SignatureRunner(interpreter, artifact)
 
 
+def inspect(path: Path) -> Inspection:
+    """Tells what a ``.tflite`` file holds."""
+    from converters import tflite_inspection
+
+    return tflite_inspection.inspect(path)
+
+
 class _SignatureRunner:
     """Runs the signature of the length that the inputs have."""
 
@@ -83,28 +90,17 @@ def _signature(seq_len: int) -> str:
     return f"len_{seq_len}"
 
 
-def _convert_fp32(traced: TracedModel, path: Path) -> None:
-    import litert_torch
+def _convert_fp32(traced: "TracedModel", path: Path) -> None:
+    from litert_torch import Converter
 
-    converter = None
+    converter = Converter()
     for seq_len in traced.seq_lens:
+        # An exported program has no training mode, but its module says that it is in it.
         module = traced.module()
-        sample = sample_inputs(traced.input_names, seq_len=seq_len)
-        add = litert_torch.signature if converter is None else converter.signature
-        converter = add(_signature(seq_len), _InEvalMode(module), sample_kwargs=sample)
+        module.training = False
+        sample = traced.sample_inputs(seq_len)
+        converter.signature(_signature(seq_len), module, sample_kwargs=sample)
     converter.convert().export(str(path))
-
-
-class _InEvalMode(torch.nn.Module):
-    """An exported graph that says it is in evaluation mode, as it is, so nobody warns."""
-
-    def __init__(self, module: torch.fx.GraphModule) -> None:
-        super().__init__()
-        self.module = module
-        self.training = False
-
-    def forward(self, **inputs: torch.Tensor) -> Any:
-        return self.module(**inputs)
 
 
 def _quantize(exact: Path, precision: Precision, path: Path) -> None:

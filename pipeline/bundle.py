@@ -1,7 +1,6 @@
 """Bundles: written whole or not at all, opened from a folder or a zip, and verified."""
 
 import contextlib
-import os
 import shutil
 import stat
 import tempfile
@@ -10,8 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import InputError, StorageError
-from pipeline.manifest import FILE_NAME, ArtifactPart, Manifest, hash_file, read_manifest
+from pipeline.errors import InputError
+from pipeline.manifest import (
+    FILE_NAME,
+    ArtifactPart,
+    Manifest,
+    ManifestDamagedError,
+    TensorPart,
+    hash_file,
+    read_manifest,
+)
 from pipeline.values import Artifact, TensorSpec
 
 MAX_UNPACKED_BYTES = 4 * 10**9
@@ -78,18 +85,16 @@ def staged(destination: Path) -> Iterator[Path]:
 
     Raises:
         InputError: The destination holds something that is not a bundle.
-        StorageError: It cannot be written.
+        OSError: It cannot be written.
     """
     check_destination(destination)
-    with storage_errors(destination):
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        stage = tempfile.mkdtemp(prefix=f".{destination.name}.partial-", dir=destination.parent)
-    folder = Path(stage)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{destination.name}.partial-"
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
     try:
-        with storage_errors(destination):
-            yield folder
-            folder.chmod(0o755)
-            _replace(folder, destination)
+        yield folder
+        folder.chmod(0o755)
+        _replace(folder, destination)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -107,37 +112,31 @@ def check_destination(destination: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def storage_errors(destination: Path) -> Iterator[None]:
-    """Turns what the system says of disks and permissions into a ``StorageError``."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as err:
-        if isinstance(err, InputError) or err.errno is None:
-            raise
-        raise StorageError(
-            f"cannot write {destination}: {os.strerror(err.errno)}",
-            hint="free some space, or choose another folder with -o",
-        ) from err
-
-
 def hash_files(folder: Path) -> dict[str, str]:
     """Returns the sha256 of every file but the manifest, by relative path."""
-    return {
-        name: hash_file(folder / name) for name in _list_files(folder) if name != FILE_NAME
-    }
+    return {name: hash_file(folder / name) for name in _list_files(folder) if name != FILE_NAME}
 
 
-def verify(bundle: Bundle) -> tuple[Problem, ...]:
-    """Compares every file with the manifest: changed, missing and added ones are problems."""
+def verify(path: Path) -> tuple[Problem, ...]:
+    """Compares every file of a bundle with its manifest, and the manifest with its own hash.
+
+    Raises:
+        InputError: There is no bundle at the path.
+    """
+    try:
+        with open_bundle(path) as opened:
+            return _compare_files(opened)
+    except ManifestDamagedError as err:
+        return (Problem(path=FILE_NAME, problem=err.message),)
+
+
+def _compare_files(bundle: Bundle) -> tuple[Problem, ...]:
+    """Changed, missing and added files are problems."""
     stated = bundle.manifest.files
     present = set(_list_files(bundle.folder)) - {FILE_NAME}
     problems = [Problem(path=name, problem="missing") for name in sorted(set(stated) - present)]
     problems += [
-        Problem(path=name, problem="not in the manifest")
-        for name in sorted(present - set(stated))
+        Problem(path=name, problem="not in the manifest") for name in sorted(present - set(stated))
     ]
     for name in sorted(present & set(stated)):
         path = bundle.folder / name
@@ -146,6 +145,25 @@ def verify(bundle: Bundle) -> tuple[Problem, ...]:
         elif hash_file(path) != stated[name]:
             problems.append(Problem(path=name, problem="changed: its sha256 differs"))
     return tuple(problems)
+
+
+def artifact_part(artifact: Artifact, folder: Path) -> ArtifactPart:
+    """Returns what the manifest says of an artifact inside a bundle's folder."""
+    return ArtifactPart(
+        backend=artifact.backend,
+        precision=artifact.precision,
+        path=artifact.path.relative_to(folder).as_posix(),
+        size_bytes=size_bytes(artifact.path),
+        seq_lens=artifact.seq_lens,
+        inputs=tuple(TensorPart(**vars(spec)) for spec in artifact.inputs),
+        outputs=tuple(TensorPart(**vars(spec)) for spec in artifact.outputs),
+    )
+
+
+def size_bytes(path: Path) -> int:
+    """Returns the size of an artifact, which is a file or a package of files."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
 
 
 def _artifact(part: ArtifactPart, folder: Path) -> Artifact:
@@ -170,8 +188,9 @@ def _list_files(folder: Path) -> list[str]:
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     hint = "do not use it: no bundle that `pocketbert` wrote looks like this"
     if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
-        raise InputError(f"{archive} would unpack to more than {MAX_UNPACKED_BYTES:,} bytes",
-                         hint=hint)
+        raise InputError(
+            f"{archive} would unpack to more than {MAX_UNPACKED_BYTES:,} bytes", hint=hint
+        )
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts:

@@ -7,6 +7,13 @@ PocketBertError
 └── StorageError         4   disk full, read-only, or no permission
 """
 
+import errno
+import os
+
+_STORAGE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+}  # fmt: skip
+
 
 class PocketBertError(Exception):
     """An error with one line of what failed, a hint of what to do, and an exit code."""
@@ -45,6 +52,22 @@ class StorageError(PocketBertError, OSError):
     """The disk is full, read-only, or closed to this user."""
 
     exit_code = 4
+
+
+def storage_error(err: BaseException) -> StorageError | None:
+    """Returns what a system's error says of disks and permissions, or nothing if it is another."""
+    if not isinstance(err, OSError) or err.errno not in _STORAGE:
+        return None
+    where = f" {err.filename}" if err.filename else ""
+    return StorageError(
+        f"cannot read or write{where}: {os.strerror(err.errno)}",
+        hint="free some space, get permission, or choose another folder",
+    )
+
+
+def first_line(err: BaseException) -> str:
+    """Returns the first line of what an error says, or its kind if it says nothing."""
+    return (str(err).strip() or type(err).__name__).splitlines()[0]
 
 
 def _rebuild(kind: type[PocketBertError], message: str, hint: str) -> PocketBertError:

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, first_line
 from pipeline.tasks import Task, task_of
+from pipeline.tokenization import tokenizer_part
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -25,11 +26,17 @@ EMBEDDED = "embedded"
 """The name under which bundles record the student that ships inside the package."""
 
 ENCODERS = ("distilbert", "bert", "mobilebert", "electra")
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_HUB_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "vocab.txt",
-              "tokenizer.json", "tokenizer_config.json", "README.md"]
+_HUB_FILES = [
+    "config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "README.md",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,7 @@ class Student:
 
     Attributes:
         name: ``embedded``, a Hub id, or the name of the folder.
+        source: What ``load`` was given, a folder made absolute, so that it loads again anywhere.
         folder: Where its files lie.
         model: In evaluation mode, with plain attention that every converter can read.
         tokenizer: WordPiece, truncation and padding switched off.
@@ -50,6 +58,7 @@ class Student:
     """
 
     name: str
+    source: str | None
     folder: Path
     model: "PreTrainedModel"
     tokenizer: Tokenizer
@@ -69,15 +78,16 @@ def load(model: str | None = None) -> Student:
     Raises:
         InputError: There is no such model, or it is damaged, or of a kind not supported.
     """
-    name, folder = _resolve(model)
+    source, folder = _resolve(model)
     config = _read_config(folder)
-    task = task_of(config.architectures[0])
+    task = task_of(_architecture(config))
     tokenizer = read_tokenizer(folder)
     _check_vocabulary(tokenizer, config)
     network = _read_weights(folder, config)
     takes_types = config.model_type != "distilbert"
     return Student(
-        name=name,
+        name=_name(source),
+        source=source,
         folder=folder,
         model=network,
         tokenizer=tokenizer,
@@ -107,21 +117,23 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     # A tokenizer.json may cut and pad on its own account; windows are this project's business.
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    missing = [token for token in SPECIAL_TOKENS if tokenizer.token_to_id(token) is None]
-    if missing:
-        raise InputError(
-            f"the tokenizer in {folder} lacks {', '.join(missing)}",
-            hint="give the vocabulary that the model was trained with",
-        )
+    tokenizer_part(tokenizer)  # refuses what the manifest could not describe
     return tokenizer
 
 
-def _resolve(model: str | None) -> tuple[str, Path]:
+def _name(source: str | None) -> str:
+    """Returns the name that bundles record: no path, which would tell where it was built."""
+    if source is None:
+        return EMBEDDED
+    return Path(source).name if Path(source).is_absolute() else source
+
+
+def _resolve(model: str | None) -> tuple[str | None, Path]:
     if model is None:
-        return EMBEDDED, Path(str(resources.files("pipeline") / "student"))
+        return None, Path(str(resources.files("pipeline") / "student"))
     folder = Path(model)
     if folder.is_dir():
-        return folder.resolve().name, folder.resolve()
+        return str(folder.resolve()), folder.resolve()
     if folder.exists():
         raise InputError(
             f"{model} is a file, not a model", hint="give the folder that holds config.json"
@@ -171,12 +183,17 @@ def _read_config(folder: Path) -> "PreTrainedConfig":
             hint='add, for example, "architectures": ["DistilBertForQuestionAnswering"]',
         )
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
+        return config
     except (ValueError, TypeError, KeyError) as err:
         raise InputError(
-            f"{path} is not a valid configuration: {_first_line(err)}",
+            f"{path} is not a valid configuration: {first_line(err)}",
             hint="save the model again with save_pretrained",
         ) from err
+
+
+def _architecture(config: "PreTrainedConfig") -> str:
+    return str((config.architectures or [""])[0])
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -202,7 +219,7 @@ def _read_packed_tokenizer(path: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
     except Exception as err:  # the library raises bare Exception on a malformed file
         raise InputError(
-            f"{path} cannot be read: {_first_line(err)}", hint="download or save it again"
+            f"{path} cannot be read: {first_line(err)}", hint="download or save it again"
         ) from err
 
 
@@ -232,10 +249,10 @@ def _read_weights(folder: Path, config: "PreTrainedConfig") -> "PreTrainedModel"
     import transformers
 
     _check_weight_files(folder)
-    model_class = getattr(transformers, config.architectures[0], None)
+    model_class = getattr(transformers, _architecture(config), None)
     if model_class is None:
         raise InputError(
-            f"transformers {transformers.__version__} has no {config.architectures[0]}",
+            f"transformers {transformers.__version__} has no {_architecture(config)}",
             hint="correct `architectures` in config.json",
         )
     try:
@@ -251,13 +268,13 @@ def _read_weights(folder: Path, config: "PreTrainedConfig") -> "PreTrainedModel"
             )
     except (RuntimeError, ValueError, OSError) as err:
         raise InputError(
-            f"the weights in {folder} do not fit its config.json: {_first_line(err)}",
+            f"the weights in {folder} do not fit its config.json: {first_line(err)}",
             hint="give the weights and the configuration of one model",
         ) from err
     if info["missing_keys"]:
         raise InputError(
             f"the weights in {folder} lack {sorted(info['missing_keys'])[0]}",
-            hint=f"give a model that was trained as {config.architectures[0]}",
+            hint=f"give a model that was trained as {_architecture(config)}",
         )
     _check_finite(model)
     return model.eval()  # type: ignore[no-any-return]
@@ -268,12 +285,10 @@ def _check_weight_files(folder: Path) -> None:
     if not files:
         pickles = sorted(folder.glob("pytorch_model*.bin"))
         if not pickles:
-            raise InputError(
-                f"no weights in {folder}", hint="add its model.safetensors"
-            )
+            raise InputError(f"no weights in {folder}", hint="add its model.safetensors")
         raise InputError(
             f"{pickles[0]} is a pickle, which can run code when it is opened",
-            hint="if you trust it, convert it: python -c \"import torch, safetensors.torch as s; "
+            hint='if you trust it, convert it: python -c "import torch, safetensors.torch as s; '
             f"s.save_file({{k: v.clone() for k, v in torch.load('{pickles[0]}', "
             f"weights_only=True).items()}}, '{folder / 'model.safetensors'}', "
             "{'format': 'pt'})\"",
@@ -284,7 +299,7 @@ def _check_weight_files(folder: Path) -> None:
                 pass
         except SafetensorError as err:
             raise InputError(
-                f"{path} is damaged: {_first_line(err)}", hint="download or save it again"
+                f"{path} is damaged: {first_line(err)}", hint="download or save it again"
             ) from err
 
 
@@ -320,12 +335,8 @@ def _quiet_transformers() -> Iterator[None]:
     """Switches off the library's own progress bar, and on again."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        logging.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -7,14 +7,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.errors import InputError
-from pipeline.values import Precision
+from pipeline.errors import GateError, InputError
+from pipeline.precision import Precision
 
 FILE_NAME = "manifest.json"
 SCHEMA_VERSION = "1.0"
 """Major and minor. A reader refuses a newer major version and reads a newer minor one."""
 
 _HASH_KEY = "manifest_sha256"
+
+
+class ManifestDamagedError(GateError):
+    """A manifest is not, byte for byte, what was written."""
 
 
 class _Part(BaseModel):
@@ -108,8 +112,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads and checks the manifest of a bundle.
 
     Raises:
-        InputError: It is absent, changed since it was written, newer than this version reads, or
-            not of the schema.
+        InputError: It is absent, or newer than this version reads.
+        ManifestDamagedError: It was changed since it was written, or is not of the schema.
     """
     path = folder / FILE_NAME
     try:
@@ -124,10 +128,10 @@ def read_manifest(folder: Path) -> Manifest:
         version = str(content["schema_version"])
         stated = content.pop(_HASH_KEY)
     except (ValueError, TypeError, KeyError) as err:
-        raise InputError(f"{path} is damaged", hint="build the bundle again") from err
+        raise ManifestDamagedError(f"{path} is damaged", hint="build the bundle again") from err
     _check_version(version, path)
     if stated != _hash(content) or raw != canonical_json({**content, _HASH_KEY: stated}):
-        raise InputError(
+        raise ManifestDamagedError(
             f"{path} was changed after it was written", hint="build the bundle again"
         )
     try:
@@ -135,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as err:
         first = err.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise InputError(
+        raise ManifestDamagedError(
             f"{path} is not a valid manifest: {where}: {first['msg']}",
             hint="build the bundle again",
         ) from err

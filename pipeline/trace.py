@@ -5,7 +5,7 @@ from torch import nn
 
 from pipeline.errors import InputError
 from pipeline.load import Student
-from pipeline.values import TracedModel, dynamic_shapes, sample_inputs
+from pipeline.traced import TracedModel, dynamic_shapes, sample_inputs
 
 MIN_SEQ_LEN = 8
 """Tokens. Two separators, the class token, and a word or two on either side of them."""
@@ -95,4 +95,3 @@ def check_seq_lens(seq_lens: tuple[int, ...], *, longest: int) -> tuple[int, ...
                 hint=f"choose lengths from {MIN_SEQ_LEN} to {longest}, its number of positions",
             )
     return tuple(sorted(set(seq_lens)))
-

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -37,17 +38,33 @@ class Task(Protocol):
         ...
 
     def encode(
-        self, example: "Question", *, tokenizer: "Tokenizer", input_names: tuple[str, ...],
+        self,
+        example: "Question",
+        *,
+        tokenizer: "Tokenizer",
+        input_names: tuple[str, ...],
         seq_lens: tuple[int, ...],
     ) -> "Encoded":
         """Turns an example into model inputs of the given lengths."""
         ...
 
-    def decode(self, encoded: "Encoded", outputs: "list[dict[str, np.ndarray]]") -> "Answer":
+    def decode(self, encoded: "Encoded", outputs: "Sequence[dict[str, np.ndarray]]") -> "Answer":
         """Turns the model's outputs back into an answer."""
         ...
 
-    def score(self, answers: "dict[str, str]", examples: "tuple[Question, ...]") -> "Score":
+    def agrees(
+        self,
+        encoded: "Encoded",
+        outputs: "Sequence[dict[str, np.ndarray]]",
+        *,
+        answer: "Answer",
+        reference: "Answer",
+        near_tie: float,
+    ) -> bool:
+        """Tells whether two answers are the same, or tie in the reference's own outputs."""
+        ...
+
+    def score(self, answers: "Mapping[str, str]", examples: "Sequence[Question]") -> "Score":
         """Scores answers by example id."""
         ...
 
@@ -64,7 +81,7 @@ def task_of(architecture: str) -> Task:
     ]
     for task in tasks:
         if architecture.endswith(task.ARCHITECTURE_SUFFIX):
-            return task  # type: ignore[return-value]
+            return task
     supported = ", ".join(f"…{task.ARCHITECTURE_SUFFIX}" for task in tasks)
     raise InputError(
         f"the model is a {architecture}, a task that is not supported",

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from pipeline import squad
 from pipeline.errors import InputError
 from pipeline.squad import Question, Score
+from pipeline.tokenization import special_id
 
 NAME = "question-answering"
 ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
@@ -92,7 +93,7 @@ def own_examples() -> tuple[Question, ...]:
     return squad.labelled_questions()
 
 
-def score(answers: Mapping[str, str], examples: tuple[Question, ...]) -> Score:
+def score(answers: Mapping[str, str], examples: Sequence[Question]) -> Score:
     """Returns exact match and F1 in percent."""
     return squad.score(answers, examples)
 
@@ -169,9 +170,32 @@ def decode(
             best = (value, window.offsets[first][0], window.offsets[last][1])
     value, begin, stop = best
     probability = np.exp(value - _log_sum_exp(starts) - _log_sum_exp(ends))
-    return Answer(
-        text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability)
-    )
+    return Answer(text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability))
+
+
+def agrees(
+    encoded: Encoded,
+    outputs: Sequence[Mapping[str, np.ndarray]],
+    *,
+    answer: Answer,
+    reference: Answer,
+    near_tie: float,
+) -> bool:
+    """Tells whether an answer is the reference's span, or one that ties with it.
+
+    Args:
+        encoded: The question.
+        outputs: The reference's logits for each window.
+        answer: What another runtime answered.
+        reference: What the reference answered.
+        near_tie: Spans that the reference scores within this many logits of its own tie.
+    """
+    if (answer.start, answer.end) == (reference.start, reference.end):
+        return True
+    if near_tie == 0:
+        return False
+    own = _span_value(encoded, outputs, reference)
+    return own - _span_value(encoded, outputs, answer) <= near_tie
 
 
 def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[float, int, int]:
@@ -190,15 +214,31 @@ def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[f
     return float(values[first, extra]), first, first + extra
 
 
+def _span_value(
+    encoded: Encoded, outputs: Sequence[Mapping[str, np.ndarray]], answer: Answer
+) -> float:
+    """Returns the largest start plus end logit that a span gets in any window that holds it."""
+    best = -np.inf
+    for window, logits in zip(encoded.windows, outputs, strict=True):
+        begins = [begin for begin, _ in window.offsets]
+        ends = [end for _, end in window.offsets]
+        if answer.start in begins and answer.end in ends:
+            start = window.first + begins.index(answer.start)
+            end = window.first + ends.index(answer.end)
+            value = logits["start_logits"][0, start] + logits["end_logits"][0, end]
+            best = max(best, float(value))
+    return best
+
+
 class _Row:
     """The tokens of one window, before padding."""
 
     def __init__(
         self, question_ids: list[int], context_ids: list[int], tokenizer: Tokenizer
     ) -> None:
-        cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        cls, sep = special_id(tokenizer, "[CLS]"), special_id(tokenizer, "[SEP]")
         self.ids = [cls, *question_ids, sep, *context_ids, sep]
-        self.pad = tokenizer.token_to_id("[PAD]")
+        self.pad = special_id(tokenizer, "[PAD]")
         self.num_first = len(question_ids) + 2
 
     def tensor(self, name: str, seq_len: int) -> np.ndarray:
@@ -241,7 +281,7 @@ def _tokenize(tokenizer: Tokenizer, text: str, *, what: str) -> _Tokens:
         raise InputError(
             f"the {what} holds no token that can be read", hint=f"give a {what} with words in it"
         )
-    unknown = encoding.ids.count(tokenizer.token_to_id("[UNK]"))
+    unknown = encoding.ids.count(special_id(tokenizer, "[UNK]"))
     if unknown > MAX_UNKNOWN_SHARE * len(encoding.ids):
         raise InputError(
             f"{unknown} of the {len(encoding.ids)} tokens of the {what} are not in the student's "

@@ -1,0 +1,152 @@
+"""Asks a bundle a question, in PyTorch and in every runtime, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline import reference, runtimes
+from pipeline.bundle import Bundle
+from pipeline.errors import PocketBertError
+from pipeline.load import Student, read_tokenizer
+from pipeline.reference import ReferenceNotFoundError
+from pipeline.runtimes import PYTORCH, Results, Skipped
+from pipeline.squad import Question
+from pipeline.stages import Stages
+from pipeline.tasks import Task, task_of
+from pipeline.tasks.question_answering import Answer, Encoded
+from pipeline.values import Arrays, Artifact
+from pipeline.workers import run_jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One runtime's answers, in the order of the questions.
+
+    Attributes:
+        latency_ms: For each question, the time of its rows once the runtime was warm.
+    """
+
+    runtime: str
+    answers: list[Answer]
+    latency_ms: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A runtime that should have answered, and what stopped it."""
+
+    runtime: str
+    error: PocketBertError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What came of asking."""
+
+    done: list[Asked]
+    skipped: list[Skipped]
+    failed: list[Failed]
+
+    @property
+    def not_done(self) -> list[Skipped]:
+        """Those that gave no answer, failed ones among them, each with its reason."""
+        return self.skipped + [
+            Skipped(runtime=each.runtime, reason=f"failed: {each.error.message}")
+            for each in self.failed
+        ]
+
+    @property
+    def exit_code(self) -> int:
+        """Zero unless a runtime failed."""
+        return self.failed[0].error.exit_code if self.failed else 0
+
+
+def ask(
+    opened: Bundle,
+    questions: Sequence[Question],
+    *,
+    named_reference: str | None = None,
+    names: Sequence[str] = (),
+    num_threads: int,
+    stages: Stages,
+) -> Answers:
+    """Answers questions with every artifact of a bundle, and with its PyTorch student.
+
+    Args:
+        opened: The bundle.
+        questions: With their contexts.
+        named_reference: Where the PyTorch student is, if the user says so.
+        names: Runtimes to use, ``pytorch`` among them; none means all that run here.
+        num_threads: For every runtime.
+        stages: Told how the work goes.
+    """
+    artifacts = opened.artifacts
+    task = task_of(opened.manifest.student.architecture)
+    tokenizer = read_tokenizer(opened.folder / "tokenizer")
+    encoded = [
+        task.encode(
+            question,
+            tokenizer=tokenizer,
+            input_names=tuple(spec.name for spec in artifacts[0].inputs),
+            seq_lens=artifacts[0].seq_lens,
+        )
+        for question in questions
+    ]
+    pairs, skipped = runtimes.choose(names, artifacts)
+    asked = []
+    if not names or PYTORCH in names:
+        try:
+            student = reference.find(opened.manifest.student, named=named_reference)
+            asked.append(ask_student(student, encoded, num_threads=num_threads, stages=stages))
+        except ReferenceNotFoundError as err:
+            skipped.insert(0, Skipped(runtime=PYTORCH, reason=f"{err.message}; {err.hint}"))
+    in_runtimes, failed = _ask_artifacts(pairs, encoded, task, num_threads, stages)
+    return Answers(done=asked + in_runtimes, skipped=skipped, failed=failed)
+
+
+def ask_student(
+    student: Student, encoded: Sequence[Encoded], *, num_threads: int, stages: Stages
+) -> Asked:
+    """Answers questions with the PyTorch student."""
+    rows = _rows(encoded)
+    with stages.count(len(rows)) as counter:
+        results = runtimes.run_student(
+            student, rows, num_threads=num_threads,
+            report=lambda done: counter.update(PYTORCH, done),
+        )  # fmt: skip
+    return _decode(PYTORCH, encoded, results, student.task)
+
+
+def _ask_artifacts(
+    pairs: Sequence[tuple[Artifact, str]],
+    encoded: Sequence[Encoded],
+    task: Task,
+    num_threads: int,
+    stages: Stages,
+) -> tuple[list[Asked], list[Failed]]:
+    rows = _rows(encoded)
+    jobs = [
+        runtimes.job(artifact, runtime, rows, num_threads=num_threads)
+        for artifact, runtime in pairs
+    ]
+    with stages.count(len(rows)) as counter:
+        outcomes = run_jobs(jobs, max_parallel=1, on_progress=counter.update)
+    asked, failed = [], []
+    for (_, runtime), outcome in zip(pairs, outcomes, strict=True):
+        if outcome.error is not None:
+            failed.append(Failed(runtime=runtime, error=outcome.error))
+        else:
+            asked.append(_decode(runtime, encoded, outcome.value, task))
+    return asked, failed
+
+
+def _rows(encoded: Sequence[Encoded]) -> list[Arrays]:
+    return [window.inputs for item in encoded for window in item.windows]
+
+
+def _decode(runtime: str, encoded: Sequence[Encoded], results: Results, task: Task) -> Asked:
+    outputs, times = iter(results.outputs), iter(results.latency_ms)
+    answers, latency_ms = [], []
+    for item in encoded:
+        answers.append(task.decode(item, [next(outputs) for _ in item.windows]))
+        latency_ms.append(sum(next(times) for _ in item.windows))
+    return Asked(runtime=runtime, answers=answers, latency_ms=latency_ms)

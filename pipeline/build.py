@@ -1,0 +1,239 @@
+"""The main path: from a student to a verified bundle."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import converters
+from pipeline import __version__, bundle, manifest, parity, reference, report, vectors
+from pipeline.compare import THRESHOLDS, Parity
+from pipeline.errors import MissingPackageError, StorageError
+from pipeline.load import Student, load
+from pipeline.precision import Precision
+from pipeline.runtimes import Skipped
+from pipeline.squad import Question
+from pipeline.stages import Stages
+from pipeline.tasks import question_answering
+from pipeline.tokenization import tokenizer_part, write_tokenizer
+from pipeline.trace import check_seq_lens, trace
+from pipeline.traced import TracedModel
+from pipeline.values import (
+    Artifact,
+)
+from pipeline.workers import Job, Report, run_jobs
+
+DEFAULT_PRECISION: Precision = "int8"
+DEFAULT_SEQ_LENS = (384,)
+
+_TESTED_PACKAGES = (
+    "torch", "transformers", "tokenizers", "numpy", "executorch", "torchao", "litert-torch",
+    "ai-edge-litert", "ai-edge-quantizer", "coremltools", "tensorflow",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildResult:
+    """What a build made, and what the parity check said of it."""
+
+    folder: Path
+    artifacts: tuple[Artifact, ...]
+    parity: tuple[Parity, ...]
+    skipped: tuple[Skipped, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every artifact ran and kept to its thresholds."""
+        return all(verdict.verdict == "pass" for verdict in self.parity)
+
+
+def build(
+    model: str | None,
+    *,
+    destination: Path,
+    backends: Sequence[str] = (),
+    precision: Precision = DEFAULT_PRECISION,
+    seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
+    examples: Sequence[Question] | None = None,
+    num_threads: int,
+    stages: Stages,
+) -> BuildResult:
+    """Turns a student into artifacts, compares each with it, and writes the bundle.
+
+    Args:
+        model: A folder, a Hub id, or nothing for the student inside the package.
+        destination: The bundle's folder. It appears when the bundle is whole; an earlier bundle
+            there is replaced then.
+        backends: What to build for; nothing means all that are installed.
+        precision: Of every artifact.
+        seq_lens: The lengths that every artifact serves, in tokens.
+        examples: What to compare on; nothing means the package's own questions.
+        num_threads: For every runtime.
+        stages: Told how the work goes.
+
+    Raises:
+        PocketBertError: As the command line reports it. A failed parity gate raises nothing: the
+            bundle is written, its manifest records the failure, and the result tells.
+    """
+    chosen, skipped = _choose_backends(backends)
+    bundle.check_destination(destination)
+    with stages.stage("load"):
+        student = load(model)
+        lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
+        _check_free_space(destination, student, num_artifacts=len(chosen))
+    with stages.stage("trace"):
+        traced = trace(student, seq_lens=lengths)
+    with bundle.staged(destination) as folder:
+        artifacts = _convert(traced, chosen, precision, folder, stages)
+        examples = examples or student.task.own_examples()
+        verdicts, not_run = parity.check(
+            student, artifacts, examples=examples, num_threads=num_threads, stages=stages
+        )
+        with stages.stage("bundle"):
+            _write_bundle(folder, student, artifacts, verdicts, examples, seq_len=lengths[-1])
+    reference.remember(student)
+    return BuildResult(
+        folder=destination,
+        artifacts=tuple(_moved(artifact, folder, destination) for artifact in artifacts),
+        parity=tuple(verdicts),
+        skipped=(*skipped, *not_run),
+        seconds=stages.seconds,
+    )
+
+
+def _choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
+    """Returns the backends to build; one that was asked for by name must be installed."""
+    for name in names:
+        converters.check_installed(name)
+    if names:
+        return list(dict.fromkeys(names)), []
+    chosen, skipped = [], []
+    for name in converters.BACKENDS:
+        try:
+            converters.check_installed(name)
+            chosen.append(name)
+        except MissingPackageError as err:
+            skipped.append(Skipped(runtime=name, reason=f"{err.message}: {err.hint}"))
+    if not chosen:
+        raise MissingPackageError("no backend is installed", hint=converters.install_line("all"))
+    return chosen, skipped
+
+
+def _check_free_space(destination: Path, student: Student, *, num_artifacts: int) -> None:
+    """Refuses at the start what would fail after minutes: most converters die badly there."""
+    weights_bytes = sum(weight.nbytes for weight in student.model.parameters())
+    # One fp32 copy per artifact bounds what its converter writes, and one more the trace.
+    for folder, copies in ((destination, num_artifacts), (Path(tempfile.gettempdir()), 2)):
+        existing = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+        free = shutil.disk_usage(existing).free
+        if free < copies * weights_bytes:
+            raise StorageError(
+                f"{existing} has {free / 1e6:.0f} MB free, and the build may need "
+                f"{copies * weights_bytes / 1e6:.0f} MB there",
+                hint="free some space, or choose another folder with -o (temporary files: TMPDIR)",
+            )
+
+
+def _convert(
+    traced: TracedModel,
+    backends: Sequence[str],
+    precision: Precision,
+    folder: Path,
+    stages: Stages,
+) -> list[Artifact]:
+    """Converts for every backend, each in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
+        program = Path(scratch, "traced.pt2")
+        traced.save(program)
+        jobs = [
+            Job(
+                name=f"convert {name}",
+                function=convert_saved,
+                arguments={
+                    "program": program,
+                    "backend": name,
+                    "precision": precision,
+                    "folder": folder / name,
+                },
+            )
+            for name in backends
+        ]
+        outcomes = run_jobs(jobs, max_parallel=2, on_done=stages.done)
+    return [outcome.get() for outcome in outcomes]
+
+
+def convert_saved(
+    *, program: Path, backend: str, precision: Precision, folder: Path, report: Report
+) -> Artifact:
+    """Converts a saved trace for one backend; the body of a worker."""
+    del report  # a conversion is one library call: there is nothing to count
+    module = converters.backend(backend)
+    folder.mkdir()
+    path = folder / module.FILE_NAME
+    return module.convert(TracedModel.load(program), precision=precision, path=path)
+
+
+def _write_bundle(
+    folder: Path,
+    student: Student,
+    artifacts: Sequence[Artifact],
+    verdicts: Sequence[Parity],
+    examples: Sequence[Question],
+    *,
+    seq_len: int,
+) -> None:
+    write_tokenizer(student.tokenizer, folder / "tokenizer")
+    vectors.write(folder / "vectors.json", student, examples, seq_len=seq_len)
+    parity_json = manifest.canonical_json({"parity": [each.to_json() for each in verdicts]})
+    (folder / "parity.json").write_bytes(parity_json)
+    report.write(folder / "report.html", student, artifacts, verdicts)
+    manifest.write_manifest(_describe(folder, student, artifacts, verdicts), folder)
+
+
+def _describe(
+    folder: Path, student: Student, artifacts: Sequence[Artifact], verdicts: Sequence[Parity]
+) -> manifest.Manifest:
+    precisions = sorted({artifact.precision for artifact in artifacts})
+    return manifest.Manifest(
+        pocketbert_version=__version__,
+        student=manifest.StudentPart(
+            name=student.name,
+            architecture=type(student.model).__name__,
+            weights_sha256=student.weights_sha256,
+            licence=student.licence,
+            task=student.task.NAME,
+        ),
+        tokenizer=tokenizer_part(student.tokenizer),
+        span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
+        artifacts=tuple(bundle.artifact_part(artifact, folder) for artifact in artifacts),
+        thresholds={name: vars(THRESHOLDS[name]) for name in precisions},
+        verdicts=tuple(
+            manifest.VerdictPart(
+                backend=each.backend,
+                runtime=each.runtime,
+                seq_len=each.seq_len,
+                verdict=each.verdict,
+                reason=each.reason,
+            )
+            for each in verdicts
+        ),
+        versions=_versions(),
+        files=bundle.hash_files(folder),
+    )
+
+
+def _versions() -> dict[str, str]:
+    installed = {}
+    for name in _TESTED_PACKAGES:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _moved(artifact: Artifact, old: Path, new: Path) -> Artifact:
+    return replace(artifact, path=new / artifact.path.relative_to(old))

@@ -1,0 +1,405 @@
+"""The command line: each command parses, calls one function, prints, and gives an exit code."""
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from typer.exceptions import TyperException
+
+from pipeline import __version__, report
+from pipeline.errors import InputError, PocketBertError, first_line, storage_error
+from pipeline.precision import PRECISIONS, Precision
+
+app = typer.Typer(
+    name="pocketbert",
+    help="From a distilled BERT student to verified ExecuTorch, TFLite and Core ML artifacts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+INTERRUPTED = 130
+WIDTH_ELSEWHERE = 120
+"""Columns of a table that is written to a file or a pipe."""
+
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Data = Annotated[Path | None, typer.Option(help="Labelled questions in SQuAD 1.1 layout.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first questions.")]
+Runtimes = Annotated[list[str] | None, typer.Option("--runtime", help="Only these; repeatable.")]
+Reference = Annotated[
+    str | None, typer.Option("--reference", metavar="MODEL", help="Where the student is.")
+]
+
+
+@app.command()
+def build(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A folder, a Hub id, or nothing for the embedded student."),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")] = Path(
+        "pocketbert-bundle"
+    ),
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="executorch, tflite or coreml; repeatable. All that are installed."),
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "int8",
+    seq_len: Annotated[str, typer.Option(help="Lengths in tokens, such as 64,128,384.")] = "384",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> int:
+    """Converts a student for every backend, compares, and writes a bundle."""
+    from pipeline import build as flow
+    from pipeline import bundle
+    from pipeline.squad import read_squad
+    from pipeline.stages import Stages
+
+    result = flow.build(
+        model,
+        destination=output,
+        backends=backend or (),
+        precision=_precision(precision),
+        seq_lens=_seq_lens(seq_len),
+        examples=read_squad(data) if data else None,
+        num_threads=_num_threads(),
+        stages=Stages(),
+    )
+    sizes = {each.backend: bundle.size_bytes(each.path) for each in result.artifacts}
+    payload = {
+        "bundle": str(result.folder.resolve()),
+        "seconds": round(result.seconds, 2),
+        "artifacts": [
+            {
+                "backend": artifact.backend,
+                "precision": artifact.precision,
+                "path": str(artifact.path.resolve()),
+                "size_bytes": sizes[artifact.backend],
+                "seq_lens": list(artifact.seq_lens),
+            }
+            for artifact in result.artifacts
+        ],
+        "parity": [each.to_json() for each in result.parity],
+        "skipped": [asdict(each) for each in result.skipped],
+    }
+    table = report.parity_table(result.parity, result.skipped, sizes)
+    end = f"{result.folder} in {result.seconds:.0f} s. {report.EMULATION}"
+    _show(payload, as_json, table, end)
+    return 0 if result.passed else 1
+
+
+@app.command()
+def ask(
+    bundle: BundlePath,
+    question: Annotated[str, typer.Option("-q", "--question", help="What to ask.")],
+    passage: Annotated[str | None, typer.Option("-c", "--context", help="The text.")] = None,
+    context_file: Annotated[Path | None, typer.Option(help="A file with the text.")] = None,
+    runtime: Runtimes = None,
+    reference: Reference = None,
+    as_json: AsJson = False,
+) -> int:
+    """Answers a question in PyTorch and in every runtime, side by side."""
+    from pipeline import ask as flow
+    from pipeline.bundle import open_bundle
+    from pipeline.squad import Question
+    from pipeline.stages import Stages
+
+    asked_about = _context(passage, context_file)
+    example = Question(id="question", question=question, context=asked_about, answers=())
+    with open_bundle(bundle) as opened:
+        asked = flow.ask(
+            opened,
+            [example],
+            named_reference=reference,
+            names=runtime or (),
+            num_threads=_num_threads(),
+            stages=Stages(),
+        )
+    payload = {
+        "answers": [
+            {
+                "runtime": each.runtime,
+                **asdict(each.answers[0]),
+                "latency_ms": round(each.latency_ms[0], 3),
+            }
+            for each in asked.done
+        ],
+        "skipped": [asdict(each) for each in asked.not_done],
+    }
+    table = report.table("runtime", "answer", "characters", "score", "ms")
+    for each in asked.done:
+        answer = each.answers[0]
+        table.add_row(
+            each.runtime,
+            answer.text,
+            f"{answer.start}-{answer.end}",
+            f"{answer.score:.3f}",
+            f"{each.latency_ms[0]:.1f}",
+        )
+    report.add_skipped(table, asked.not_done)
+    _show(payload, as_json, f"[bold]{question}[/]", table)
+    return asked.exit_code
+
+
+@app.command()
+def parity(
+    bundle: BundlePath,
+    data: Data = None,
+    limit: Limit = None,
+    runtime: Runtimes = None,
+    reference: Reference = None,
+    as_json: AsJson = False,
+) -> int:
+    """Compares every artifact of a bundle with the PyTorch student."""
+    from pipeline import parity as flow
+    from pipeline import reference as students
+    from pipeline.bundle import open_bundle
+    from pipeline.squad import read_squad
+    from pipeline.stages import Stages
+
+    with open_bundle(bundle) as opened:
+        student = students.find(opened.manifest.student, named=reference)
+        examples = read_squad(data) if data else student.task.own_examples()
+        verdicts, skipped = flow.check(
+            student,
+            opened.artifacts,
+            examples=examples[:limit],
+            names=runtime or (),
+            num_threads=_num_threads(),
+            stages=Stages(),
+        )
+        sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
+    payload = {
+        "parity": [each.to_json() for each in verdicts],
+        "skipped": [asdict(each) for each in skipped],
+    }
+    table = report.parity_table(verdicts, skipped, sizes)
+    _show(payload, as_json, table, report.EMULATION)
+    return 0 if all(each.verdict == "pass" for each in verdicts) else 1
+
+
+@app.command("eval")
+def evaluate(
+    target: Annotated[str, typer.Argument(metavar="(MODEL|BUNDLE)", help="What to score.")],
+    data: Annotated[Path, typer.Option(help="Labelled questions in SQuAD 1.1 layout.")],
+    runtime: Runtimes = None,
+    limit: Limit = None,
+    reference: Reference = None,
+    as_json: AsJson = False,
+) -> int:
+    """Scores exact match and F1 as the official SQuAD 1.1 script does."""
+    from pipeline import evaluate as flow
+    from pipeline.stages import Stages
+
+    result = flow.evaluate(
+        target,
+        data=data,
+        limit=limit,
+        names=runtime or (),
+        named_reference=reference,
+        num_threads=_num_threads(),
+        stages=Stages(),
+    )
+    payload = {
+        "results": [{"runtime": name, **asdict(score)} for name, score in result.scores.items()],
+        "skipped": [asdict(each) for each in result.not_done],
+    }
+    table = report.table("runtime", "exact match", "F1", "questions")
+    for name, score in result.scores.items():
+        table.add_row(name, f"{score.exact_match:.2f}", f"{score.f1:.2f}", str(score.count))
+    report.add_skipped(table, result.not_done)
+    _show(payload, as_json, table)
+    return result.exit_code
+
+
+@app.command()
+def inspect(
+    target: Annotated[Path, typer.Argument(metavar="(ARTIFACT|BUNDLE)", help="What to read.")],
+    as_json: AsJson = False,
+) -> int:
+    """Tells bytes by dtype, the largest tensors and what is delegated, from the files alone."""
+    from pipeline import inspection
+
+    found = inspection.inspect(target)
+    payload = {
+        "artifacts": [
+            {
+                "path": path,
+                "size_bytes": each.size_bytes,
+                "bytes_by_dtype": dict(each.bytes_by_dtype),
+                "largest_tensors": [asdict(tensor) for tensor in each.tensors[:10]],
+                "num_ops": each.num_ops,
+                "num_delegated_ops": each.num_delegated_ops,
+            }
+            for path, each in found.items()
+        ]
+    }
+    parts = [part for path, each in found.items() for part in report.inspection(path, each)]
+    _show(payload, as_json, *parts)
+    return 0
+
+
+@app.command()
+def verify(bundle: BundlePath, as_json: AsJson = False) -> int:
+    """Finds every changed, missing or added file of a bundle."""
+    from pipeline import bundle as bundles
+
+    problems = bundles.verify(bundle)
+    payload = {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
+    lines = [f"[red]{problem.path}[/]: {problem.problem}" for problem in problems]
+    _show(payload, as_json, *(lines or ["[green]PASS[/] every file is as it was written"]))
+    return 1 if problems else 0
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> int:
+    """Tells what is installed, what can run here, and the line that installs what is missing."""
+    from pipeline import doctor as checks
+
+    findings = checks.examine()
+    table = report.table("kind", "name", "state", "to install")
+    for each in findings:
+        color = "green" if each.ok else "yellow"
+        table.add_row(each.kind, each.name, f"[{color}]{each.state}", each.hint)
+    _show({"findings": [asdict(each) for each in findings]}, as_json, table)
+    return 0 if checks.can_build(findings) else 3
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)  # noqa: T201  this is the result
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """From a distilled BERT student to verified ExecuTorch, TFLite and Core ML artifacts."""
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; errors are told in one line."""
+    with _results_apart():
+        try:
+            return int(app(list(arguments), standalone_mode=False) or 0)
+        except (KeyboardInterrupt, typer.Abort):
+            error, code = (
+                PocketBertError("interrupted", hint="what was there before is as it was"),
+                INTERRUPTED,
+            )
+        except TyperException as err:
+            error = InputError(err.format_message(), hint="see `pocketbert --help`")
+            code = error.exit_code
+        except PocketBertError as err:
+            error, code = err, err.exit_code
+        except BrokenPipeError:
+            return 0
+        except Exception as err:
+            error = storage_error(err) or _bug(err)
+            code = error.exit_code
+        _tell(error, code, as_json="--json" in arguments)
+        return code
+
+
+@contextlib.contextmanager
+def _results_apart() -> Iterator[None]:
+    """Keeps stdout for results: what native libraries print there goes to stderr instead."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    before = sys.stdout
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(kept, "w", encoding="utf-8") as results:
+            sys.stdout = results
+            yield
+            results.flush()
+            os.dup2(results.fileno(), 1)
+    finally:
+        sys.stdout = before
+
+
+def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:
+    if as_json:
+        about = {"code": code, "message": error.message, "hint": error.hint}
+        print(json.dumps({"error": about}))  # noqa: T201  this is the result
+        return
+    hint = f" ({error.hint})" if error.hint else ""
+    print(f"pocketbert: {error.message}{hint}", file=sys.stderr)  # noqa: T201
+
+
+def _bug(err: Exception) -> PocketBertError:
+    if os.environ.get("POCKETBERT_DEBUG"):
+        traceback.print_exc()
+    return PocketBertError(
+        f"a bug of ours: {type(err).__name__}: {first_line(err)}",
+        hint="set POCKETBERT_DEBUG=1 to see where, and please report it",
+    )
+
+
+def _show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> None:
+    """Prints one JSON object, or tables for a person."""
+    if as_json:
+        print(json.dumps(payload, ensure_ascii=False, allow_nan=False))  # noqa: T201
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_ELSEWHERE
+    for part in parts:
+        console.print(part)
+
+
+def _precision(name: str) -> Precision:
+    for precision in PRECISIONS:
+        if precision == name:
+            return precision
+    raise InputError(f"no precision {name!r}", hint=f"choose from {', '.join(PRECISIONS)}")
+
+
+def _seq_lens(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as err:
+        raise InputError(
+            f"--seq-len {text} is not a list of numbers", hint="for example: --seq-len 64,384"
+        ) from err
+
+
+def _context(passage: str | None, path: Path | None) -> str:
+    if (passage is None) == (path is None):
+        raise InputError("give either -c TEXT or --context-file FILE", hint="one of the two")
+    if path is None:
+        assert passage is not None
+        return passage
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError) as err:
+        raise InputError(f"no file {path}", hint="check --context-file") from err
+    except UnicodeDecodeError as err:
+        raise InputError(
+            f"{path} is not UTF-8: {err.reason} at byte {err.start}", hint="save it as UTF-8"
+        ) from err
+
+
+def _num_threads() -> int:
+    """Returns the threads that every runtime gets: all cores of a phone's big cluster, at most."""
+    return min(os.cpu_count() or 1, 4)

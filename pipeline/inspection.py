@@ -1,0 +1,34 @@
+"""Inspects artifacts: one file or package, or all those of a bundle."""
+
+from pathlib import Path
+
+import converters
+from pipeline.bundle import open_bundle
+from pipeline.errors import InputError
+from pipeline.values import Inspection
+
+_SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
+
+
+def inspect(path: Path) -> dict[str, Inspection]:
+    """Returns what each artifact holds, by the path that the user knows it by.
+
+    Raises:
+        InputError: The path holds neither an artifact nor a bundle.
+        MissingPackageError: The package that reads the format is not installed.
+    """
+    if not path.exists():
+        raise InputError(f"no artifact or bundle at {path}", hint="check the path")
+    backend = _SUFFIXES.get(path.suffix)
+    if backend is not None:
+        return {str(path): _inspect(path, backend)}
+    with open_bundle(path) as opened:
+        return {
+            str(path.resolve() / part.path): _inspect(opened.folder / part.path, part.backend)
+            for part in opened.manifest.artifacts
+        }
+
+
+def _inspect(path: Path, backend: str) -> Inspection:
+    converters.check_installed(backend)
+    return converters.backend(backend).inspect(path)

@@ -1,0 +1,12 @@
+"""The precisions, and what each promises of the artifact that carries it.
+
+- ``fp32``: weights and arithmetic in 32-bit floats.
+- ``fp16``: weights in 16-bit floats; arithmetic in 16 bits where the runtime has it.
+- ``int8``: weights of linear layers and embeddings in int8, one scale per output channel or per
+  row; activations are quantized on the fly where the runtime can. Norms and biases stay float.
+"""
+
+from typing import Literal, get_args
+
+Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)

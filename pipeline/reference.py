@@ -1,0 +1,80 @@
+"""Finds the PyTorch student of a bundle again.
+
+A bundle holds no PyTorch weights and no path, only the student's name and the hash of its weights.
+Where that hash was last seen is remembered in the user's cache, one small file a student.
+"""
+
+import json
+from pathlib import Path
+
+import platformdirs
+
+from pipeline.errors import InputError, PocketBertError
+from pipeline.load import EMBEDDED, Student, load
+from pipeline.manifest import StudentPart
+
+
+class ReferenceNotFoundError(InputError):
+    """The PyTorch student of a bundle is not where it was last seen."""
+
+
+def remember(student: Student) -> None:
+    """Notes where a student's weights lie; a cache that cannot be written is no reason to stop."""
+    if student.source is None:
+        return
+    path = _note(student.weights_sha256)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"model": student.source}), encoding="utf-8")
+    except OSError:
+        return
+
+
+def find(part: StudentPart, *, named: str | None = None) -> Student:
+    """Loads the student that a bundle was made from.
+
+    Args:
+        part: What the bundle's manifest says of it.
+        named: Where the user says that it is.
+
+    Raises:
+        ReferenceNotFoundError: It cannot be found.
+        InputError: What the user named is another student.
+    """
+    if named is not None:
+        student = load(named)
+        if student.weights_sha256 != part.weights_sha256:
+            raise InputError(
+                f"{named} is not the student that this bundle was made from",
+                hint=f"name the model {part.name} whose weights have sha256 "
+                f"{part.weights_sha256[:12]}…",
+            )
+        return student
+    place = None if part.name == EMBEDDED else _remembered(part)
+    try:
+        student = load(place)
+    except PocketBertError as err:
+        raise _not_found(part, err.message) from err
+    if student.weights_sha256 != part.weights_sha256:
+        raise _not_found(part, "the model there has other weights now")
+    return student
+
+
+def _remembered(part: StudentPart) -> str:
+    try:
+        note = json.loads(_note(part.weights_sha256).read_text(encoding="utf-8"))
+        return str(note["model"])
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise _not_found(part, "it was not built on this machine") from err
+
+
+def _not_found(part: StudentPart, reason: str) -> ReferenceNotFoundError:
+    return ReferenceNotFoundError(
+        f"the PyTorch student {part.name} of this bundle was not found: {reason}",
+        hint="name it with --reference MODEL",
+    )
+
+
+def _note(weights_sha256: str) -> Path:
+    folder = platformdirs.user_cache_path("pocketbert") / "students"
+    return folder / f"{weights_sha256}.json"

@@ -1,0 +1,109 @@
+"""Writes what people read: the bundle's page, and tables for the terminal."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+
+from pipeline import bundle
+from pipeline.compare import Parity
+from pipeline.runtimes import Skipped
+from pipeline.values import Artifact, Inspection
+
+if TYPE_CHECKING:
+    from pipeline.load import Student
+
+EMULATION = "coreml-reference is an emulation: our evaluator of the saved program, not Apple's."
+
+
+def write(
+    path: Path, student: "Student", artifacts: Sequence[Artifact], parity: Sequence[Parity]
+) -> None:
+    """Writes the bundle's ``report.html``."""
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = templates.get_template("report.html").render(
+        student=student,
+        architecture=type(student.model).__name__,
+        num_parameters=sum(weight.numel() for weight in student.model.parameters()),
+        artifacts=[bundle.artifact_part(artifact, path.parent) for artifact in artifacts],
+        parity=parity,
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def parity_table(
+    parity: Sequence[Parity], skipped: Sequence[Skipped], sizes_bytes: dict[str, int]
+) -> Table:
+    """Returns the table of verdicts; ``sizes_bytes`` is by backend."""
+    made = table("runtime", "precision", "length", "size MB", "max diff", "SNR dB", "same answers")
+    made.add_column("verdict", justify="left")
+    for each in parity:
+        made.add_row(
+            each.runtime,
+            each.precision,
+            str(each.seq_len),
+            f"{sizes_bytes[each.backend] / 1e6:.1f}",
+            number(each.max_abs_diff, "{:.2g}"),
+            number(each.snr_db, "{:.1f}"),
+            f"{100 * each.answer_agreement:.1f} % of {each.num_inputs}",
+            "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {each.reason}",
+        )
+    add_skipped(made, skipped)
+    return made
+
+
+def add_skipped(made: Table, skipped: Sequence[Skipped]) -> None:
+    """Adds a row for each runtime that did not run, the reason in the widest column."""
+    for each in skipped:
+        blanks = [""] * (len(made.columns) - 1)
+        blanks[-1 if made.columns[-1].justify == "left" else 0] = (
+            f"[yellow]SKIPPED[/] {each.reason}"
+        )
+        made.add_row(each.runtime, *blanks)
+
+
+def inspection(path: str, found: Inspection) -> list[RenderableType]:
+    """Returns what an artifact holds, for people."""
+    by_dtype = ", ".join(
+        f"{dtype} {size / 1e6:.2f} MB" for dtype, size in found.bytes_by_dtype.items()
+    )
+    delegated = (
+        "delegation is decided on the phone"
+        if found.num_delegated_ops is None
+        else f"{found.num_delegated_ops} delegated"
+    )
+    largest = table("largest tensors", "dtype", "MB")
+    for tensor in found.tensors[:5]:
+        largest.add_row(tensor.name, tensor.dtype, f"{tensor.size_bytes / 1e6:.2f}")
+    return [
+        f"[bold]{path}[/] {found.size_bytes / 1e6:.2f} MB",
+        f"constants: {by_dtype}",
+        f"operators: {found.num_ops}, {delegated}",
+        largest,
+    ]
+
+
+def table(*columns: str) -> Table:
+    """Returns an empty table: its first column for names, the others for numbers."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for position, column in enumerate(columns):
+        made.add_column(column, justify="right" if position else "left")
+    return made
+
+
+def number(value: float, form: str) -> str:
+    """Returns a number for people; what is not finite is said in words."""
+    if math.isnan(value):
+        return "not a number"
+    return "exact" if math.isinf(value) and value > 0 else form.format(value)

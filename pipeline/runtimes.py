@@ -1,0 +1,147 @@
+"""Runs rows of input through the PyTorch student and through artifacts.
+
+Torch is imported only where the student runs, so that a worker which runs an artifact starts fast
+and its memory is the runtime's own.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import converters
+from pipeline.values import Arrays, Artifact, Runner
+from pipeline.workers import Job, Report
+
+if TYPE_CHECKING:
+    from pipeline.load import Student
+
+PYTORCH = "pytorch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """For each row its outputs by name, and how long it took once the runtime was warm."""
+
+    outputs: list[dict[str, np.ndarray]]
+    latency_ms: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A runtime that could not run here, and why."""
+
+    runtime: str
+    reason: str
+
+
+def choose(
+    names: Sequence[str], artifacts: Sequence[Artifact]
+) -> tuple[list[tuple[Artifact, str]], list[Skipped]]:
+    """Pairs each artifact with the runtimes that run it here.
+
+    Args:
+        names: Runtimes that the user asked for; none means all.
+        artifacts: What there is to run.
+
+    Raises:
+        InputError: A name is not that of a runtime.
+    """
+    for name in names:
+        if name != PYTORCH:
+            converters.runtime(name)
+    pairs, skipped = [], []
+    for runtime in converters.RUNTIMES:
+        if names and runtime.name not in names:
+            continue
+        matching = [artifact for artifact in artifacts if artifact.backend == runtime.backend]
+        reason = converters.why_unavailable(runtime)
+        if not matching:
+            if names:
+                reason = f"the bundle has no {runtime.backend} artifact"
+                skipped.append(Skipped(runtime=runtime.name, reason=reason))
+        elif reason is not None:
+            skipped.append(Skipped(runtime=runtime.name, reason=reason))
+        else:
+            pairs += [(artifact, runtime.name) for artifact in matching]
+    return pairs, skipped
+
+
+def job(artifact: Artifact, runtime: str, rows: Sequence[Arrays], *, num_threads: int) -> Job:
+    """Returns the job that runs rows through an artifact in a process of its own."""
+    return Job(
+        name=f"run {runtime}",
+        function=run_artifact,
+        arguments={
+            "artifact": artifact,
+            "runtime": runtime,
+            "rows": rows,
+            "num_threads": num_threads,
+        },
+    )
+
+
+def run_artifact(
+    *,
+    artifact: Artifact,
+    runtime: str,
+    rows: Sequence[Arrays],
+    num_threads: int,
+    report: Report = lambda done: None,
+) -> Results:
+    """Runs rows through an artifact in this process."""
+    runner = converters.backend(artifact.backend).load(
+        artifact, runtime=runtime, num_threads=num_threads
+    )
+    return _run(runner, rows, report)
+
+
+def run_student(
+    student: "Student",
+    rows: Sequence[Arrays],
+    *,
+    num_threads: int | None = None,
+    report: Report = lambda done: None,
+) -> Results:
+    """Runs rows through the PyTorch student in fp32."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads or before)
+    try:
+        return _run(_StudentRunner(student), rows, report)
+    finally:
+        torch.set_num_threads(before)
+
+
+class _StudentRunner:
+    def __init__(self, student: "Student") -> None:
+        from pipeline.trace import ExportableEncoder
+
+        names = student.task.OUTPUT_NAMES
+        self._encoder = ExportableEncoder(student.model, output_names=names).eval()
+
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        import torch
+
+        tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
+        with torch.inference_mode():
+            return {name: value.numpy() for name, value in self._encoder(**tensors).items()}
+
+
+def _run(runner: Runner, rows: Sequence[Arrays], report: Callable[[int], None]) -> Results:
+    outputs, latency_ms = [], []
+    warm: set[int] = set()
+    for done, row in enumerate(rows, 1):
+        seq_len = next(iter(row.values())).shape[1]
+        if seq_len not in warm:
+            # The first call at a length pays for plans and caches.
+            runner.run(row)
+            warm.add(seq_len)
+        begin = time.perf_counter()
+        outputs.append(runner.run(row))
+        latency_ms.append((time.perf_counter() - begin) * 1e3)
+        report(done)
+    return Results(outputs=outputs, latency_ms=latency_ms)

@@ -1,0 +1,72 @@
+"""Tells a person how long work goes: a bar on a terminal, plain lines elsewhere."""
+
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.workers import Outcome
+
+
+class Stages:
+    """Prints each stage with its time and memory to stderr as it ends."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, quiet=quiet)
+        self._begin = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the start."""
+        return time.perf_counter() - self._begin
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times one stage that runs in this process."""
+        begin = time.perf_counter()
+        yield
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        self._print(name, time.perf_counter() - begin, peak)
+
+    def done(self, outcome: Outcome) -> None:
+        """Tells of a job that ended in a process of its own."""
+        failed = outcome.error is not None
+        self._print(outcome.name, outcome.seconds, outcome.peak_rss_bytes, failed=failed)
+
+    @contextlib.contextmanager
+    def count(self, total: int) -> Iterator["Counter"]:
+        """Gives a counter of units of work, each counted under the name of who does it."""
+        columns = (
+            TextColumn("{task.description:24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        ) as progress:
+            yield Counter(progress, total)
+
+    def _print(self, name: str, seconds: float, peak_bytes: int, *, failed: bool = False) -> None:
+        mark = "failed" if failed else "done"
+        self._console.print(f"{name:26} {mark:6} {seconds:6.1f} s  {peak_bytes / 1e9:5.2f} GB peak")
+
+
+class Counter:
+    """Counts work under names, each with a bar of its own."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._bars: dict[str, object] = {}
+
+    def update(self, name: str, done: int) -> None:
+        """Tells that ``done`` units are done under a name."""
+        if name not in self._bars:
+            self._bars[name] = self._progress.add_task(name, total=self._total)
+        self._progress.update(self._bars[name], completed=done)  # type: ignore[arg-type]

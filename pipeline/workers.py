@@ -1,0 +1,172 @@
+"""Runs functions in processes of their own, so that a library that crashes takes nothing along.
+
+Converters and runtimes are native code: one that aborts would end the caller too, and several of
+them in one process fight over threads and memory. Each job gets a fresh process, its chatter is
+kept from the terminal, and its end is told in one line.
+"""
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PocketBertError, first_line, storage_error
+
+Report = Callable[[int], None]
+"""Told how many units of its work a job has done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A call to run in a process of its own.
+
+    Attributes:
+        name: For people.
+        function: A module's function; it takes ``report`` besides ``arguments``.
+        arguments: By keyword; they and the result must be picklable.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        value: What the function returned, where it did.
+        error: What stopped it, where something did.
+        seconds: Wall time, the start of the process included.
+        peak_rss_bytes: The most memory that the process held.
+    """
+
+    name: str
+    value: Any = None
+    error: PocketBertError | None = None
+    seconds: float
+    peak_rss_bytes: int = 0
+
+    def get(self) -> Any:
+        """Returns the value, or raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class WorkerCrash(PocketBertError):  # noqa: N818  it is what happened, and every caller handles it
+    """A process ended without a result, or with an error that nobody foresaw."""
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    max_parallel: int,
+    on_progress: Callable[[str, int], None] = lambda name, done: None,
+    on_done: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Runs jobs, at most ``max_parallel`` at a time, and returns their outcomes in order.
+
+    When the caller is interrupted, processes that still run are ended first.
+    """
+    started: list[BaseProcess] = []
+
+    def run(job: Job) -> Outcome:
+        outcome = _run(job, started, lambda done: on_progress(job.name, done))
+        on_done(outcome)
+        return outcome
+
+    with ThreadPoolExecutor(max_workers=max_parallel) as pool:
+        futures = [pool.submit(run, job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            for process in started:
+                process.kill()
+            raise
+
+
+def _run(job: Job, started: list[BaseProcess], on_progress: Report) -> Outcome:
+    context = multiprocessing.get_context("spawn")
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
+        log = Path(folder, "log")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(sender, log, job), daemon=True)
+        process.start()
+        started.append(process)
+        sender.close()
+        result = _receive(receiver, on_progress)
+        process.join()
+        seconds = time.perf_counter() - begin
+        if result is None:
+            said = _last_line(log)
+            error = WorkerCrash(
+                f"{job.name} crashed ({_how_it_ended(process.exitcode)})"
+                + (f": {said}" if said else ""),
+                hint="see `pocketbert doctor` for versions, and report it",
+            )
+            return Outcome(name=job.name, error=error, seconds=seconds)
+    value, error, peak = result
+    return Outcome(name=job.name, value=value, error=error, seconds=seconds, peak_rss_bytes=peak)
+
+
+def _receive(receiver: Connection, on_progress: Report) -> Any:
+    """Returns what the worker sent at its end, or nothing if it ended without."""
+    while True:
+        try:
+            kind, content = receiver.recv()
+        except EOFError:
+            return None
+        if kind == "result":
+            return content
+        on_progress(content)
+
+
+def _work(sender: Connection, log: Path, job: Job) -> None:
+    """The body of a worker process."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, sys.stdout.fileno())
+    os.dup2(output, sys.stderr.fileno())
+    value, error = None, None
+    try:
+        value = job.function(**job.arguments, report=lambda done: sender.send(("progress", done)))
+    except PocketBertError as err:
+        error = err
+    except Exception as err:
+        traceback.print_exc()
+        error = storage_error(err) or WorkerCrash(
+            f"{job.name} failed: {type(err).__name__}: {first_line(err)}",
+            hint="see `pocketbert doctor` for versions, and report it",
+        )
+    sender.send(("result", (value, error, _peak_rss_bytes())))
+
+
+def _peak_rss_bytes() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _how_it_ended(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"signal {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
