@@ -31,7 +31,8 @@ def train_tokenizer() -> Tokenizer:
     texts = sorted({text for each in questions for text in (each.question, each.context)})
     trained = BertWordPieceTokenizer()
     trained.train_from_iterator(texts, vocab_size=VOCABULARY_SIZE, show_progress=False)
-    return Tokenizer.from_str(trained.to_str())
+    # Made anew from its vocabulary, it sets the special tokens around a text as released ones do.
+    return Tokenizer.from_str(BertWordPieceTokenizer(vocab=trained.get_vocab()).to_str())
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
