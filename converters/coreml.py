@@ -4,11 +4,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import coremltools as ct
 import numpy as np
-from coremltools.optimize import coreml as compression
 
 from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
+from converters.workarounds import coremltools_without_tensorflow
 from pipeline.precision import Precision
 from pipeline.traced import TracedModel
 from pipeline.values import (
@@ -18,6 +17,10 @@ from pipeline.values import (
     Runner,
     TensorSpec,
 )
+
+with coremltools_without_tensorflow():
+    import coremltools as ct
+    from coremltools.optimize import coreml as compression
 
 FILE_NAME = "model.mlpackage"
 RUNTIMES = ("coreml-reference", "coreml")
