@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO ?= build/demo-bundle
+DEMO ?= demo-bundle
 
 .PHONY: demo test lint format soak clean
 
@@ -28,7 +28,7 @@ soak: $(VENV)/.installed
 	$(BIN)/python -m pytest -m soak
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(DEMO) build
 
 # The pins decide what is installed: the environment is made again when they change.
 $(VENV)/.installed: pyproject.toml

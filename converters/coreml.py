@@ -133,15 +133,20 @@ def _convert_lengths(traced: TracedModel, precision: Precision, path: Path) -> N
 
 
 def _quantize(model: ct.models.MLModel) -> ct.models.MLModel:
-    """Quantizes every matrix to int8, one scale per row; biases and norms stay fp16."""
+    """Quantizes linear weights and embedding tables to int8, one scale per row.
+
+    Biases and norms stay fp16. So does the position table: the converter folds it into a constant
+    of shape (1, seq_len, width), which would get a single scale for all of it.
+    """
     weights = compression.get_weights_metadata(model, weight_threshold=0)
     vectors = [weight.val.size for weight in weights.values() if weight.val.ndim < 2]
     settings = compression.OpLinearQuantizerConfig(
         mode="linear_symmetric", weight_threshold=1 + max(vectors, default=0)
     )
-    return compression.linear_quantize_weights(
-        model, compression.OptimizationConfig(global_config=settings)
+    by_operator = compression.OptimizationConfig(
+        op_type_configs=dict.fromkeys(("linear", "gather"), settings)
     )
+    return compression.linear_quantize_weights(model, by_operator)
 
 
 def _function(seq_len: int) -> str:

@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from converters.mil_package import InputShapes, read_program
+from converters.mil_package import InputShapes, read_function, read_program, stored_tensors
 from converters.mil_steps import SUPPORTED_OPERATORS, Rounding, Values, bind, settle
 from pipeline.errors import InputError
+
+__all__ = ["CoreMLReference", "read_program", "stored_tensors"]
 
 
 class CoreMLReference:
@@ -52,15 +54,15 @@ class CoreMLReference:
             InputError: The package is missing, broken, or uses what this runtime cannot run.
             MissingPackageError: coremltools is not installed.
         """
-        program = read_program(Path(path), function=function, supported=SUPPORTED_OPERATORS)
-        self._inputs = program.inputs
+        package = read_function(Path(path), name=function, supported=SUPPORTED_OPERATORS)
+        self._inputs = package.inputs
         self._settle_inputs = {
-            name: settle(var, rounding=rounding) for name, var in program.function.inputs.items()
+            name: settle(var, rounding=rounding) for name, var in package.function.inputs.items()
         }
-        self._program = bind(program.function, rounding=rounding)
+        self._program = bind(package.function, rounding=rounding)
         self._num_threads = num_threads
-        self.input_names = tuple(spec.name for spec in program.inputs)
-        self.output_names = program.output_names
+        self.input_names = tuple(spec.name for spec in package.inputs)
+        self.output_names = package.output_names
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns every output by name, as float32 or int32.

@@ -1,12 +1,16 @@
 """Reads a saved ``.mlpackage`` from disk into a MIL function, on any system."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, MissingPackageError, StorageError
+import numpy as np
+
+from pipeline.errors import InputError, MissingPackageError, storage_error
+from pipeline.values import StoredTensor
 
 _HINT_BROKEN = "Copy the whole .mlpackage folder again, or build it anew."
 _INT32_FLAG = 0x20000  # ArrayFeatureType: 0x1.... are floats, 0x2.... are integers
@@ -48,7 +52,7 @@ class InputShapes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program:
+class PackageFunction:
     """One function of a package.
 
     Attributes:
@@ -61,12 +65,12 @@ class Program:
     output_names: tuple[str, ...]
 
 
-def read_program(path: Path, *, function: str | None, supported: Collection[str]) -> Program:
+def read_function(path: Path, *, name: str | None, supported: Collection[str]) -> PackageFunction:
     """Returns one function of a package as the file holds it.
 
     Args:
         path: An ``.mlpackage`` folder.
-        function: One function of a multifunction package; None is the package's default.
+        name: One function of a multifunction package; None is the package's default.
         supported: The operators that the caller can run.
 
     Raises:
@@ -74,37 +78,68 @@ def read_program(path: Path, *, function: str | None, supported: Collection[str]
             another operator.
         MissingPackageError: coremltools is not installed.
     """
-    _import_coremltools()
-    from coremltools.converters.mil.frontend.milproto.load import load
-
     spec, root = _read_spec(path)
-    if spec.WhichOneof("Type") != "mlProgram":
-        raise InputError(
-            f"{path} holds a Core ML {spec.WhichOneof('Type') or 'model of no type'}, "
-            "expected an ML program",
-            hint="Convert with convert_to='mlprogram'.",
-        )
-    name, description = _choose(spec, function, path)
+    name, description = _choose(spec, name, path)
     functions = spec.mlProgram.functions
     # The loader reads every function, with a copy of the shared weights for each.
     for other in set(functions) - {name}:
         del functions[other]
     _check_operators(functions[name], supported)
+    return PackageFunction(
+        function=_load(spec, root).functions[name],
+        inputs=tuple(_input_shapes(feature) for feature in description.input),
+        output_names=tuple(feature.name for feature in description.output),
+    )
+
+
+def read_program(path: Path) -> Any:
+    """Returns a package's whole program as a coremltools ``Program``.
+
+    Raises:
+        InputError: The package is missing, broken or no ML program.
+        MissingPackageError: coremltools is not installed.
+    """
+    return _load(*_read_spec(path))
+
+
+def stored_tensors(program: Any) -> list[StoredTensor]:
+    """Returns the constants of a program from ``read_program``, with the bytes that they take.
+
+    Functions of one package share equal constants; within a function each one counts.
+    """
+    stored: Counter[tuple[StoredTensor, bytes]] = Counter()
+    for function in program.functions.values():
+        stored |= Counter(
+            (_stored_tensor(operation.outputs[0]), operation.outputs[0].val.tobytes())
+            for operation in function.operations
+            if operation.op_type == "const" and isinstance(operation.outputs[0].val, np.ndarray)
+        )
+    return [tensor for tensor, _ in stored.elements()]
+
+
+def _stored_tensor(var: Any) -> StoredTensor:
+    from coremltools.converters.mil.mil import types
+
+    # The loader unpacks elements of less than a byte; the file packs them.
+    num_bits = var.dtype.get_bitwidth() * var.val.size
+    return StoredTensor(
+        name=var.name, dtype=types.builtin_to_string(var.dtype), size_bytes=-(-num_bits // 8)
+    )
+
+
+def _load(spec: Any, root: Path) -> Any:
+    from coremltools.converters.mil.frontend.milproto.load import load
+
     try:
-        program = load(
+        return load(
             spec,
             specification_version=spec.specificationVersion,
             file_weights_dir=str(root.parent / "weights"),
         )
     except Exception as err:  # the loader's own checks are asserts, KeyErrors and native errors
         raise InputError(
-            f"{path} could not be read as a Core ML program: {err}", hint=_HINT_BROKEN
+            f"{root} could not be read as a Core ML program: {err}", hint=_HINT_BROKEN
         ) from err
-    return Program(
-        function=program.functions[name],
-        inputs=tuple(_input_shapes(feature) for feature in description.input),
-        output_names=tuple(feature.name for feature in description.output),
-    )
 
 
 def _import_coremltools() -> None:
@@ -127,6 +162,7 @@ def _read_spec(path: Path) -> tuple[Any, Path]:
     The manifest is read here rather than by coremltools, whose reader creates an empty package
     where it finds none.
     """
+    _import_coremltools()
     from coremltools.proto import Model_pb2
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -141,9 +177,16 @@ def _read_spec(path: Path) -> tuple[Any, Path]:
             f"{path / 'Manifest.json'} is no manifest of a Core ML package", hint=_HINT_BROKEN
         ) from err
     try:
-        return Model_pb2.Model.FromString(_read(root)), root
+        spec = Model_pb2.Model.FromString(_read(root))
     except DecodeError as err:
         raise InputError(f"{root} is no Core ML model", hint=_HINT_BROKEN) from err
+    if spec.WhichOneof("Type") != "mlProgram":
+        raise InputError(
+            f"{root} holds a {spec.WhichOneof('Type') or 'model of no type'}, "
+            "expected an ML program",
+            hint="Convert with convert_to='mlprogram'.",
+        )
+    return spec, root
 
 
 def _read(path: Path) -> bytes:
@@ -154,7 +197,7 @@ def _read(path: Path) -> bytes:
             f"{path} does not exist", hint="Give the path of a whole .mlpackage folder."
         ) from err
     except OSError as err:
-        raise StorageError(f"{path} could not be read: {err.strerror}") from err
+        raise storage_error(err) or err from err
 
 
 def _choose(spec: Any, function: str | None, path: Path) -> tuple[str, Any]:

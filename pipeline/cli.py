@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import traceback
@@ -299,6 +300,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit code; errors are told in one line."""
+    # Torch warns there of what torchao does at import; nobody can act on it.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     with _results_apart():
         try:
             return int(app(list(arguments), standalone_mode=False) or 0)
