@@ -1,5 +1,6 @@
 """Reads a saved ``.mlpackage`` from disk into a MIL function, on any system."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.workarounds import coremltools_without_tensorflow
 from pipeline.errors import InputError, MissingPackageError, storage_error
 from pipeline.values import StoredTensor
 
@@ -110,11 +112,15 @@ def stored_tensors(program: Any) -> list[StoredTensor]:
     stored: Counter[tuple[StoredTensor, bytes]] = Counter()
     for function in program.functions.values():
         stored |= Counter(
-            (_stored_tensor(operation.outputs[0]), operation.outputs[0].val.tobytes())
+            (_stored_tensor(operation.outputs[0]), _digest(operation.outputs[0].val))
             for operation in function.operations
             if operation.op_type == "const" and isinstance(operation.outputs[0].val, np.ndarray)
         )
     return [tensor for tensor, _ in stored.elements()]
+
+
+def _digest(array: np.ndarray) -> bytes:
+    return hashlib.sha256(array.tobytes()).digest()
 
 
 def _stored_tensor(var: Any) -> StoredTensor:
@@ -143,13 +149,9 @@ def _load(spec: Any, root: Path) -> Any:
 
 
 def _import_coremltools() -> None:
-    # coremltools imports TensorFlow, then torchao and with it Triton. Triton crashes the process
-    # (segmentation fault, TensorFlow 2.21 and Triton 3.7.1) when TensorFlow came first, and stays
-    # calm when it came first itself; this import brings it in. It can go with either's next fix.
-    import torch._dynamo  # noqa: F401
-
     try:
-        import coremltools  # noqa: F401
+        with coremltools_without_tensorflow():
+            import coremltools  # noqa: F401
     except ImportError as err:
         raise MissingPackageError(
             "reading a Core ML package needs coremltools", hint="pip install 'pocketbert[coreml]'"
