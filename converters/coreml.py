@@ -1,6 +1,8 @@
 """Core ML through coremltools: one ``.mlpackage`` that holds an ML program."""
 
+import json
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +39,7 @@ def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifac
         model.save(str(path))
     else:
         _convert_lengths(traced, precision, path)
+    _name_items(path)
     return Artifact(
         backend="coreml",
         precision=precision,
@@ -147,6 +150,16 @@ def _quantize(model: ct.models.MLModel) -> ct.models.MLModel:
         op_type_configs=dict.fromkeys(("linear", "gather"), settings)
     )
     return compression.linear_quantize_weights(model, by_operator)
+
+
+def _name_items(path: Path) -> None:
+    """Replaces the random identifiers of a package's items, so that equal builds are equal."""
+    manifest = path / "Manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    for identifier, item in json.loads(text)["itemInfoEntries"].items():
+        text = text.replace(identifier, str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"])))
+    content = json.loads(text)
+    manifest.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
 
 
 def _function(seq_len: int) -> str:

@@ -128,9 +128,8 @@ def _stored_tensor(var: Any) -> StoredTensor:
 
     # The loader unpacks elements of less than a byte; the file packs them.
     num_bits = var.dtype.get_bitwidth() * var.val.size
-    return StoredTensor(
-        name=var.name, dtype=types.builtin_to_string(var.dtype), size_bytes=-(-num_bits // 8)
-    )
+    dtype = types.builtin_to_string(var.dtype).replace("fp", "float")
+    return StoredTensor(name=var.name, dtype=dtype, size_bytes=-(-num_bits // 8))
 
 
 def _load(spec: Any, root: Path) -> Any:
