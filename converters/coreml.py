@@ -23,6 +23,7 @@ from pipeline.values import (
 with coremltools_without_tensorflow():
     import coremltools as ct
     from coremltools.optimize import coreml as compression
+    from coremltools.proto import Model_pb2
 
 FILE_NAME = "model.mlpackage"
 RUNTIMES = ("coreml-reference", "coreml")
@@ -39,7 +40,7 @@ def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifac
         model.save(str(path))
     else:
         _convert_lengths(traced, precision, path)
-    _name_items(path)
+    _settle_bytes(path)
     return Artifact(
         backend="coreml",
         precision=precision,
@@ -152,14 +153,17 @@ def _quantize(model: ct.models.MLModel) -> ct.models.MLModel:
     return compression.linear_quantize_weights(model, by_operator)
 
 
-def _name_items(path: Path) -> None:
-    """Replaces the random identifiers of a package's items, so that equal builds are equal."""
+def _settle_bytes(path: Path) -> None:
+    """Replaces a package's random identifiers and map order, so that equal builds are equal."""
     manifest = path / "Manifest.json"
     text = manifest.read_text(encoding="utf-8")
     for identifier, item in json.loads(text)["itemInfoEntries"].items():
         text = text.replace(identifier, str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"])))
     content = json.loads(text)
     manifest.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
+    program = path / "Data" / content["itemInfoEntries"][content["rootModelIdentifier"]]["path"]
+    spec = Model_pb2.Model.FromString(program.read_bytes())
+    program.write_bytes(spec.SerializeToString(deterministic=True))
 
 
 def _function(seq_len: int) -> str:

@@ -18,10 +18,7 @@ def coremltools_without_tensorflow() -> Iterator[None]:
     imports TensorFlow only for a model of TensorFlow's.
     """
     if "tensorflow" in sys.modules:
-        # Too late to hide it. Triton survives if it is loaded before coremltools asks for it.
-        import torch._dynamo  # noqa: F401
-
-        yield
+        yield  # too late to hide it; no process of ours runs both
         return
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
     try:
