@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.tasks import Task, task_of
-from pipeline.tokenization import tokenizer_part
+from pipeline.tokenization import SPECIAL_TOKENS, check_token, tokenizer_part
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -26,6 +27,13 @@ EMBEDDED = "embedded"
 """The name under which bundles record the student that ships inside the package."""
 
 ENCODERS = ("distilbert", "bert", "mobilebert", "electra")
+
+_CONVERT = (
+    "import sys, torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() "
+    "for p in sys.argv[2:] for k, v in torch.load(p, 'cpu', weights_only=True).items()}, "
+    "sys.argv[1], {'format': 'pt'})"
+)
+"""Pours pickles into one safetensors file; torch opens them without running what they hold."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _HUB_FILES = [
@@ -132,12 +140,17 @@ def _resolve(model: str | None) -> tuple[str | None, Path]:
     if model is None:
         return None, Path(str(resources.files("pipeline") / "student"))
     folder = Path(model)
-    if folder.is_dir():
-        return str(folder.resolve()), folder.resolve()
-    if folder.exists():
+    try:
+        if folder.is_dir():
+            return str(folder.resolve()), folder.resolve()
+        if folder.exists():
+            raise InputError(
+                f"{model} is a file, not a model", hint="give the folder that holds config.json"
+            )
+    except OSError as err:
         raise InputError(
-            f"{model} is a file, not a model", hint="give the folder that holds config.json"
-        )
+            f"no folder {model}: {err.strerror}", hint="give a folder that holds config.json"
+        ) from err
     if not _HUB_ID.fullmatch(model) or model.startswith("."):
         raise InputError(f"no folder {model}", hint="give a folder that holds config.json")
     return model, _download(model)
@@ -160,9 +173,17 @@ def _download(model: str) -> Path:
             f"{str(err).splitlines()[0]}",
             hint="check the name; for a private or gated model log in with `hf auth login`",
         ) from err
+    except OSError:  # of the disk that the cache is on
+        raise
+    except Exception as err:  # the client lets the errors of its transport through
+        raise InputError(
+            f"{model} is no folder here, and the Hub broke off: {first_line(err)}",
+            hint="try again, or give a folder that holds config.json",
+        ) from err
 
 
 def _read_config(folder: Path) -> "PreTrainedConfig":
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     path = folder / "config.json"
@@ -177,19 +198,25 @@ def _read_config(folder: Path) -> "PreTrainedConfig":
             f"{path} describes an encoder of type {kind!r}, which is not supported",
             hint=f"supported: {', '.join(ENCODERS)}",
         )
-    if not raw.get("architectures"):
+    architectures = raw.get("architectures")
+    if not (isinstance(architectures, list) and architectures and architectures[0]):
         raise InputError(
             f"{path} names no architecture",
             hint='add, for example, "architectures": ["DistilBertForQuestionAnswering"]',
         )
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
-        return config
-    except (ValueError, TypeError, KeyError) as err:
+    except (ValueError, TypeError, KeyError, StrictDataclassError) as err:
         raise InputError(
-            f"{path} is not a valid configuration: {first_line(err)}",
+            f"{path} is not a valid configuration: {first_line(err.__cause__ or err)}",
             hint="save the model again with save_pretrained",
         ) from err
+    if config.num_hidden_layers < 1:
+        raise InputError(
+            f"{path} describes an encoder of {config.num_hidden_layers} layers",
+            hint="give the configuration that belongs to the weights",
+        )
+    return config
 
 
 def _architecture(config: "PreTrainedConfig") -> str:
@@ -199,7 +226,8 @@ def _architecture(config: "PreTrainedConfig") -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as err:
+    # Python's reader gives up on very deep nesting with an error of its own.
+    except (ValueError, RecursionError) as err:
         raise InputError(
             f"{path} is not valid JSON: {err}", hint="download or save it again"
         ) from err
@@ -209,7 +237,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_packed_tokenizer(path: Path) -> Tokenizer:
-    kind = (_read_json(path).get("model") or {}).get("type")
+    model = _read_json(path).get("model")
+    kind = model.get("type") if isinstance(model, dict) else None
     if kind != "WordPiece":
         raise InputError(
             f"{path} holds a {kind} tokenizer; only WordPiece is supported",
@@ -226,9 +255,19 @@ def _read_packed_tokenizer(path: Path) -> Tokenizer:
 def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
     settings_path = path.with_name("tokenizer_config.json")
     settings = _read_json(settings_path) if settings_path.is_file() else {}
-    words = path.read_text(encoding="utf-8").splitlines()
+    try:
+        # Only newlines end a token: other characters that Python calls line ends are tokens.
+        words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as err:
+        raise InputError(
+            f"{path} is not UTF-8: {err.reason} at byte {err.start}",
+            hint="download or save it again",
+        ) from err
+    vocabulary = {word: index for index, word in enumerate(words)}
+    for token in SPECIAL_TOKENS:
+        check_token(token, vocabulary.get(token), where=str(path))
     built = BertWordPieceTokenizer(
-        vocab={word: index for index, word in enumerate(words)},
+        vocab=vocabulary,
         lowercase=settings.get("do_lower_case", True),
         strip_accents=settings.get("strip_accents"),
         handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
@@ -246,15 +285,8 @@ def _check_vocabulary(tokenizer: Tokenizer, config: "PreTrainedConfig") -> None:
 
 
 def _read_weights(folder: Path, config: "PreTrainedConfig") -> "PreTrainedModel":
-    import transformers
-
     _check_weight_files(folder)
-    model_class = getattr(transformers, _architecture(config), None)
-    if model_class is None:
-        raise InputError(
-            f"transformers {transformers.__version__} has no {_architecture(config)}",
-            hint="correct `architectures` in config.json",
-        )
+    model_class = _model_class(config)
     try:
         with _quiet_transformers():
             model, info = model_class.from_pretrained(
@@ -266,18 +298,44 @@ def _read_weights(folder: Path, config: "PreTrainedConfig") -> "PreTrainedModel"
                 local_files_only=True,
                 output_loading_info=True,
             )
-    except (RuntimeError, ValueError, OSError) as err:
+    except Exception as err:  # the library checks little, and stumbles over the rest in any way
         raise InputError(
-            f"the weights in {folder} do not fit its config.json: {first_line(err)}",
+            f"the weights in {folder} do not fit its config.json: "
+            f"{type(err).__name__}: {first_line(err)}",
             hint="give the weights and the configuration of one model",
         ) from err
     if info["missing_keys"]:
         raise InputError(
-            f"the weights in {folder} lack {sorted(info['missing_keys'])[0]}",
+            f"the weights in {folder} lack {min(info['missing_keys'])}",
             hint=f"give a model that was trained as {_architecture(config)}",
+        )
+    # Other heads are left over in many checkpoints; a layer that is left over changes the answers.
+    layers = [name for name in info["unexpected_keys"] if re.search(r"\.layer\.\d+\.", name)]
+    if layers:
+        raise InputError(
+            f"the weights in {folder} hold {min(layers)}, for which its config.json has no place",
+            hint="give the weights and the configuration of one model",
         )
     _check_finite(model)
     return model.eval()  # type: ignore[no-any-return]
+
+
+def _model_class(config: "PreTrainedConfig") -> Any:
+    import transformers
+
+    name = _architecture(config)
+    model_class = getattr(transformers, name, None)
+    if model_class is None:
+        raise InputError(
+            f"transformers {transformers.__version__} has no {name}",
+            hint="correct `architectures` in config.json",
+        )
+    if not isinstance(config, model_class.config_class):
+        raise InputError(
+            f"config.json names a {name}, and settings of the type {config.model_type}",
+            hint="make `architectures` and `model_type` in config.json agree",
+        )
+    return model_class
 
 
 def _check_weight_files(folder: Path) -> None:
@@ -286,12 +344,10 @@ def _check_weight_files(folder: Path) -> None:
         pickles = sorted(folder.glob("pytorch_model*.bin"))
         if not pickles:
             raise InputError(f"no weights in {folder}", hint="add its model.safetensors")
+        paths = shlex.join(map(str, [folder / "model.safetensors", *pickles]))
         raise InputError(
             f"{pickles[0]} is a pickle, which can run code when it is opened",
-            hint='if you trust it, convert it: python -c "import torch, safetensors.torch as s; '
-            f"s.save_file({{k: v.clone() for k, v in torch.load('{pickles[0]}', "
-            f"weights_only=True).items()}}, '{folder / 'model.safetensors'}', "
-            "{'format': 'pt'})\"",
+            hint=f'if you trust it, convert it: python -c "{_CONVERT}" {paths}',
         )
     for path in files:
         try:
@@ -324,9 +380,9 @@ def _read_licence(folder: Path) -> str:
     card = folder / "README.md"
     if not card.is_file():
         return "unknown"
-    found = re.match(
-        r"---\n.*?^license:\s*(\S+)", card.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+    text = card.read_text(encoding="utf-8", errors="replace")
+    header = text.removeprefix("---\n").partition("\n---")[0] if text.startswith("---\n") else ""
+    found = re.search(r"^license:\s*(\S+)", header, re.MULTILINE)
     return found.group(1) if found else "unknown"
 
 

@@ -48,11 +48,18 @@ def special_id(tokenizer: Tokenizer, token: str) -> int:
     Raises:
         InputError: The vocabulary lacks it.
     """
-    index = tokenizer.token_to_id(token)
+    return check_token(token, tokenizer.token_to_id(token), where="the tokenizer's vocabulary")
+
+
+def check_token(token: str, index: int | None, *, where: str) -> int:
+    """Returns the id that a vocabulary gives to a special token.
+
+    Raises:
+        InputError: It gives none.
+    """
     if index is None:
         raise InputError(
-            f"the tokenizer's vocabulary lacks {token}",
-            hint="give the vocabulary that the model was trained with",
+            f"{where} lacks {token}", hint="give the vocabulary that the model was trained with"
         )
     return index
 

@@ -151,6 +151,7 @@ def decode(
 
     The score is the probability of the start times that of the end, each a softmax over the context
     tokens of all windows together, so windows compete on one scale. Of equal spans the first wins.
+    Where a logit is not finite, the score is not a number.
 
     Args:
         encoded: What ``encode`` returned.
@@ -165,11 +166,13 @@ def decode(
         end = np.asarray(logits["end_logits"], np.float64)[0, context]
         starts.append(start)
         ends.append(end)
-        value, first, last = best_span(start, end, max_tokens=rules.max_answer_tokens)
+        with np.errstate(invalid="ignore"):
+            value, first, last = best_span(start, end, max_tokens=rules.max_answer_tokens)
         if value > best[0]:
             best = (value, window.offsets[first][0], window.offsets[last][1])
     value, begin, stop = best
-    probability = np.exp(value - _log_sum_exp(starts) - _log_sum_exp(ends))
+    with np.errstate(invalid="ignore"):
+        probability = np.exp(value - _log_sum_exp(starts) - _log_sum_exp(ends))
     return Answer(text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability))
 
 

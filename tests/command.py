@@ -1,0 +1,59 @@
+"""Runs the command line in a process of its own, from this source tree."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+COMMAND = (sys.executable, "-c", "from pipeline.cli import main; main()")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a command left behind when it ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON value that stdout holds."""
+        return json.loads(self.stdout)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What ``--json`` says of a failure."""
+        error = self.json["error"]
+        assert set(error) == {"code", "message", "hint"}
+        assert error["code"] == self.code
+        return dict(error)
+
+
+def pocketbert(
+    *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 180
+) -> Finished:
+    """Runs ``pocketbert`` to its end; a traceback fails the test at once.
+
+    Args:
+        arguments: What follows ``pocketbert`` on the command line.
+        env: Added to the environment.
+        timeout: Seconds.
+    """
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Finished(code=done.returncode, stdout=done.stdout, stderr=done.stderr)

@@ -1,0 +1,115 @@
+"""Small real students and a small real bundle, made once and shared; nobody writes to them."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from pipeline.load import Student, load
+from tests.command import Finished, pocketbert
+from tests.students import ARCHITECTURES, save_student, train_tokenizer
+
+TINY_SEQ_LENS = (32, 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltBundle:
+    """A bundle that the command line built, and what it said."""
+
+    folder: Path
+    finished: Finished
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps what the product remembers of these students out of the user's cache."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def student_folders(
+    tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer
+) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("students")
+    return {name: save_student(name, root / name, tokenizer=tokenizer) for name in ARCHITECTURES}
+
+
+@pytest.fixture(scope="session")
+def student_folder(student_folders: dict[str, Path]) -> Path:
+    """A DistilBERT."""
+    return student_folders["distilbert"]
+
+
+@pytest.fixture(scope="session")
+def students(student_folders: dict[str, Path]) -> dict[str, Student]:
+    return {name: load(str(folder)) for name, folder in student_folders.items()}
+
+
+@pytest.fixture
+def student_copy(student_folder: Path, tmp_path: Path) -> Path:
+    """The DistilBERT again, to be damaged."""
+    return Path(shutil.copytree(student_folder, tmp_path / "student"))
+
+
+@pytest.fixture(scope="session")
+def squad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six labelled questions over two passages."""
+    passages = {
+        "The tower is 41 metres tall. It was designed by the engineer Rennie and lit in 1871.": {
+            "How tall is the tower?": ("41 metres", 13),
+            "Who designed the tower?": ("the engineer Rennie", 48),
+            "When was the tower lit?": ("1871", 79),
+        },
+        "Rain fell on the island for nine days, and the road to the harbour was closed.": {
+            "What fell on the island?": ("Rain", 0),
+            "How long did it rain?": ("nine days", 28),
+            "What was closed?": ("the road to the harbour", 43),
+        },
+    }
+    paragraphs = []
+    for context, questions in passages.items():
+        qas = []
+        for question, (text, start) in questions.items():
+            assert context[start:].startswith(text)
+            answers = [{"text": text, "answer_start": start}]
+            qas.append({"id": question, "question": question, "answers": answers})
+        paragraphs.append({"context": context, "qas": qas})
+    path = tmp_path_factory.mktemp("data") / "squad.json"
+    path.write_text(json.dumps({"data": [{"title": "two", "paragraphs": paragraphs}]}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def built(
+    tmp_path_factory: pytest.TempPathFactory, student_folder: Path, squad_file: Path
+) -> BuiltBundle:
+    """A TFLite bundle at two lengths; fp32 converts fastest."""
+    folder = tmp_path_factory.mktemp("built") / "bundle"
+    finished = pocketbert(
+        "build", student_folder, "-o", folder, "--backend", "tflite", "--precision", "fp32",
+        "--seq-len", ",".join(map(str, TINY_SEQ_LENS)), "--data", squad_file, "--json",
+    )  # fmt: skip
+    assert finished.code == 0, finished.stdout + finished.stderr
+    return BuiltBundle(folder=folder, finished=finished)
+
+
+@pytest.fixture
+def bundle_copy(built: BuiltBundle, tmp_path: Path) -> Path:
+    """The bundle again, to be damaged."""
+    return Path(shutil.copytree(built.folder, tmp_path / "bundle"))

@@ -1,0 +1,85 @@
+"""Makes random students of two layers, saved as Hugging Face saves them."""
+
+import json
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.implementations import BertWordPieceTokenizer
+from transformers import (
+    BertConfig,
+    BertForQuestionAnswering,
+    DistilBertConfig,
+    DistilBertForQuestionAnswering,
+    ElectraConfig,
+    ElectraForQuestionAnswering,
+    MobileBertConfig,
+    MobileBertForQuestionAnswering,
+    PreTrainedModel,
+)
+
+from pipeline.squad import labelled_questions
+
+ARCHITECTURES = ("distilbert", "bert", "mobilebert", "electra")
+VOCABULARY_SIZE = 800
+NUM_POSITIONS = 512
+
+
+def train_tokenizer() -> Tokenizer:
+    """Returns a WordPiece tokenizer whose vocabulary comes from the package's own questions."""
+    questions = labelled_questions()
+    texts = sorted({text for each in questions for text in (each.question, each.context)})
+    trained = BertWordPieceTokenizer()
+    trained.train_from_iterator(texts, vocab_size=VOCABULARY_SIZE, show_progress=False)
+    # Made anew from its vocabulary, it sets the special tokens around a text as released ones do.
+    return Tokenizer.from_str(BertWordPieceTokenizer(vocab=trained.get_vocab()).to_str())
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Writes ``tokenizer.json``, ``vocab.txt`` and ``tokenizer_config.json``."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word, _ in words), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
+
+
+def make_model(architecture: str, *, seed: int = 0) -> PreTrainedModel:
+    """Returns a random question-answering model of two layers, 64 wide, in fp32.
+
+    Its weights are large for random ones, so that its logits differ from token to token.
+    """
+    torch.manual_seed(seed)
+    shared = {"vocab_size": VOCABULARY_SIZE, "max_position_embeddings": NUM_POSITIONS}
+    model: PreTrainedModel
+    if architecture == "distilbert":
+        model = DistilBertForQuestionAnswering(
+            DistilBertConfig(
+                **shared, dim=64, n_layers=2, n_heads=4, hidden_dim=128, initializer_range=0.2
+            )
+        )
+    else:
+        shared |= {
+            "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "intermediate_size": 128, "initializer_range": 0.2,
+        }  # fmt: skip
+        if architecture == "bert":
+            model = BertForQuestionAnswering(BertConfig(**shared))
+        elif architecture == "electra":
+            model = ElectraForQuestionAnswering(ElectraConfig(**shared, embedding_size=32))
+        else:
+            model = MobileBertForQuestionAnswering(
+                MobileBertConfig(
+                    **shared,
+                    embedding_size=32,
+                    intra_bottleneck_size=32,
+                    num_feedforward_networks=2,
+                )
+            )
+    return model.eval()
+
+
+def save_student(architecture: str, folder: Path, *, tokenizer: Tokenizer, seed: int = 0) -> Path:
+    """Writes a whole student, and returns its folder."""
+    make_model(architecture, seed=seed).save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+    return folder
