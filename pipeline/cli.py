@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from typer.exceptions import TyperException
 
 from pipeline import __version__, report
@@ -93,8 +94,10 @@ def build(
         "skipped": [asdict(each) for each in result.skipped],
     }
     table = report.parity_table(result.parity, result.skipped, sizes)
-    end = f"{result.folder} in {result.seconds:.0f} s. {report.EMULATION}"
-    _show(payload, as_json, table, end)
+    notes = report.notes(each.runtime for each in result.parity)
+    _show(
+        payload, as_json, table, *notes, f"{escape(str(result.folder))} in {result.seconds:.0f} s"
+    )
     return 0 if result.passed else 1
 
 
@@ -141,13 +144,14 @@ def ask(
         answer = each.answers[0]
         table.add_row(
             each.runtime,
-            answer.text,
+            escape(answer.text),
             f"{answer.start}-{answer.end}",
             f"{answer.score:.3f}",
             f"{each.latency_ms[0]:.1f}",
         )
     report.add_skipped(table, asked.not_done)
-    _show(payload, as_json, f"[bold]{question}[/]", table)
+    notes = report.notes(each.runtime for each in asked.done)
+    _show(payload, as_json, f"[bold]{escape(question)}[/]", table, *notes)
     return asked.exit_code
 
 
@@ -184,7 +188,7 @@ def parity(
         "skipped": [asdict(each) for each in skipped],
     }
     table = report.parity_table(verdicts, skipped, sizes)
-    _show(payload, as_json, table, report.EMULATION)
+    _show(payload, as_json, table, *report.notes(each.runtime for each in verdicts))
     return 0 if all(each.verdict == "pass" for each in verdicts) else 1
 
 
@@ -218,7 +222,7 @@ def evaluate(
     for name, score in result.scores.items():
         table.add_row(name, f"{score.exact_match:.2f}", f"{score.f1:.2f}", str(score.count))
     report.add_skipped(table, result.not_done)
-    _show(payload, as_json, table)
+    _show(payload, as_json, table, *report.notes(result.scores))
     return result.exit_code
 
 
@@ -256,7 +260,7 @@ def verify(bundle: BundlePath, as_json: AsJson = False) -> int:
 
     problems = bundles.verify(bundle)
     payload = {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
-    lines = [f"[red]{problem.path}[/]: {problem.problem}" for problem in problems]
+    lines = [f"[red]{escape(problem.path)}[/]: {escape(problem.problem)}" for problem in problems]
     _show(payload, as_json, *(lines or ["[green]PASS[/] every file is as it was written"]))
     return 1 if problems else 0
 
@@ -270,7 +274,7 @@ def doctor(as_json: AsJson = False) -> int:
     table = report.table("kind", "name", "state", "to install")
     for each in findings:
         color = "green" if each.ok else "yellow"
-        table.add_row(each.kind, each.name, f"[{color}]{each.state}", each.hint)
+        table.add_row(each.kind, each.name, f"[{color}]{escape(each.state)}", escape(each.hint))
     _show({"findings": [asdict(each) for each in findings]}, as_json, table)
     return 0 if checks.can_build(findings) else 3
 
@@ -368,7 +372,7 @@ def _show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> Non
     if not console.is_terminal:
         console.width = WIDTH_ELSEWHERE
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str))
 
 
 def _precision(name: str) -> Precision:

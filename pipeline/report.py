@@ -1,15 +1,17 @@
 """Writes what people read: the bundle's page, and tables for the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
 from rich import box
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 
+import converters
 from pipeline import bundle
 from pipeline.compare import Parity
 from pipeline.runtimes import Skipped
@@ -17,8 +19,6 @@ from pipeline.values import Artifact, Inspection
 
 if TYPE_CHECKING:
     from pipeline.load import Student
-
-EMULATION = "coreml-reference is an emulation: our evaluator of the saved program, not Apple's."
 
 
 def write(
@@ -57,7 +57,7 @@ def parity_table(
             number(each.max_abs_diff, "{:.2g}"),
             number(each.snr_db, "{:.1f}"),
             f"{100 * each.answer_agreement:.1f} % of {each.num_inputs}",
-            "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {each.reason}",
+            "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {escape(each.reason)}",
         )
     add_skipped(made, skipped)
     return made
@@ -68,7 +68,7 @@ def add_skipped(made: Table, skipped: Sequence[Skipped]) -> None:
     for each in skipped:
         blanks = [""] * (len(made.columns) - 1)
         blanks[-1 if made.columns[-1].justify == "left" else 0] = (
-            f"[yellow]SKIPPED[/] {each.reason}"
+            f"[yellow]SKIPPED[/] {escape(each.reason)}"
         )
         made.add_row(each.runtime, *blanks)
 
@@ -85,12 +85,21 @@ def inspection(path: str, found: Inspection) -> list[RenderableType]:
     )
     largest = table("largest tensors", "dtype", "MB")
     for tensor in found.tensors[:5]:
-        largest.add_row(tensor.name, tensor.dtype, f"{tensor.size_bytes / 1e6:.2f}")
+        largest.add_row(escape(tensor.name), tensor.dtype, f"{tensor.size_bytes / 1e6:.2f}")
     return [
-        f"[bold]{path}[/] {found.size_bytes / 1e6:.2f} MB",
+        f"[bold]{escape(path)}[/] {found.size_bytes / 1e6:.2f} MB",
         f"constants: {by_dtype}",
         f"operators: {found.num_ops}, {delegated}",
         largest,
+    ]
+
+
+def notes(runtimes: Iterable[str]) -> list[str]:
+    """Returns what a reader of results from these runtimes must know."""
+    return [
+        f"{runtime.name} is an {runtime.note}."
+        for runtime in converters.RUNTIMES
+        if runtime.note and runtime.name in set(runtimes)
     ]
 
 
