@@ -114,7 +114,9 @@ def snr_db(*, actual: np.ndarray, reference: np.ndarray) -> float:
     signal = float(np.square(reference).sum())
     if noise == 0:
         return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+    if signal == 0 or math.isinf(noise):
+        return -math.inf
+    return 10 * (math.log10(signal) - math.log10(noise))
 
 
 def compare(
@@ -147,10 +149,11 @@ def compare(
                     reference=case.answer, near_tie=thresholds.near_tie)
         for case, rows in zip(cases, outputs, strict=True)
     ]  # fmt: skip
+    # NumPy's extremes keep what is not a number, where Python's own may lose it.
     worst = {
-        "max_abs_diff": max(values["max_abs_diff"] for values in measured.values()),
-        "cosine": min(values["cosine"] for values in measured.values()),
-        "snr_db": min(values["snr_db"] for values in measured.values()),
+        "max_abs_diff": float(np.max([each["max_abs_diff"] for each in measured.values()])),
+        "cosine": float(np.min([each["cosine"] for each in measured.values()])),
+        "snr_db": float(np.min([each["snr_db"] for each in measured.values()])),
     }
     if not finite:
         worst = dict.fromkeys(worst, math.nan)

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any, Literal
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import GateError, InputError
 from pipeline.precision import Precision
@@ -19,6 +20,24 @@ _HASH_KEY = "manifest_sha256"
 
 class ManifestDamagedError(GateError):
     """A manifest is not, byte for byte, what was written."""
+
+
+def _inside(path: str) -> str:
+    # A manifest may come from anywhere: what it names must not lie elsewhere on this machine.
+    parts = PurePosixPath(path).parts
+    if not parts or parts[0] == "/" or ".." in parts:
+        raise ValueError("not a path inside the bundle")
+    return path
+
+
+def _ascending(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    if not lengths or lengths[0] < 1 or list(lengths) != sorted(set(lengths)):
+        raise ValueError("not one or more lengths in ascending order")
+    return lengths
+
+
+_Inside = Annotated[str, AfterValidator(_inside)]
+_SeqLens = Annotated[tuple[int, ...], AfterValidator(_ascending)]
 
 
 class _Part(BaseModel):
@@ -69,11 +88,11 @@ class ArtifactPart(_Part):
 
     backend: str
     precision: Precision
-    path: str
+    path: _Inside
     size_bytes: int
-    seq_lens: tuple[int, ...]
-    inputs: tuple[TensorPart, ...]
-    outputs: tuple[TensorPart, ...]
+    seq_lens: _SeqLens
+    inputs: tuple[TensorPart, ...] = Field(min_length=1)
+    outputs: tuple[TensorPart, ...] = Field(min_length=1)
 
 
 class VerdictPart(_Part):
@@ -94,11 +113,11 @@ class Manifest(_Part):
     student: StudentPart
     tokenizer: TokenizerPart
     span_rules: SpanRulesPart
-    artifacts: tuple[ArtifactPart, ...]
+    artifacts: tuple[ArtifactPart, ...] = Field(min_length=1)
     thresholds: dict[str, dict[str, float]]
     verdicts: tuple[VerdictPart, ...]
     versions: dict[str, str] = Field(description="Packages that built and tested the artifacts.")
-    files: dict[str, str] = Field(description="sha256 of every other file, by relative path.")
+    files: dict[_Inside, str] = Field(description="sha256 of every other file, by relative path.")
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
@@ -118,7 +137,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / FILE_NAME
     try:
         raw = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as err:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as err:
         raise InputError(
             f"{folder} is not a bundle: it has no {FILE_NAME}",
             hint="make one with `pocketbert build`",
@@ -127,14 +146,16 @@ def read_manifest(folder: Path) -> Manifest:
         content = json.loads(raw)
         version = str(content["schema_version"])
         stated = content.pop(_HASH_KEY)
-    except (ValueError, TypeError, KeyError) as err:
+    except (ValueError, TypeError, KeyError, RecursionError) as err:
         raise ManifestDamagedError(f"{path} is damaged", hint="build the bundle again") from err
-    _check_version(version, path)
-    if stated != _hash(content) or raw != canonical_json({**content, _HASH_KEY: stated}):
+    is_newer = _check_version(version, path)
+    if not _is_as_written(raw, content, stated):
         raise ManifestDamagedError(
             f"{path} was changed after it was written", hint="build the bundle again"
         )
     try:
+        if is_newer:
+            _drop_unknown_keys(content)
         return Manifest.model_validate(content)
     except ValidationError as err:
         first = err.errors()[0]
@@ -163,11 +184,37 @@ def _hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
-def _check_version(version: str, path: Path) -> None:
-    newest = int(SCHEMA_VERSION.split(".")[0])
-    major = version.split(".")[0]
-    if not major.isdigit() or int(major) > newest:
+def _is_as_written(raw: bytes, content: dict[str, Any], stated: Any) -> bool:
+    try:
+        return bool(
+            stated == _hash(content) and raw == canonical_json({**content, _HASH_KEY: stated})
+        )
+    # It holds what canonical JSON cannot: NaN, half of a surrogate pair, endless nesting.
+    except (ValueError, RecursionError):
+        return False
+
+
+def _check_version(version: str, path: Path) -> bool:
+    """Returns whether a version is a newer minor one."""
+    major, minor = map(int, SCHEMA_VERSION.split("."))
+    found = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})", version)
+    if found is None or int(found[1]) > major:
         raise InputError(
-            f"{path} has schema version {version}; this PocketBERT reads up to {newest}.x",
+            f"{path} has schema version {version}; this PocketBERT reads up to {major}.x",
             hint="update PocketBERT: pip install -U pocketbert",
         )
+    return int(found[1]) == major and int(found[2]) > minor
+
+
+def _drop_unknown_keys(content: dict[str, Any]) -> None:
+    """Removes what a newer minor version has added; its hash was checked with it."""
+    try:
+        Manifest.model_validate(content)
+    except ValidationError as err:
+        for problem in err.errors():
+            if problem["type"] == "extra_forbidden":
+                place: Any = content
+                *steps, key = problem["loc"]
+                for step in steps:
+                    place = place[step]
+                del place[key]

@@ -127,7 +127,7 @@ def make_tokenizer(*words: str) -> Tokenizer:
         ("the Cafe\u0301s were closed", "Cafe\u0301s"),
         ("the 東京 was closed", "東京"),
         ("the 😀 closed, closed 😀😀 was", "closed 😀😀 was"),
-        ("the ＡＢ \u200b\ufeffwas\u00a0closed", "was\u00a0closed"),
+        ("the \uff21\uff22 \u200b\ufeffwas\u00a0closed", "was\u00a0closed"),
         ("the 👩\u200d🚀 İstanbul was closed", "İstanbul was"),
         ("the\r\n\tcafe\r\nwas", "cafe\r\nwas"),
     ],
@@ -144,7 +144,7 @@ def test_decode_gives_exact_substrings(context, answer):
         "京",
         "😀",
         "##😀",
-        "ａｂ",
+        "\uff41\uff42",
         "istanbul",
         "who",
     )
@@ -306,10 +306,10 @@ def test_agrees_span_that_is_no_token_of_the_context_never_ties(tokenizer):
     "text", ["", " ", "\n\t\u00a0\u3000", "\u200b\u200b", "\x00\x01", "\ufeff"]
 )
 def test_encode_empty_text_is_refused(tokenizer, text):
-    with pytest.raises(InputError, match="the question (is empty|holds no token)") as caught:
+    with pytest.raises(InputError, match=r"the question (is empty|holds no token)") as caught:
         encode(tokenizer, text, "The road was closed.")
     assert caught.value.hint
-    with pytest.raises(InputError, match="the context (is empty|holds no token)"):
+    with pytest.raises(InputError, match=r"the context (is empty|holds no token)"):
         encode(tokenizer, "What was closed?", text)
 
 
@@ -347,7 +347,7 @@ def test_encode_a_few_unknown_words_are_read(tokenizer):
 
 @pytest.mark.parametrize("text", ["half \ud83d of a pair", "\udc80"])
 def test_encode_lone_surrogate_is_refused(tokenizer, text):
-    with pytest.raises(InputError, match="is not valid Unicode: .* at character"):
+    with pytest.raises(InputError, match=r"is not valid Unicode: .* at character"):
         encode(tokenizer, "What was closed?", text)
     with pytest.raises(InputError, match="the question is not valid Unicode"):
         encode(tokenizer, text, "The road was closed.")
