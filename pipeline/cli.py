@@ -85,9 +85,11 @@ def build(
         "parity": [each.to_json() for each in result.parity],
         "skipped": [asdict(each) for each in result.skipped],
     }
-    table = report.parity_table(result.parity, result.skipped, sizes)
-    notes = report.notes(each.runtime for each in result.parity)
-    show(payload, as_json, table, *notes, f"{escape(str(result.folder))} in {result.seconds:.0f} s")
+    table = report.parity_table(result.parity, sizes)
+    remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
+    show(
+        payload, as_json, table, *remarks, f"{escape(str(result.folder))} in {result.seconds:.0f} s"
+    )
     return 0 if result.passed else 1
 
 
@@ -129,7 +131,7 @@ def ask(
         ],
         "skipped": [asdict(each) for each in asked.not_done],
     }
-    table = report.table("runtime", "answer", "characters", "score", "ms")
+    table = report.table("runtime", "answer", "characters", "score", "ms", words=("answer",))
     for each in asked.done:
         answer = each.answers[0]
         table.add_row(
@@ -139,9 +141,8 @@ def ask(
             f"{answer.score:.3f}",
             f"{each.latency_ms[0]:.1f}",
         )
-    report.add_skipped(table, asked.not_done)
-    notes = report.notes(each.runtime for each in asked.done)
-    show(payload, as_json, f"[bold]{escape(question)}[/]", table, *notes)
+    remarks = report.remarks((each.runtime for each in asked.done), asked.not_done)
+    show(payload, as_json, f"[bold]{escape(question)}[/]", table, *remarks)
     return asked.exit_code
 
 
@@ -177,8 +178,9 @@ def parity(
         "parity": [each.to_json() for each in verdicts],
         "skipped": [asdict(each) for each in skipped],
     }
-    table = report.parity_table(verdicts, skipped, sizes)
-    show(payload, as_json, table, *report.notes(each.runtime for each in verdicts))
+    table = report.parity_table(verdicts, sizes)
+    remarks = report.remarks((each.runtime for each in verdicts), skipped)
+    show(payload, as_json, table, *remarks)
     return 0 if all(each.verdict == "pass" for each in verdicts) else 1
 
 
@@ -211,8 +213,7 @@ def evaluate(
     table = report.table("runtime", "exact match", "F1", "questions")
     for name, score in result.scores.items():
         table.add_row(name, f"{score.exact_match:.2f}", f"{score.f1:.2f}", str(score.count))
-    report.add_skipped(table, result.not_done)
-    show(payload, as_json, table, *report.notes(result.scores))
+    show(payload, as_json, table, *report.remarks(result.scores, result.not_done))
     return result.exit_code
 
 
@@ -261,7 +262,9 @@ def doctor(as_json: AsJson = False) -> int:
     from pipeline import doctor as checks
 
     findings = checks.examine()
-    table = report.table("kind", "name", "state", "to install")
+    table = report.table(
+        "kind", "name", "state", "to install", words=("name", "state", "to install")
+    )
     for each in findings:
         color = "green" if each.ok else "yellow"
         table.add_row(each.kind, each.name, f"[{color}]{escape(each.state)}", escape(each.hint))

@@ -42,12 +42,12 @@ def write(
     path.write_text(page, encoding="utf-8")
 
 
-def parity_table(
-    parity: Sequence[Parity], skipped: Sequence[Skipped], sizes_bytes: dict[str, int]
-) -> Table:
+def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table:
     """Returns the table of verdicts; ``sizes_bytes`` is by backend."""
-    made = table("runtime", "precision", "length", "size MB", "max diff", "SNR dB", "same answers")
-    made.add_column("verdict", justify="left")
+    made = table(
+        "runtime", "precision", "length", "size MB", "max diff", "SNR dB", "same answers",
+        "verdict", words=("verdict",),
+    )  # fmt: skip
     for each in parity:
         made.add_row(
             each.runtime,
@@ -59,18 +59,7 @@ def parity_table(
             f"{100 * each.answer_agreement:.1f} % of {each.num_inputs}",
             "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {escape(each.reason)}",
         )
-    add_skipped(made, skipped)
     return made
-
-
-def add_skipped(made: Table, skipped: Sequence[Skipped]) -> None:
-    """Adds a row for each runtime that did not run, the reason in the widest column."""
-    for each in skipped:
-        blanks = [""] * (len(made.columns) - 1)
-        blanks[-1 if made.columns[-1].justify == "left" else 0] = (
-            f"[yellow]SKIPPED[/] {escape(each.reason)}"
-        )
-        made.add_row(each.runtime, *blanks)
 
 
 def inspection(path: str, found: Inspection) -> list[RenderableType]:
@@ -94,20 +83,25 @@ def inspection(path: str, found: Inspection) -> list[RenderableType]:
     ]
 
 
-def notes(runtimes: Iterable[str]) -> list[str]:
-    """Returns what a reader of results from these runtimes must know."""
-    return [
+def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
+    """Returns what a reader of results must know: what was emulated, and what did not run."""
+    ran = set(runtimes)
+    emulated = [
         f"{runtime.name} is an {runtime.note}."
         for runtime in converters.RUNTIMES
-        if runtime.note and runtime.name in set(runtimes)
+        if runtime.note and runtime.name in ran
+    ]
+    return emulated + [
+        f"[yellow]SKIPPED[/] {escape(each.runtime)}: {escape(each.reason)}" for each in skipped
     ]
 
 
-def table(*columns: str) -> Table:
-    """Returns an empty table: its first column for names, the others for numbers."""
+def table(*columns: str, words: tuple[str, ...] = ()) -> Table:
+    """Returns an empty table; the first column and those in ``words`` hold words, not numbers."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(columns):
-        made.add_column(column, justify="right" if position else "left")
+        is_words = position == 0 or column in words
+        made.add_column(column, justify="left" if is_words else "right")
     return made
 
 
