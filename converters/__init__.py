@@ -124,7 +124,7 @@ def runtime(name: str) -> Runtime:
 def why_unavailable(candidate: Runtime) -> str | None:
     """Returns why a runtime cannot run here, or nothing where it can."""
     if candidate.platform not in (None, sys.platform):
-        return f"{candidate.name} exists on {candidate.platform} only"
+        return f"it exists on {candidate.platform} only"
     missing = missing_packages(candidate.packages)
     if missing:
         return f"{', '.join(missing)} is not installed: {install_line(candidate.extra)}"

@@ -1,14 +1,15 @@
 """Core ML through coremltools: one ``.mlpackage`` that holds an ML program."""
 
+import json
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import coremltools as ct
 import numpy as np
-from coremltools.optimize import coreml as compression
 
 from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
+from converters.workarounds import coremltools_without_tensorflow
 from pipeline.precision import Precision
 from pipeline.traced import TracedModel
 from pipeline.values import (
@@ -18,6 +19,11 @@ from pipeline.values import (
     Runner,
     TensorSpec,
 )
+
+with coremltools_without_tensorflow():
+    import coremltools as ct
+    from coremltools.optimize import coreml as compression
+    from coremltools.proto import Model_pb2
 
 FILE_NAME = "model.mlpackage"
 RUNTIMES = ("coreml-reference", "coreml")
@@ -34,6 +40,7 @@ def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifac
         model.save(str(path))
     else:
         _convert_lengths(traced, precision, path)
+    _settle_bytes(path)
     return Artifact(
         backend="coreml",
         precision=precision,
@@ -130,15 +137,33 @@ def _convert_lengths(traced: TracedModel, precision: Precision, path: Path) -> N
 
 
 def _quantize(model: ct.models.MLModel) -> ct.models.MLModel:
-    """Quantizes every matrix to int8, one scale per row; biases and norms stay fp16."""
+    """Quantizes linear weights and embedding tables to int8, one scale per row.
+
+    Biases and norms stay fp16. So does the position table: the converter folds it into a constant
+    of shape (1, seq_len, width), which would get a single scale for all of it.
+    """
     weights = compression.get_weights_metadata(model, weight_threshold=0)
     vectors = [weight.val.size for weight in weights.values() if weight.val.ndim < 2]
     settings = compression.OpLinearQuantizerConfig(
         mode="linear_symmetric", weight_threshold=1 + max(vectors, default=0)
     )
-    return compression.linear_quantize_weights(
-        model, compression.OptimizationConfig(global_config=settings)
+    by_operator = compression.OptimizationConfig(
+        op_type_configs=dict.fromkeys(("linear", "gather"), settings)
     )
+    return compression.linear_quantize_weights(model, by_operator)
+
+
+def _settle_bytes(path: Path) -> None:
+    """Replaces a package's random identifiers and map order, so that equal builds are equal."""
+    manifest = path / "Manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    for identifier, item in json.loads(text)["itemInfoEntries"].items():
+        text = text.replace(identifier, str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"])))
+    content = json.loads(text)
+    manifest.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
+    program = path / "Data" / content["itemInfoEntries"][content["rootModelIdentifier"]]["path"]
+    spec = Model_pb2.Model.FromString(program.read_bytes())
+    program.write_bytes(spec.SerializeToString(deterministic=True))
 
 
 def _function(seq_len: int) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pipeline import reference, runtimes
 from pipeline.bundle import Bundle
 from pipeline.errors import PocketBertError
-from pipeline.load import Student, read_tokenizer
+from pipeline.load import Student
 from pipeline.reference import ReferenceNotFoundError
 from pipeline.runtimes import PYTORCH, Results, Skipped
 from pipeline.squad import Question
 from pipeline.stages import Stages
 from pipeline.tasks import Task, task_of
 from pipeline.tasks.question_answering import Answer, Encoded
+from pipeline.tokenization import read_tokenizer
 from pipeline.values import Arrays, Artifact
 from pipeline.workers import run_jobs
 

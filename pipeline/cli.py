@@ -1,21 +1,18 @@
 """The command line: each command parses, calls one function, prints, and gives an exit code."""
 
-import contextlib
-import json
 import os
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
-from typer.exceptions import TyperException
+from rich.markup import escape
 
-from pipeline import __version__, report
-from pipeline.errors import InputError, PocketBertError, first_line, storage_error
+from pipeline import __version__, console, report
+from pipeline.console import show
+from pipeline.errors import InputError
 from pipeline.precision import PRECISIONS, Precision
 
 app = typer.Typer(
@@ -26,9 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-INTERRUPTED = 130
-WIDTH_ELSEWHERE = 120
-"""Columns of a table that is written to a file or a pipe."""
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -91,9 +85,11 @@ def build(
         "parity": [each.to_json() for each in result.parity],
         "skipped": [asdict(each) for each in result.skipped],
     }
-    table = report.parity_table(result.parity, result.skipped, sizes)
-    end = f"{result.folder} in {result.seconds:.0f} s. {report.EMULATION}"
-    _show(payload, as_json, table, end)
+    table = report.parity_table(result.parity, sizes)
+    remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
+    show(
+        payload, as_json, table, *remarks, f"{escape(str(result.folder))} in {result.seconds:.0f} s"
+    )
     return 0 if result.passed else 1
 
 
@@ -135,18 +131,18 @@ def ask(
         ],
         "skipped": [asdict(each) for each in asked.not_done],
     }
-    table = report.table("runtime", "answer", "characters", "score", "ms")
+    table = report.table("runtime", "answer", "characters", "score", "ms", words=("answer",))
     for each in asked.done:
         answer = each.answers[0]
         table.add_row(
             each.runtime,
-            answer.text,
+            escape(answer.text),
             f"{answer.start}-{answer.end}",
             f"{answer.score:.3f}",
             f"{each.latency_ms[0]:.1f}",
         )
-    report.add_skipped(table, asked.not_done)
-    _show(payload, as_json, f"[bold]{question}[/]", table)
+    remarks = report.remarks((each.runtime for each in asked.done), asked.not_done)
+    show(payload, as_json, f"[bold]{escape(question)}[/]", table, *remarks)
     return asked.exit_code
 
 
@@ -182,8 +178,9 @@ def parity(
         "parity": [each.to_json() for each in verdicts],
         "skipped": [asdict(each) for each in skipped],
     }
-    table = report.parity_table(verdicts, skipped, sizes)
-    _show(payload, as_json, table, report.EMULATION)
+    table = report.parity_table(verdicts, sizes)
+    remarks = report.remarks((each.runtime for each in verdicts), skipped)
+    show(payload, as_json, table, *remarks)
     return 0 if all(each.verdict == "pass" for each in verdicts) else 1
 
 
@@ -216,8 +213,7 @@ def evaluate(
     table = report.table("runtime", "exact match", "F1", "questions")
     for name, score in result.scores.items():
         table.add_row(name, f"{score.exact_match:.2f}", f"{score.f1:.2f}", str(score.count))
-    report.add_skipped(table, result.not_done)
-    _show(payload, as_json, table)
+    show(payload, as_json, table, *report.remarks(result.scores, result.not_done))
     return result.exit_code
 
 
@@ -244,7 +240,7 @@ def inspect(
         ]
     }
     parts = [part for path, each in found.items() for part in report.inspection(path, each)]
-    _show(payload, as_json, *parts)
+    show(payload, as_json, *parts)
     return 0
 
 
@@ -255,8 +251,8 @@ def verify(bundle: BundlePath, as_json: AsJson = False) -> int:
 
     problems = bundles.verify(bundle)
     payload = {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
-    lines = [f"[red]{problem.path}[/]: {problem.problem}" for problem in problems]
-    _show(payload, as_json, *(lines or ["[green]PASS[/] every file is as it was written"]))
+    lines = [f"[red]{escape(problem.path)}[/]: {escape(problem.problem)}" for problem in problems]
+    show(payload, as_json, *(lines or ["[green]PASS[/] every file is as it was written"]))
     return 1 if problems else 0
 
 
@@ -266,11 +262,13 @@ def doctor(as_json: AsJson = False) -> int:
     from pipeline import doctor as checks
 
     findings = checks.examine()
-    table = report.table("kind", "name", "state", "to install")
+    table = report.table(
+        "kind", "name", "state", "to install", words=("name", "state", "to install")
+    )
     for each in findings:
         color = "green" if each.ok else "yellow"
-        table.add_row(each.kind, each.name, f"[{color}]{each.state}", each.hint)
-    _show({"findings": [asdict(each) for each in findings]}, as_json, table)
+        table.add_row(each.kind, each.name, f"[{color}]{escape(each.state)}", escape(each.hint))
+    show({"findings": [asdict(each) for each in findings]}, as_json, table)
     return 0 if checks.can_build(findings) else 3
 
 
@@ -292,80 +290,14 @@ def about(
     """From a distilled BERT student to verified ExecuTorch, TFLite and Core ML artifacts."""
 
 
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; errors are told in one line."""
+    return console.run(lambda: app(list(arguments), standalone_mode=False), arguments)
+
+
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     sys.exit(run(sys.argv[1:]))
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; errors are told in one line."""
-    with _results_apart():
-        try:
-            return int(app(list(arguments), standalone_mode=False) or 0)
-        except (KeyboardInterrupt, typer.Abort):
-            error, code = (
-                PocketBertError("interrupted", hint="what was there before is as it was"),
-                INTERRUPTED,
-            )
-        except TyperException as err:
-            error = InputError(err.format_message(), hint="see `pocketbert --help`")
-            code = error.exit_code
-        except PocketBertError as err:
-            error, code = err, err.exit_code
-        except BrokenPipeError:
-            return 0
-        except Exception as err:
-            error = storage_error(err) or _bug(err)
-            code = error.exit_code
-        _tell(error, code, as_json="--json" in arguments)
-        return code
-
-
-@contextlib.contextmanager
-def _results_apart() -> Iterator[None]:
-    """Keeps stdout for results: what native libraries print there goes to stderr instead."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    before = sys.stdout
-    os.dup2(2, 1)
-    try:
-        with os.fdopen(kept, "w", encoding="utf-8") as results:
-            sys.stdout = results
-            yield
-            results.flush()
-            os.dup2(results.fileno(), 1)
-    finally:
-        sys.stdout = before
-
-
-def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:
-    if as_json:
-        about = {"code": code, "message": error.message, "hint": error.hint}
-        print(json.dumps({"error": about}))  # noqa: T201  this is the result
-        return
-    hint = f" ({error.hint})" if error.hint else ""
-    print(f"pocketbert: {error.message}{hint}", file=sys.stderr)  # noqa: T201
-
-
-def _bug(err: Exception) -> PocketBertError:
-    if os.environ.get("POCKETBERT_DEBUG"):
-        traceback.print_exc()
-    return PocketBertError(
-        f"a bug of ours: {type(err).__name__}: {first_line(err)}",
-        hint="set POCKETBERT_DEBUG=1 to see where, and please report it",
-    )
-
-
-def _show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> None:
-    """Prints one JSON object, or tables for a person."""
-    if as_json:
-        print(json.dumps(payload, ensure_ascii=False, allow_nan=False))  # noqa: T201
-        return
-    console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_ELSEWHERE
-    for part in parts:
-        console.print(part)
 
 
 def _precision(name: str) -> Precision:

@@ -6,6 +6,7 @@ import converters
 from pipeline.bundle import open_bundle
 from pipeline.errors import InputError
 from pipeline.values import Inspection
+from pipeline.workers import Job, Report, run_jobs
 
 _SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
 
@@ -30,5 +31,15 @@ def inspect(path: Path) -> dict[str, Inspection]:
 
 
 def _inspect(path: Path, backend: str) -> Inspection:
+    """Reads a file in a process of its own: a damaged one can crash its parser."""
     converters.check_installed(backend)
+    arguments = {"path": path, "backend": backend}
+    job = Job(name=f"inspect {path.name}", function=read, arguments=arguments)
+    found: Inspection = run_jobs([job], max_parallel=1)[0].get()
+    return found
+
+
+def read(*, path: Path, backend: str, report: Report) -> Inspection:
+    """Reads one artifact; the body of a worker."""
+    del report  # one call: there is nothing to count
     return converters.backend(backend).inspect(path)

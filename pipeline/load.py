@@ -1,7 +1,6 @@
 """Loads a student: a folder in Hugging Face layout, a Hub id, or the one inside the package."""
 
 import hashlib
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
-from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.tasks import Task, task_of
-from pipeline.tokenization import SPECIAL_TOKENS, check_token, tokenizer_part
+from pipeline.tokenization import read_json_object, read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -107,28 +105,6 @@ def load(model: str | None = None) -> Student:
     )
 
 
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """Reads a WordPiece tokenizer from ``tokenizer.json`` or ``vocab.txt``.
-
-    Raises:
-        InputError: There is none, it is damaged, or it is of another kind.
-    """
-    packed, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
-    if packed.is_file():
-        tokenizer = _read_packed_tokenizer(packed)
-    elif vocabulary.is_file():
-        tokenizer = _tokenizer_from_vocabulary(vocabulary)
-    else:
-        raise InputError(
-            f"no tokenizer in {folder}", hint="add its tokenizer.json, or its vocab.txt"
-        )
-    # A tokenizer.json may cut and pad on its own account; windows are this project's business.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer_part(tokenizer)  # refuses what the manifest could not describe
-    return tokenizer
-
-
 def _name(source: str | None) -> str:
     """Returns the name that bundles record: no path, which would tell where it was built."""
     if source is None:
@@ -191,7 +167,7 @@ def _read_config(folder: Path) -> "PreTrainedConfig":
         raise InputError(
             f"no config.json in {folder}", hint="give a model folder in Hugging Face layout"
         )
-    raw = _read_json(path)
+    raw = read_json_object(path)
     kind = raw.get("model_type")
     if kind not in ENCODERS:
         raise InputError(
@@ -221,58 +197,6 @@ def _read_config(folder: Path) -> "PreTrainedConfig":
 
 def _architecture(config: "PreTrainedConfig") -> str:
     return str((config.architectures or [""])[0])
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    # Python's reader gives up on very deep nesting with an error of its own.
-    except (ValueError, RecursionError) as err:
-        raise InputError(
-            f"{path} is not valid JSON: {err}", hint="download or save it again"
-        ) from err
-    if not isinstance(value, dict):
-        raise InputError(f"{path} holds no JSON object", hint="download or save it again")
-    return value
-
-
-def _read_packed_tokenizer(path: Path) -> Tokenizer:
-    model = _read_json(path).get("model")
-    kind = model.get("type") if isinstance(model, dict) else None
-    if kind != "WordPiece":
-        raise InputError(
-            f"{path} holds a {kind} tokenizer; only WordPiece is supported",
-            hint="give a student of the BERT family with its WordPiece vocabulary",
-        )
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as err:  # the library raises bare Exception on a malformed file
-        raise InputError(
-            f"{path} cannot be read: {first_line(err)}", hint="download or save it again"
-        ) from err
-
-
-def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
-    settings_path = path.with_name("tokenizer_config.json")
-    settings = _read_json(settings_path) if settings_path.is_file() else {}
-    try:
-        # Only newlines end a token: other characters that Python calls line ends are tokens.
-        words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as err:
-        raise InputError(
-            f"{path} is not UTF-8: {err.reason} at byte {err.start}",
-            hint="download or save it again",
-        ) from err
-    vocabulary = {word: index for index, word in enumerate(words)}
-    for token in SPECIAL_TOKENS:
-        check_token(token, vocabulary.get(token), where=str(path))
-    built = BertWordPieceTokenizer(
-        vocab=vocabulary,
-        lowercase=settings.get("do_lower_case", True),
-        strip_accents=settings.get("strip_accents"),
-        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-    )
-    return Tokenizer.from_str(built.to_str())
 
 
 def _check_vocabulary(tokenizer: Tokenizer, config: "PreTrainedConfig") -> None:

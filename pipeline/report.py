@@ -1,15 +1,17 @@
 """Writes what people read: the bundle's page, and tables for the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
 from rich import box
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 
+import converters
 from pipeline import bundle
 from pipeline.compare import Parity
 from pipeline.runtimes import Skipped
@@ -17,8 +19,6 @@ from pipeline.values import Artifact, Inspection
 
 if TYPE_CHECKING:
     from pipeline.load import Student
-
-EMULATION = "coreml-reference is an emulation: our evaluator of the saved program, not Apple's."
 
 
 def write(
@@ -42,12 +42,12 @@ def write(
     path.write_text(page, encoding="utf-8")
 
 
-def parity_table(
-    parity: Sequence[Parity], skipped: Sequence[Skipped], sizes_bytes: dict[str, int]
-) -> Table:
+def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table:
     """Returns the table of verdicts; ``sizes_bytes`` is by backend."""
-    made = table("runtime", "precision", "length", "size MB", "max diff", "SNR dB", "same answers")
-    made.add_column("verdict", justify="left")
+    made = table(
+        "runtime", "precision", "length", "size MB", "max diff", "SNR dB", "same answers",
+        "verdict", words=("verdict",),
+    )  # fmt: skip
     for each in parity:
         made.add_row(
             each.runtime,
@@ -57,20 +57,9 @@ def parity_table(
             number(each.max_abs_diff, "{:.2g}"),
             number(each.snr_db, "{:.1f}"),
             f"{100 * each.answer_agreement:.1f} % of {each.num_inputs}",
-            "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {each.reason}",
+            "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {escape(each.reason)}",
         )
-    add_skipped(made, skipped)
     return made
-
-
-def add_skipped(made: Table, skipped: Sequence[Skipped]) -> None:
-    """Adds a row for each runtime that did not run, the reason in the widest column."""
-    for each in skipped:
-        blanks = [""] * (len(made.columns) - 1)
-        blanks[-1 if made.columns[-1].justify == "left" else 0] = (
-            f"[yellow]SKIPPED[/] {each.reason}"
-        )
-        made.add_row(each.runtime, *blanks)
 
 
 def inspection(path: str, found: Inspection) -> list[RenderableType]:
@@ -85,20 +74,34 @@ def inspection(path: str, found: Inspection) -> list[RenderableType]:
     )
     largest = table("largest tensors", "dtype", "MB")
     for tensor in found.tensors[:5]:
-        largest.add_row(tensor.name, tensor.dtype, f"{tensor.size_bytes / 1e6:.2f}")
+        largest.add_row(escape(tensor.name), tensor.dtype, f"{tensor.size_bytes / 1e6:.2f}")
     return [
-        f"[bold]{path}[/] {found.size_bytes / 1e6:.2f} MB",
+        f"[bold]{escape(path)}[/] {found.size_bytes / 1e6:.2f} MB",
         f"constants: {by_dtype}",
         f"operators: {found.num_ops}, {delegated}",
         largest,
     ]
 
 
-def table(*columns: str) -> Table:
-    """Returns an empty table: its first column for names, the others for numbers."""
+def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
+    """Returns what a reader of results must know: what was emulated, and what did not run."""
+    ran = set(runtimes)
+    emulated = [
+        f"{runtime.name} is an {runtime.note}."
+        for runtime in converters.RUNTIMES
+        if runtime.note and runtime.name in ran
+    ]
+    return emulated + [
+        f"[yellow]SKIPPED[/] {escape(each.runtime)}: {escape(each.reason)}" for each in skipped
+    ]
+
+
+def table(*columns: str, words: tuple[str, ...] = ()) -> Table:
+    """Returns an empty table; the first column and those in ``words`` hold words, not numbers."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(columns):
-        made.add_column(column, justify="right" if position else "left")
+        is_words = position == 0 or column in words
+        made.add_column(column, justify="left" if is_words else "right")
     return made
 
 

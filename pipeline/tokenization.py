@@ -1,15 +1,38 @@
-"""Describes and writes a student's WordPiece tokenizer."""
+"""Reads, describes and writes a student's WordPiece tokenizer."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, first_line
 from pipeline.manifest import TokenizerPart
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Reads a WordPiece tokenizer from ``tokenizer.json`` or ``vocab.txt``.
+
+    Raises:
+        InputError: There is none, it is damaged, or it is of another kind.
+    """
+    packed, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
+    if packed.is_file():
+        tokenizer = _read_packed_tokenizer(packed)
+    elif vocabulary.is_file():
+        tokenizer = _tokenizer_from_vocabulary(vocabulary)
+    else:
+        raise InputError(
+            f"no tokenizer in {folder}", hint="add its tokenizer.json, or its vocab.txt"
+        )
+    # A tokenizer.json may cut and pad on its own account; windows are this project's business.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer_part(tokenizer)  # refuses what the manifest could not describe
+    return tokenizer
 
 
 def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
@@ -71,3 +94,60 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     text = "".join(f"{token}\n" for token, _ in vocabulary)
     (folder / "vocab.txt").write_text(text, encoding="utf-8")
+
+
+def _read_packed_tokenizer(path: Path) -> Tokenizer:
+    model = read_json_object(path).get("model")
+    kind = model.get("type") if isinstance(model, dict) else None
+    if kind != "WordPiece":
+        raise InputError(
+            f"{path} holds a {kind} tokenizer; only WordPiece is supported",
+            hint="give a student of the BERT family with its WordPiece vocabulary",
+        )
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as err:  # the library raises bare Exception on a malformed file
+        raise InputError(
+            f"{path} cannot be read: {first_line(err)}", hint="download or save it again"
+        ) from err
+
+
+def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
+    settings_path = path.with_name("tokenizer_config.json")
+    settings = read_json_object(settings_path) if settings_path.is_file() else {}
+    try:
+        # Only newlines end a token: other characters that Python calls line ends are tokens.
+        words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as err:
+        raise InputError(
+            f"{path} is not UTF-8: {err.reason} at byte {err.start}",
+            hint="download or save it again",
+        ) from err
+    vocabulary = {word: index for index, word in enumerate(words)}
+    for token in SPECIAL_TOKENS:
+        check_token(token, vocabulary.get(token), where=str(path))
+    built = BertWordPieceTokenizer(
+        vocab=vocabulary,
+        lowercase=settings.get("do_lower_case", True),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    )
+    return Tokenizer.from_str(built.to_str())
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Reads one of a model's settings files.
+
+    Raises:
+        InputError: It holds something other than a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    # Python's reader gives up on very deep nesting with an error of its own.
+    except (ValueError, RecursionError) as err:
+        raise InputError(
+            f"{path} is not valid JSON: {err}", hint="download or save it again"
+        ) from err
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds no JSON object", hint="download or save it again")
+    return value

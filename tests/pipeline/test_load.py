@@ -16,7 +16,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForQuestionAnswering, BertConfig, BertForMaskedLM
 
 from pipeline.errors import InputError
-from pipeline.load import ENCODERS, load, read_tokenizer
+from pipeline.load import ENCODERS, load
+from pipeline.tokenization import read_tokenizer
 from tests.command import ROOT
 from tests.hub_standin import environment, serve
 from tests.students import ARCHITECTURES, make_model, save_tokenizer

@@ -1,0 +1,37 @@
+# The two commands of the README are `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo-bundle
+
+.PHONY: demo test lint format soak clean
+
+demo: $(VENV)/.installed
+	$(BIN)/pocketbert build -o $(DEMO)
+	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "Who designed the lighthouse?"
+	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "When was the lamp first lit?"
+	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "How many steps lead to the lantern room?"
+
+test: lint
+	$(BIN)/python -m pytest -m "not soak"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/.installed
+	$(BIN)/python -m pytest -m soak
+
+clean:
+	rm -rf $(VENV) $(DEMO) build
+
+# The pins decide what is installed: the environment is made again when they change.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	touch $@

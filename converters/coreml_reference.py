@@ -1,0 +1,149 @@
+"""The ``coreml-reference`` runtime: runs a saved Core ML program on any system, by emulation.
+
+Apple's framework runs on Apple's systems only. This evaluator reads the program and the weight file
+that are on disk, not what the converter held in memory, and computes every operator with PyTorch on
+the CPU. It says what the file means; it does not say which unit of a phone would run it, nor how
+fast.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from converters.mil_package import InputShapes, read_function, read_program, stored_tensors
+from converters.mil_steps import SUPPORTED_OPERATORS, Rounding, Values, bind, settle
+from pipeline.errors import InputError
+
+__all__ = ["CoreMLReference", "read_program", "stored_tensors"]
+
+
+class CoreMLReference:
+    """A saved Core ML package, loaded and ready to run.
+
+    Attributes:
+        input_names: In the order of the package's description.
+        output_names: In the order of the package's description.
+    """
+
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rounding: Rounding = "fp16",
+        num_threads: int | None = None,
+        function: str | None = None,
+    ) -> None:
+        """Reads the package and expands its weights.
+
+        Args:
+            path: An ``.mlpackage`` folder.
+            rounding: With ``fp16``, what the program declares as fp16 is rounded to it after each
+                operator, as hardware that computes in fp16 would at least do. With ``fp32``,
+                nothing is. A program that declares fp32 throughout gives the same with both.
+            num_threads: Threads for the duration of each run; None leaves PyTorch's setting.
+            function: One function of a multifunction package; None is the package's default.
+
+        Raises:
+            InputError: The package is missing, broken, or uses what this runtime cannot run.
+            MissingPackageError: coremltools is not installed.
+        """
+        package = read_function(Path(path), name=function, supported=SUPPORTED_OPERATORS)
+        self._inputs = package.inputs
+        self._settle_inputs = {
+            name: settle(var, rounding=rounding) for name, var in package.function.inputs.items()
+        }
+        self._program = bind(package.function, rounding=rounding)
+        self._num_threads = num_threads
+        self.input_names = tuple(spec.name for spec in package.inputs)
+        self.output_names = package.output_names
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns every output by name, as float32 or int32.
+
+        Args:
+            inputs: Every input by name, in a shape that the package accepts.
+
+        Raises:
+            InputError: An input is missing, unknown, or of the wrong shape or kind.
+        """
+        return self._outputs(self._execute(inputs, keep_all=False))
+
+    def run_with_taps(
+        self, inputs: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Returns the outputs, and every value that led to them under its name in the program.
+
+        Args:
+            inputs: As in ``run``.
+        """
+        values = self._execute(inputs, keep_all=True)
+        return self._outputs(values), {name: _as_array(value) for name, value in values.items()}
+
+    def _execute(self, inputs: Mapping[str, np.ndarray], *, keep_all: bool) -> Values:
+        with torch.inference_mode(), _num_threads(self._num_threads):
+            values = self._take(inputs)
+            values.update(self._program.constant_results)
+            for step in self._program.steps:
+                step.run(values)
+                if not keep_all:
+                    for name in step.unused_after:
+                        del values[name]
+        return values
+
+    def _take(self, inputs: Mapping[str, np.ndarray]) -> Values:
+        missing = sorted(set(self.input_names) - set(inputs))
+        unexpected = sorted(set(inputs) - set(self.input_names))
+        if missing or unexpected:
+            raise InputError(
+                f"expected inputs {', '.join(self.input_names)}, got {', '.join(inputs) or 'none'}"
+                + (f"; missing {', '.join(missing)}" if missing else "")
+                + (f"; unexpected {', '.join(unexpected)}" if unexpected else ""),
+                hint="Name the inputs as the package does.",
+            )
+        return {
+            spec.name: self._settle_inputs[spec.name](_as_tensor(spec, inputs[spec.name]))
+            for spec in self._inputs
+        }
+
+    def _outputs(self, values: Values) -> dict[str, np.ndarray]:
+        return {name: _as_array(values[name]) for name in self.output_names}
+
+
+def _as_tensor(spec: InputShapes, given: np.ndarray) -> Tensor:
+    array = np.asarray(given)
+    if not spec.accepts(array.shape):
+        raise InputError(
+            f"input {spec.name!r} has shape {array.shape}, expected {spec}",
+            hint="Pad or cut the input to a length that the package was built for.",
+        )
+    if array.dtype.kind not in ("biu" if spec.is_integer else "biuf"):
+        raise InputError(
+            f"input {spec.name!r} has dtype {array.dtype}, "
+            f"expected {'int32' if spec.is_integer else 'float32'}",
+            hint="Convert the array first.",
+        )
+    # A copy: NumPy's narrower kinds are not all PyTorch's, and the caller keeps what it gave.
+    return torch.from_numpy(array.astype(np.int32 if spec.is_integer else np.float32))
+
+
+def _as_array(value: Tensor) -> np.ndarray:
+    kind = np.float32 if value.is_floating_point() else np.int32
+    return np.array(value.numpy(), dtype=kind)
+
+
+@contextlib.contextmanager
+def _num_threads(count: int | None) -> Iterator[None]:
+    """Sets PyTorch's threads, which are one setting of the whole process, and restores them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,202 @@
+"""Turns a MIL function into a flat list of steps, its constants expanded once and for all."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from converters.mil_operators import OPERATORS, VALUE_PRESERVING
+from converters.mil_weights import CONSTANT_EXPRESSIONS
+from pipeline.errors import InputError
+
+Rounding = Literal["fp32", "fp16"]
+Values = dict[str, Tensor]
+
+SUPPORTED_OPERATORS = frozenset(OPERATORS) | frozenset(CONSTANT_EXPRESSIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueName:
+    """Stands in an argument for a value that a run computes."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation of the program, ready to be computed.
+
+    Attributes:
+        arguments: Constants as they are; a ``ValueName``, or a list with some, for the rest.
+        results: The name of each result, and what brings it to its declared type.
+        unused_after: Values that no later step reads.
+    """
+
+    op_type: str
+    name: str
+    compute: Callable[..., Tensor | tuple[Tensor, ...]]
+    arguments: Mapping[str, Any]
+    results: tuple[tuple[str, Callable[[Tensor], Tensor]], ...]
+    unused_after: tuple[str, ...] = ()
+
+    def run(self, values: Values) -> None:
+        """Reads its arguments from ``values`` and adds its results to them."""
+        arguments = {key: _resolve(value, values) for key, value in self.arguments.items()}
+        try:
+            computed = self.compute(**arguments)
+        except (RuntimeError, IndexError, ValueError) as err:
+            raise InputError(
+                f"Core ML operator {self.op_type!r} ({self.name!r}) failed: {err}",
+                hint="An input value may be out of range, as a token id beyond the vocabulary is.",
+            ) from err
+        if isinstance(computed, Tensor):
+            computed = (computed,)
+        for (name, settle), value in zip(self.results, computed, strict=True):
+            values[name] = settle(value)
+
+    def reads(self) -> Iterable[str]:
+        """Yields the names of the values that it needs."""
+        for argument in self.arguments.values():
+            for part in argument if isinstance(argument, list) else [argument]:
+                if isinstance(part, ValueName):
+                    yield part.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """A whole function: its constant values that are results, and its steps in order."""
+
+    steps: tuple[Step, ...]
+    constant_results: Mapping[str, Tensor]
+
+
+def bind(function: Any, *, rounding: Rounding) -> Steps:
+    """Returns the steps of a coremltools ``Function``.
+
+    Args:
+        function: Its operations in order, as the package's reader gives it.
+        rounding: ``fp16`` rounds every value that the program declares as fp16; ``fp32`` rounds
+            nothing, the expanded weights included.
+    """
+    binder = _Binder(rounding)
+    for operation in function.operations:
+        binder.bind(operation)
+    constant_results = {
+        var.name: binder.operand(var) for var in function.outputs if binder.is_constant(var)
+    }
+    outputs = {var.name for var in function.outputs}
+    return Steps(steps=_free_early(binder.steps, outputs), constant_results=constant_results)
+
+
+class _Binder:
+    """Collects constants and steps, operation by operation."""
+
+    def __init__(self, rounding: Rounding) -> None:
+        self.steps: list[Step] = []
+        self._rounding = rounding
+        self._stored: dict[Any, Tensor | str] = {}
+        self._operands: dict[Any, Tensor | str] = {}
+
+    def bind(self, operation: Any) -> None:
+        if operation.op_type == "const":
+            self._stored[operation.outputs[0]] = self._as_stored(operation.outputs[0].val)
+        elif operation.op_type in CONSTANT_EXPRESSIONS:
+            self._expand(operation)
+        else:
+            self._append(operation)
+
+    def is_constant(self, var: Any) -> bool:
+        return var in self._stored
+
+    def operand(self, var: Any) -> Any:
+        """Returns a constant as the operators take it: float32, int32, bool or a string."""
+        if var not in self._operands:
+            self._operands[var] = _as_operand(self._stored[var])
+        return self._operands[var]
+
+    def _expand(self, operation: Any) -> None:
+        expand = CONSTANT_EXPRESSIONS[operation.op_type]
+        expanded = expand(**{name: self._stored[var] for name, var in operation.inputs.items()})
+        values = (expanded,) if isinstance(expanded, Tensor) else expanded
+        self._stored.update(zip(operation.outputs, values, strict=True))
+
+    def _append(self, operation: Any) -> None:
+        arguments = {name: self._argument(var) for name, var in operation.inputs.items()}
+        for name, default in operation.internal_inputs.items():
+            if default.val is not None:
+                arguments[name] = _as_operand(self._as_stored(default.val))
+        results = tuple((var.name, self._settle(operation, var)) for var in operation.outputs)
+        step = Step(
+            operation.op_type, operation.name, OPERATORS[operation.op_type], arguments, results
+        )
+        self.steps.append(step)
+
+    def _argument(self, var: Any) -> Any:
+        if isinstance(var, list | tuple):
+            return [self._argument(part) for part in var]
+        return self.operand(var) if self.is_constant(var) else ValueName(var.name)
+
+    def _as_stored(self, value: Any) -> Tensor | str:
+        if isinstance(value, str):
+            return value
+        array = np.asarray(value)
+        if array.dtype.kind in "iu" and array.dtype.itemsize > 1:
+            array = array.astype(np.int32)
+        elif array.dtype == np.float64 or (array.dtype == np.float16 and self._rounding == "fp32"):
+            array = array.astype(np.float32)
+        return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+    def _settle(self, operation: Any, var: Any) -> Callable[[Tensor], Tensor]:
+        preserves = operation.op_type in VALUE_PRESERVING
+        return settle(var, rounding="fp32" if preserves else self._rounding)
+
+
+def settle(var: Any, *, rounding: Rounding) -> Callable[[Tensor], Tensor]:
+    """Returns what brings a value to the type that the program declares for it.
+
+    fp16 values stay in float32 tensors that hold only fp16 numbers. On a CPU without fp16
+    arithmetic PyTorch's own float16 products were measured several times slower; they too add up
+    in float32 and round at the end, and a float16 GELU rounds more than once.
+    """
+    from coremltools.converters.mil.mil import types
+
+    if types.is_bool(var.dtype):
+        return torch.Tensor.bool
+    if types.is_int(var.dtype):
+        return torch.Tensor.int
+    if var.dtype == types.fp16 and rounding == "fp16":
+        return _round_to_fp16
+    return torch.Tensor.float
+
+
+def _round_to_fp16(value: Tensor) -> Tensor:
+    return value.half().float()
+
+
+def _as_operand(stored: Tensor | str) -> Tensor | str:
+    if isinstance(stored, str) or stored.dtype == torch.bool:
+        return stored
+    return stored.float() if stored.is_floating_point() else stored.int()
+
+
+def _resolve(argument: Any, values: Values) -> Any:
+    if isinstance(argument, ValueName):
+        return values[argument.name]
+    if isinstance(argument, list):
+        return [_resolve(part, values) for part in argument]
+    return argument
+
+
+def _free_early(steps: list[Step], outputs: set[str]) -> tuple[Step, ...]:
+    """Notes on each step which values are read or written there for the last time."""
+    needed = set(outputs)
+    noted = []
+    for step in reversed(steps):
+        names = {*step.reads(), *(name for name, _ in step.results)}
+        unused = tuple(names - needed)
+        needed |= names
+        noted.append(replace(step, unused_after=unused))
+    return tuple(reversed(noted))

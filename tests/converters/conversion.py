@@ -1,0 +1,76 @@
+"""Converts small students in processes of their own, as the product does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import converters
+from pipeline import runtimes
+from pipeline.load import Student
+from pipeline.precision import Precision
+from pipeline.trace import trace
+from pipeline.traced import TracedModel
+from pipeline.values import Artifact
+from pipeline.workers import Job, Report, run_jobs
+
+
+def convert_all(
+    student: Student,
+    backend: str,
+    precisions: Sequence[Precision],
+    folder: Path,
+    *,
+    seq_lens: tuple[int, ...],
+) -> dict[Precision, Artifact]:
+    """Returns one artifact a precision; one process makes them all, so it imports once."""
+    program = folder / "traced.pt2"
+    trace(student, seq_lens=seq_lens).save(program)
+    arguments = {
+        "program": program, "backend": backend, "precisions": precisions, "folder": folder,
+    }  # fmt: skip
+    job = Job(name=f"convert {backend}", function=convert_each, arguments=arguments)
+    made: dict[Precision, Artifact] = run_jobs([job], max_parallel=1)[0].get()
+    return made
+
+
+def convert_each(
+    *,
+    program: Path,
+    backend: str,
+    precisions: Sequence[Precision],
+    folder: Path,
+    report: Report,
+) -> dict[Precision, Artifact]:
+    """The body of the worker."""
+    del report
+    module = converters.backend(backend)
+    made = {}
+    for precision in precisions:
+        path = folder / precision / module.FILE_NAME
+        path.parent.mkdir()
+        made[precision] = module.convert(TracedModel.load(program), precision=precision, path=path)
+    return made
+
+
+def run(
+    artifact: Artifact, runtime: str, rows: Sequence[dict[str, np.ndarray]]
+) -> list[dict[str, np.ndarray]]:
+    """Returns the outputs of each row."""
+    job = runtimes.job(artifact, runtime, rows, num_threads=1)
+    outputs: list[dict[str, np.ndarray]] = run_jobs([job], max_parallel=1)[0].get().outputs
+    return outputs
+
+
+def random_rows(student: Student, *, seq_len: int, num_tokens: Sequence[int]) -> list[dict]:
+    """Returns a row for each number of real tokens, the rest padding."""
+    random = np.random.default_rng(0)
+    rows = []
+    for count in num_tokens:
+        row = {name: np.zeros((1, seq_len), np.int32) for name in student.input_names}
+        row["input_ids"][0, :count] = random.integers(5, 800, count)
+        row["attention_mask"][0, :count] = 1
+        if "token_type_ids" in row:
+            row["token_type_ids"][0, count // 2 : count] = 1
+        rows.append(row)
+    return rows

@@ -1,0 +1,160 @@
+"""What holds for every backend: it takes the trace of any encoder and computes what it computes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import converters
+from pipeline.errors import InputError, MissingPackageError
+from pipeline.load import Student
+from pipeline.precision import PRECISIONS, Precision
+from pipeline.runtimes import run_student
+from pipeline.values import Artifact
+from tests.converters.conversion import convert_all, random_rows, run
+from tests.students import ARCHITECTURES
+
+SEQ_LENS = (16, 48)
+RUNS_HERE = [
+    runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
+]
+TOLERANCE: dict[Precision, float] = {
+    # Relative to the largest logit. Random weights this large make attention all or nothing, which
+    # int8 turns into far more noise than a trained student shows; a wrong artifact is off by one.
+    "fp32": 1e-5,
+    "fp16": 2e-2,
+    "int8": 0.25,
+}
+
+
+@pytest.fixture(scope="module")
+def artifacts(
+    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, Precision], Artifact]:
+    """A two-layer DistilBERT for every backend at every precision, at two lengths."""
+    made = {}
+    for backend in converters.BACKENDS:
+        folder = tmp_path_factory.mktemp(backend)
+        each = convert_all(students["distilbert"], backend, PRECISIONS, folder, seq_lens=SEQ_LENS)
+        made |= {(backend, precision): artifact for precision, artifact in each.items()}
+    return made
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)
+def test_artifact_computes_what_the_student_computes_at_each_length(
+    artifacts: dict[tuple[str, Precision], Artifact],
+    students: dict[str, Student],
+    runtime: converters.Runtime,
+    precision: Precision,
+) -> None:
+    student = students["distilbert"]
+    rows = [
+        row
+        for seq_len in SEQ_LENS
+        for row in random_rows(student, seq_len=seq_len, num_tokens=(seq_len, 9))
+    ]
+    outputs = run(artifacts[runtime.backend, precision], runtime.name, rows)
+    assert_close(student, rows, outputs, tolerance=TOLERANCE[precision])
+
+
+@pytest.mark.parametrize("backend", converters.BACKENDS)
+def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
+    artifacts: dict[tuple[str, Precision], Artifact], backend: str
+) -> None:
+    from pipeline.inspection import inspect
+
+    path = artifacts[backend, "int8"].path
+    (found,) = inspect(path).values()
+    vocabulary, width, hidden, num_layers = 800, 64, 128, 2
+    quantized = vocabulary * width + num_layers * (4 * width * width + 2 * width * hidden)
+    assert found.bytes_by_dtype["int8"] >= quantized
+    assert found.tensors[0].dtype == "int8"
+    assert found.tensors[0].size_bytes == vocabulary * width
+    assert not any(
+        tensor.dtype.startswith("float") and tensor.size_bytes >= width * width
+        for tensor in found.tensors
+        if "position" not in tensor.name and tensor.size_bytes not in position_tables(SEQ_LENS)
+    )
+
+
+@pytest.mark.parametrize("backend", converters.BACKENDS)
+def test_fp16_artifact_holds_half_the_bytes_of_fp32(
+    artifacts: dict[tuple[str, Precision], Artifact], backend: str
+) -> None:
+    from pipeline.inspection import inspect
+
+    sizes = {}
+    for precision in ("fp32", "fp16"):
+        (found,) = inspect(artifacts[backend, precision].path).values()
+        sizes[precision] = sum(found.bytes_by_dtype.values())
+        assert found.tensors[0].dtype == ("float16" if precision == "fp16" else "float32")
+    assert sizes["fp16"] < 0.62 * sizes["fp32"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "backend"),
+    [
+        pytest.param(
+            architecture,
+            backend,
+            # Every pair in `make soak`; here each encoder once and each backend once.
+            marks=[] if sampled else pytest.mark.soak,
+        )
+        for number, architecture in enumerate(ARCHITECTURES)
+        for position, backend in enumerate(converters.BACKENDS)
+        for sampled in [number > 0 and number - 1 == position]
+    ],
+)
+def test_every_encoder_converts(
+    students: dict[str, Student], architecture: str, backend: str, tmp_path: Path
+) -> None:
+    student = students[architecture]
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    made = convert_all(student, backend, precisions, tmp_path, seq_lens=(48,))
+    rows = random_rows(student, seq_len=48, num_tokens=(48, 20))
+    runtime = next(each for each in RUNS_HERE if each.backend == backend)
+    for precision in precisions:
+        outputs = run(made[precision], runtime.name, rows)
+        assert_close(student, rows, outputs, tolerance=TOLERANCE[precision])
+    assert [spec.name for spec in made["fp32"].inputs] == list(student.input_names)
+
+
+def test_check_installed_unknown_backend_lists_the_valid_ones() -> None:
+    with pytest.raises(InputError, match="no backend 'onnx'") as caught:
+        converters.check_installed("onnx")
+    assert caught.value.hint == "choose from executorch, tflite, coreml"
+
+
+def test_check_installed_missing_package_names_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(converters.BACKENDS, "coreml", ("a_package_that_nobody_has",))
+    with pytest.raises(MissingPackageError, match="a_package_that_nobody_has") as caught:
+        converters.check_installed("coreml")
+    assert caught.value.hint == "pip install 'pocketbert[coreml]'"
+
+
+def assert_close(
+    student: Student,
+    rows: list[dict[str, np.ndarray]],
+    outputs: list[dict[str, np.ndarray]],
+    *,
+    tolerance: float,
+) -> None:
+    """Compares logits at real tokens, relative to the largest of the row."""
+    expected = run_student(student, rows).outputs
+    for row, reference, actual in zip(rows, expected, outputs, strict=True):
+        num_tokens = int(row["attention_mask"].sum())
+        assert set(actual) == set(student.task.OUTPUT_NAMES)
+        for name in student.task.OUTPUT_NAMES:
+            assert actual[name].shape == reference[name].shape
+            assert actual[name].dtype == np.float32
+            wanted = reference[name][0, :num_tokens]
+            difference = np.abs(actual[name][0, :num_tokens] - wanted).max()
+            assert difference <= tolerance * np.abs(wanted).max(), name
+
+
+def position_tables(seq_lens: tuple[int, ...]) -> set[int]:
+    """Sizes in bytes of the position tables that converters fold to the length, fp32 and fp16."""
+    return {seq_len * 64 * width for seq_len in seq_lens for width in (2, 4)}

@@ -1,0 +1,97 @@
+"""Reading a saved package: its functions, its constants, and what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import pytest
+from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
+
+from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
+from pipeline.errors import InputError
+from tests.converters.small_models import save
+
+
+def test_stored_tensors_account_for_the_weight_file(
+    small_package: Path, two_functions: Path
+) -> None:
+    tensors = stored_tensors(read_program(small_package))
+
+    weights = small_package / "Data/com.apple.CoreML/weights/weight.bin"
+    large = sum(tensor.size_bytes for tensor in tensors if tensor.size_bytes > 64)
+    assert large == pytest.approx(weights.stat().st_size, rel=0.05)  # each has a header of 64
+    assert {tensor.dtype for tensor in tensors} >= {"fp16", "int32"}
+    shared = stored_tensors(read_program(two_functions))
+    assert sum(t.size_bytes for t in shared) == sum(t.size_bytes for t in tensors)
+
+
+def test_unknown_function_lists_those_that_exist(two_functions: Path) -> None:
+    with pytest.raises(InputError, match="no function 'third', it has first, second"):
+        CoreMLReference(two_functions, function="third")
+
+
+def test_unsupported_operator_is_named_with_its_value(tmp_path: Path) -> None:
+    @mb.program(input_specs=[mb.TensorSpec((1, 2, 4, 4))], opset_version=ct.target.iOS17)
+    def program(x: Any) -> Any:
+        return mb.space_to_depth(x=x, block_size=2, name="blocks")
+
+    path = save(ct.convert(program, minimum_deployment_target=ct.target.iOS17), tmp_path)
+
+    with pytest.raises(InputError, match=r"'space_to_depth' \(value 'blocks") as caught:
+        CoreMLReference(path)
+    assert "macOS" in caught.value.hint
+
+
+def _truncate_weights(path: Path) -> None:
+    weights = path / "Data/com.apple.CoreML/weights/weight.bin"
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+
+
+def _garble_model(path: Path) -> None:
+    (path / "Data/com.apple.CoreML/model.mlmodel").write_bytes(b"\xff\x00 no model")
+
+
+def _name_no_root(path: Path) -> None:
+    (path / "Manifest.json").write_text(json.dumps({"itemInfoEntries": {}}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (_truncate_weights, "could not be read as a Core ML program"),
+        (lambda path: shutil.rmtree(path / "Data/com.apple.CoreML/weights"), "could not be read"),
+        (lambda path: (path / "Data/com.apple.CoreML/model.mlmodel").unlink(), "does not exist"),
+        (_garble_model, "is no Core ML model"),
+        (lambda path: (path / "Data/com.apple.CoreML/model.mlmodel").write_bytes(b""), "no type"),
+        (lambda path: (path / "Manifest.json").write_text("{"), "is no manifest"),
+        (_name_no_root, "is no manifest"),
+        (lambda path: (path / "Manifest.json").write_text("[]"), "is no manifest"),
+        (shutil.rmtree, "does not exist"),
+    ],
+)  # fmt: skip
+def test_broken_package_is_refused(
+    small_package: Path, tmp_path: Path, harm: Any, message: str
+) -> None:
+    path = tmp_path / "broken.mlpackage"
+    shutil.copytree(small_package, path)
+    harm(path)
+
+    with pytest.raises(InputError, match=message):
+        CoreMLReference(path)
+
+
+def test_missing_package_is_refused_and_none_is_left_behind(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        CoreMLReference(tmp_path / "none.mlpackage")
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_in_place_of_a_package_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.mlpackage"
+    path.write_bytes(b"PK")
+
+    with pytest.raises(InputError, match="does not exist"):
+        CoreMLReference(path)
