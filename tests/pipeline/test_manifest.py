@@ -20,6 +20,7 @@ from pipeline.manifest import (
 )
 from tests.bundles import MANIFEST
 
+
 def write_content(folder: Path, content: dict[str, Any]) -> None:
     """Writes a manifest with a right hash, whatever it says."""
     content = {key: value for key, value in content.items() if key != "manifest_sha256"}
