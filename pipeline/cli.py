@@ -1,6 +1,7 @@
 """The command line: each command parses, calls one function, prints, and gives an exit code."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -297,6 +298,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is signal.SIG_DFL:
+            # As on Ctrl-C, what is half done is cleared away; nohup stays as it is.
+            signal.signal(name, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -323,7 +328,8 @@ def _context(passage: str | None, path: Path | None) -> str:
         assert passage is not None
         return passage
     try:
-        return path.read_text(encoding="utf-8")
+        # Answers count its characters, so line ends stay as they are in the file.
+        return path.read_bytes().decode("utf-8")
     except (FileNotFoundError, IsADirectoryError) as err:
         raise InputError(f"no file {path}", hint="check --context-file") from err
     except UnicodeDecodeError as err:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipeline.manifest import json_value
 from pipeline.precision import Precision
 from pipeline.tasks import Task
 from pipeline.tasks.question_answering import Answer, Encoded
@@ -85,7 +86,7 @@ class Parity:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields as JSON values; numbers that are not finite become null."""
-        return {key: _json_value(value) for key, value in asdict(self).items()}
+        return {key: json_value(value) for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,13 +232,3 @@ def _gate(
     assert at_most is not None
     return Gate(name=name, value=value, threshold=at_most,
                 verdict="pass" if value <= at_most else "fail")  # fmt: skip
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _json_value(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_json_value(item) for item in value]
-    return value

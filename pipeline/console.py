@@ -13,7 +13,14 @@ import typer
 from rich.console import Console, RenderableType
 from typer.exceptions import TyperException
 
-from pipeline.errors import InputError, PocketBertError, first_line, storage_error
+from pipeline.errors import (
+    InputError,
+    PocketBertError,
+    first_line,
+    path_error,
+    storage_error,
+)
+from pipeline.manifest import json_value
 
 INTERRUPTED = 130
 WIDTH_ELSEWHERE = 120
@@ -24,38 +31,59 @@ def run(command: Callable[[], int | None], arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code; whatever goes wrong is told in one line."""
     # Torch warns there of what torchao does at import; nobody can act on it.
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
-    with _results_apart():
-        try:
-            return command() or 0
-        except (KeyboardInterrupt, typer.Abort):
-            error, code = (
-                PocketBertError("interrupted", hint="what was there before is as it was"),
-                INTERRUPTED,
-            )
-        except TyperException as err:
-            error = InputError(err.format_message(), hint="see `pocketbert --help`")
-            code = error.exit_code
-        except PocketBertError as err:
-            error, code = err, err.exit_code
-        except BrokenPipeError:
-            return 0
-        except Exception as err:
-            error = storage_error(err) or _bug(err)
-            code = error.exit_code
-        _tell(error, code, as_json="--json" in arguments)
+    as_json, code = "--json" in arguments, 0
+    try:
+        with _results_apart():
+            code = _attempt(command, as_json=as_json)
+    except BrokenPipeError:  # whoever reads the results has read enough
         return code
+    except OSError as err:
+        error = storage_error(err) or _bug(err)
+        if as_json or code != error.exit_code:  # it was told nowhere that can be read
+            _tell(error, error.exit_code, as_json=False)
+        return error.exit_code
+    return code
+
+
+def _attempt(command: Callable[[], int | None], *, as_json: bool) -> int:
+    error = PocketBertError("interrupted", hint="what was there before is as it was")
+    try:
+        code = command() or 0
+        # Typer answers Ctrl-C with this exit code and without a word.
+        if code != INTERRUPTED:
+            return code
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except TyperException as err:
+        error = InputError(err.format_message(), hint="see `pocketbert --help`")
+        code = error.exit_code
+    except PocketBertError as err:
+        error, code = err, err.exit_code
+    except Exception as err:
+        error = storage_error(err) or path_error(err) or _bug(err)
+        code = error.exit_code
+    _tell(error, code, as_json=as_json)
+    return code
 
 
 def show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> None:
-    """Prints one JSON object, or tables for a person."""
-    if as_json:
-        print(json.dumps(payload, ensure_ascii=False, allow_nan=False))  # noqa: T201
-        return
-    console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_ELSEWHERE
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, str))
+    """Prints one JSON object, or tables for a person; that nobody reads them is no error."""
+    with contextlib.suppress(BrokenPipeError):
+        if as_json:
+            text = json.dumps(json_value(payload), ensure_ascii=False, allow_nan=False)
+            print(text, flush=True)  # noqa: T201  this is the result
+            return
+        console = _Console(file=sys.stdout, highlight=False)
+        if not console.is_terminal:
+            console.width = WIDTH_ELSEWHERE
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str))
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Lets the error through, where Rich would end the process."""
+        raise BrokenPipeError
 
 
 @contextlib.contextmanager
@@ -65,14 +93,14 @@ def _results_apart() -> Iterator[None]:
     kept = os.dup(1)
     before = sys.stdout
     os.dup2(2, 1)
-    try:
-        with os.fdopen(kept, "w", encoding="utf-8") as results:
-            sys.stdout = results
+    # A path may hold bytes that are no UTF-8: escaped, they are what JSON calls them, too.
+    with os.fdopen(kept, "w", encoding="utf-8", errors="backslashreplace") as results:
+        sys.stdout = results
+        try:
             yield
-            results.flush()
-            os.dup2(results.fileno(), 1)
-    finally:
-        sys.stdout = before
+        finally:
+            sys.stdout = before
+            os.dup2(kept, 1)
 
 
 def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:
@@ -81,7 +109,8 @@ def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:
         print(json.dumps({"error": about}))  # noqa: T201  this is the result
         return
     hint = f" ({error.hint})" if error.hint else ""
-    print(f"pocketbert: {error.message}{hint}", file=sys.stderr)  # noqa: T201
+    line = " ".join(f"{error.message}{hint}".splitlines())
+    print(f"pocketbert: {line}", file=sys.stderr)  # noqa: T201
 
 
 def _bug(err: Exception) -> PocketBertError:

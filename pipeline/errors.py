@@ -15,6 +15,9 @@ _STORAGE = {
 }  # fmt: skip
 
 
+_PATHS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
+
+
 class PocketBertError(Exception):
     """An error with one line of what failed, a hint of what to do, and an exit code."""
 
@@ -56,13 +59,24 @@ class StorageError(PocketBertError, OSError):
 
 def storage_error(err: BaseException) -> StorageError | None:
     """Returns what a system's error says of disks and permissions, or nothing if it is another."""
-    if not isinstance(err, OSError) or err.errno not in _STORAGE:
+    if not isinstance(err, OSError):
+        # Libraries in C++ and Rust tell of a full disk in errors of their own, in these words.
+        full = os.strerror(errno.ENOSPC)
+        return storage_error(OSError(errno.ENOSPC, full)) if full in str(err) else None
+    if err.errno not in _STORAGE:
         return None
     where = f" {err.filename}" if err.filename else ""
     return StorageError(
         f"cannot read or write{where}: {os.strerror(err.errno)}",
         hint="free some space, get permission, or choose another folder",
     )
+
+
+def path_error(err: BaseException) -> InputError | None:
+    """Returns what a system's error says of a path that cannot be, or nothing if it is another."""
+    if not isinstance(err, OSError) or err.errno not in _PATHS:
+        return None
+    return InputError(f"no such path {err.filename}: {os.strerror(err.errno)}", hint="check it")
 
 
 def first_line(err: BaseException) -> str:

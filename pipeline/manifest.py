@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -168,6 +169,17 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
             f"{path} is not a valid manifest: {where}: {first['msg']}",
             hint="build the bundle again",
         ) from err
+
+
+def json_value(value: Any) -> Any:
+    """Returns a value as JSON holds it: numbers that are not finite become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: json_value(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [json_value(item) for item in value]
+    return value
 
 
 def canonical_json(content: dict[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.load import Student
-from pipeline.manifest import canonical_json
+from pipeline.manifest import canonical_json, json_value
 from pipeline.parity import reference_cases
 from pipeline.squad import Question
 
@@ -46,4 +46,4 @@ def write(path: Path, student: Student, examples: Sequence[Question], *, seq_len
                 "answer": answer,
             }
         )
-    path.write_bytes(canonical_json({"seq_len": seq_len, "vectors": vectors}))
+    path.write_bytes(canonical_json(json_value({"seq_len": seq_len, "vectors": vectors})))
