@@ -1,0 +1,102 @@
+import errno
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from pipeline import console
+from pipeline.errors import InputError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command, and returns its exit code, stdout and stderr."""
+
+    def run(command: Callable[[], int | None], *arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = console.run(command, arguments)
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def fail(error: BaseException) -> int:
+    raise error
+
+
+def test_show_writes_what_is_not_finite_as_null(run):
+    payload = {"a": [math.nan, (math.inf, 1.5)], "b": {"c": -math.inf}}
+    code, out, _ = run(lambda: console.show(payload, True))
+    assert code == 0
+    assert json.loads(out) == {"a": [None, [None, 1.5]], "b": {"c": None}}
+
+
+def test_show_writes_text_as_it_is_and_bytes_that_are_no_text_escaped(run):
+    _, out, _ = run(lambda: console.show({"path": "東京/\udcff"}, True))
+    assert "東京" in out
+    assert json.loads(out) == {"path": "東京/\udcff"}
+
+
+def test_run_keeps_what_libraries_print_out_of_the_results(run):
+    def command() -> None:
+        os.write(1, b"native chatter\n")
+        console.show({"a": 1}, True)
+
+    assert run(command) == (0, '{"a": 1}\n', "native chatter\n")
+
+
+def test_run_leaves_stdout_as_it_was(run, capfd):
+    before = sys.stdout
+    run(lambda: fail(InputError("no", hint="yes")))
+    assert sys.stdout is before
+    os.write(1, b"here again")
+    assert capfd.readouterr().out == "here again"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (InputError("no such model", hint="give another"), 2, "no such model (give another)"),
+        (KeyboardInterrupt(), 130, "interrupted (what was there before is as it was)"),
+        (OSError(errno.ENOSPC, "full", "/x"), 4, "cannot read or write /x: No space left on devi"),
+        (RuntimeError("write failed\nNo space left on device"), 4, "cannot read or write: No spa"),
+        (Exception("No space left on device (os error 28)"), 4, "cannot read or write: No space"),
+        (OSError(errno.ENAMETOOLONG, "long", "/x"), 2, "no such path /x: File name too long"),
+        (
+            NotADirectoryError(errno.ENOTDIR, "none", "/x/y"),
+            2,
+            "no such path /x/y: Not a directory",
+        ),
+        (
+            ZeroDivisionError("division\nby zero"),
+            70,
+            "a bug of ours: ZeroDivisionError: division (",
+        ),
+    ],
+)
+def test_run_tells_what_went_wrong_in_one_line(run, error, code, told):
+    found, out, err = run(lambda: fail(error))
+    assert (found, out) == (code, "")
+    assert err.startswith(f"pocketbert: {told}")
+    assert err.count("\n") == 1
+
+    found, out, err = run(lambda: fail(error), "--json")
+    assert (found, err) == (code, "")
+    content = json.loads(out)["error"]
+    assert content["code"] == code
+    assert f"{content['message']} ({content['hint']})".startswith(told)
+
+
+def test_run_message_with_line_ends_is_one_line(run):
+    _, _, err = run(lambda: fail(InputError("no folder a\nb\r\nc", hint="d\ne")))
+    assert err == "pocketbert: no folder a b c (d e)\n"
+
+
+def test_run_exit_code_of_an_interruption_that_typer_swallowed_is_told(run):
+    assert run(lambda: 130)[2].startswith("pocketbert: interrupted")

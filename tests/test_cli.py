@@ -1,0 +1,706 @@
+"""The command line as a person and a script meet it.
+
+Most commands run in this process, as starting an interpreter takes longer than what they do.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline import __version__, cli
+from pipeline.bundle import verify
+from pipeline.errors import storage_error
+from pipeline.load import load
+from pipeline.manifest import read_manifest, write_manifest
+from pipeline.tokenization import write_tokenizer
+from tests.bundles import write_bundle
+from tests.command import COMMAND, ROOT, Finished, pocketbert
+from tests.conftest import TINY_SEQ_LENS
+from tests.students import save_student
+
+CONTEXT = "The tower was lit in 1871 [citation needed], and the road to the harbour was closed."
+QUESTION = "When was the tower lit?"
+
+Call = Callable[..., Finished]
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command in this process."""
+
+    def run(*arguments: str | Path) -> Finished:
+        capfd.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Finished(code=code, stdout=captured.out, stderr=captured.err)
+
+    return run
+
+
+def refused(finished: Finished, *, code: int = 2) -> str:
+    """Checks that a failure is told in one line that says what to do, and returns the line."""
+    assert finished.code == code, finished.stderr
+    assert finished.stdout == ""
+    told = finished.stderr.splitlines()[-1]
+    assert told.startswith("pocketbert: ")
+    assert finished.stderr.count("pocketbert: ") == 1
+    assert told.endswith(")"), "no hint"
+    assert "bug of ours" not in told
+    return told
+
+
+# What the commands print
+
+
+def test_build_json_has_the_fields_that_others_rely_on(built):
+    found = built.finished.json
+    assert set(found) == {"bundle", "seconds", "artifacts", "parity", "skipped"}
+    assert found["bundle"] == str(built.folder)
+    assert 0 < found["seconds"] < 600
+    (artifact,) = found["artifacts"]
+    path = built.folder / "tflite" / "model.tflite"
+    assert artifact == {
+        "backend": "tflite",
+        "precision": "fp32",
+        "path": str(path),
+        "size_bytes": path.stat().st_size,
+        "seq_lens": list(TINY_SEQ_LENS),
+    }
+    assert found["parity"]
+    for parity in found["parity"]:
+        assert set(parity) == {
+            "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff", "cosine",
+            "snr_db", "answer_agreement", "num_inputs", "gates", "reason",
+        }  # fmt: skip
+        assert (parity["backend"], parity["precision"]) == ("tflite", "fp32")
+        assert (parity["verdict"], parity["num_inputs"], parity["reason"]) == ("pass", 6, "")
+        assert parity["max_abs_diff"] <= 1e-4
+        for gate in parity["gates"]:
+            assert set(gate) == {"name", "verdict", "value", "threshold"}
+    lengths = [each["seq_len"] for each in found["parity"] if each["runtime"] == "litert"]
+    assert lengths == list(TINY_SEQ_LENS)
+    for skipped in found["skipped"]:
+        assert set(skipped) == {"runtime", "reason"}
+
+
+def test_build_tells_each_stage_on_stderr_and_one_object_on_stdout(built):
+    assert len(built.finished.stdout.splitlines()) == 1
+    stages = [line.split("  ")[0] for line in built.finished.stderr.splitlines()]
+    for stage in ("load", "trace", "convert tflite", "run pytorch", "run litert", "bundle"):
+        assert stage in stages
+
+
+def test_build_writes_what_design_promises(built):
+    names = {path.relative_to(built.folder).as_posix() for path in built.folder.rglob("*.*")}
+    assert names == {
+        "manifest.json", "tokenizer/vocab.txt", "tokenizer/tokenizer.json", "tflite/model.tflite",
+        "vectors.json", "parity.json", "report.html",
+    }  # fmt: skip
+    assert verify(built.folder) == ()
+    everything = b"".join(path.read_bytes() for path in built.folder.rglob("*") if path.is_file())
+    assert str(built.folder.parents[1]).encode() not in everything, "a path of this machine"
+
+
+def asked(call: Call, bundle: Path, *arguments: str | Path) -> Finished:
+    return call(
+        "ask", bundle, "-q", QUESTION, *arguments, "--runtime", "pytorch", "--runtime", "litert"
+    )
+
+
+def test_ask_json_has_an_answer_of_every_runtime(built, call):
+    finished = asked(call, built.folder, "-c", CONTEXT, "--json")
+    assert finished.code == 0
+    found = finished.json
+    assert set(found) == {"answers", "skipped"}
+    assert [answer["runtime"] for answer in found["answers"]] == ["pytorch", "litert"]
+    for answer in found["answers"]:
+        assert set(answer) == {"runtime", "text", "start", "end", "score", "latency_ms"}
+        assert answer["text"] == CONTEXT[answer["start"] : answer["end"]] != ""
+        assert 0 < answer["score"] <= 1
+        assert answer["latency_ms"] > 0
+    assert found["answers"][0]["text"] == found["answers"][1]["text"]
+    assert found["skipped"] == []
+
+
+def test_ask_table_holds_the_answers_as_they_stand(built, call):
+    text = asked(call, built.folder, "-c", CONTEXT, "--json").json["answers"][0]["text"]
+    finished = call(
+        "ask", built.folder, "-q", "What is [/b] [red]?", "-c", CONTEXT, "--runtime", "litert"
+    )
+    assert finished.code == 0
+    assert "What is [/b] [red]?" in finished.stdout
+    plain = asked(call, built.folder, "-c", CONTEXT)
+    assert plain.code == 0
+    assert "pytorch" in plain.stdout
+    assert text.split()[0] in plain.stdout
+
+
+def test_ask_long_context_is_read_in_windows(built, call):
+    context = "Rain fell on the island for nine days. " * 200 + CONTEXT
+    finished = asked(call, built.folder, "-c", context, "--json")
+    assert finished.code == 0
+    first, second = finished.json["answers"]
+    assert (first["start"], first["end"]) == (second["start"], second["end"])
+    assert context[first["start"] : first["end"]] == first["text"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+def test_ask_context_file_counts_characters_of_the_file(built, call, tmp_path, end):
+    path = tmp_path / "context.txt"
+    text = f"Ünïcödé 東京 😀{end}{end}{CONTEXT}{end}"
+    path.write_bytes(text.encode())
+    found = asked(call, built.folder, "--context-file", path, "--json").json
+    for answer in found["answers"]:
+        assert text[answer["start"] : answer["end"]] == answer["text"]
+
+
+def test_parity_json(built, call):
+    finished = call("parity", built.folder, "--limit", "2", "--runtime", "litert", "--json")
+    assert finished.code == 0
+    assert set(finished.json) == {"parity", "skipped"}
+    assert [(each["runtime"], each["num_inputs"]) for each in finished.json["parity"]] == [
+        ("litert", 2), ("litert", 2),
+    ]  # fmt: skip
+
+
+def write_squad(path: Path, labels: dict[str, list[str]]) -> Path:
+    """Writes questions over one context, each with the answers that count as right."""
+    qas = [
+        {"id": question, "question": question,
+         "answers": [{"text": text, "answer_start": 0} for text in texts]}
+        for question, texts in labels.items()
+    ]  # fmt: skip
+    path.write_text(json.dumps({"data": [{"paragraphs": [{"context": CONTEXT, "qas": qas}]}]}))
+    return path
+
+
+def test_eval_scores_the_answers_against_the_labels(built, call, tmp_path):
+    """Two of four questions are labelled with what the random student answers."""
+    questions = ["When was the tower lit?", "What was closed?", "Who came?", "How tall is it?"]
+    first, second = (
+        call("ask", built.folder, "-q", each, "-c", CONTEXT, "--runtime", "pytorch", "--json").json[
+            "answers"
+        ][0]["text"]
+        for each in questions[:2]
+    )
+    labels = {
+        questions[0]: ["zebra", f"The {first.upper()}!"],  # the same once normalized
+        questions[1]: [second],
+        questions[2]: ["zebra"],
+        questions[3]: ["zebra"],
+    }
+    data = write_squad(tmp_path / "data.json", labels)
+    finished = call(
+        "eval",
+        built.folder,
+        "--data",
+        data,
+        "--runtime",
+        "pytorch",
+        "--runtime",
+        "litert",
+        "--json",
+    )
+    assert finished.code == 0
+    assert finished.json == {
+        "results": [
+            {"runtime": runtime, "exact_match": 50.0, "f1": 50.0, "count": 4}
+            for runtime in ("pytorch", "litert")
+        ],
+        "skipped": [],
+    }
+
+
+def test_eval_model_runs_pytorch_alone_and_obeys_the_limit(student_folder, squad_file, call):
+    finished = call("eval", student_folder, "--data", squad_file, "--limit", "2", "--json")
+    assert finished.code == 0
+    (result,) = finished.json["results"]
+    assert (result["runtime"], result["count"]) == ("pytorch", 2)
+
+
+def test_inspect_json(built, call):
+    artifact = built.folder / "tflite" / "model.tflite"
+    for target in (built.folder, artifact):
+        finished = call("inspect", target, "--json")
+        assert finished.code == 0
+        (found,) = finished.json["artifacts"]
+        assert set(found) == {
+            "path", "size_bytes", "bytes_by_dtype", "largest_tensors", "num_ops",
+            "num_delegated_ops",
+        }  # fmt: skip
+        assert found["path"] == str(artifact)
+        assert found["size_bytes"] == artifact.stat().st_size
+        assert found["bytes_by_dtype"]["float32"] > 0.7 * found["size_bytes"]
+        assert found["num_ops"] > 50
+        largest = found["largest_tensors"]
+        assert set(largest[0]) == {"name", "dtype", "size_bytes"}
+        sizes = [tensor["size_bytes"] for tensor in largest]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_verify_json(bundle_copy, call):
+    assert call("verify", bundle_copy, "--json").json == {"ok": True, "problems": []}
+    (bundle_copy / "parity.json").write_text("{}")
+    (bundle_copy / "added").touch()
+    finished = call("verify", bundle_copy, "--json")
+    assert finished.code == 1
+    assert finished.json["ok"] is False
+    assert {each["path"] for each in finished.json["problems"]} == {"added", "parity.json"}
+    assert all(set(each) == {"path", "problem"} for each in finished.json["problems"])
+
+
+def test_verify_damaged_bundle_ends_with_one_and_names_the_file(bundle_copy, call):
+    (bundle_copy / "tflite" / "model.tflite").write_bytes(b"")
+    finished = call("verify", bundle_copy)
+    assert finished.code == 1
+    assert "tflite/model.tflite: changed" in finished.stdout
+
+
+def test_doctor_json(call):
+    finished = call("doctor", "--json")
+    assert finished.code == 0
+    findings = finished.json["findings"]
+    assert {"python", "package", "backend", "runtime"} == {each["kind"] for each in findings}
+    assert ("backend", "tflite", True) in [(x["kind"], x["name"], x["ok"]) for x in findings]
+
+
+def test_version_and_help(call):
+    version = call("--version")
+    assert (version.code, version.stdout.strip()) == (0, __version__)
+    for arguments in (["--help"], ["build", "--help"], ["verify", "--help"]):
+        finished = call(*arguments)
+        assert finished.code == 0
+        assert "Usage" in finished.stdout
+
+
+def test_no_command_shows_the_help(call):
+    finished = call()
+    assert finished.code == 2
+    assert "Usage" in finished.stdout + finished.stderr
+
+
+def test_verify_in_a_process_of_its_own_prints_one_object(built):
+    """What the other tests do in one process, once as a script does it."""
+    finished = pocketbert("verify", built.folder, "--json")
+    assert (finished.code, finished.json, finished.stderr) == (0, {"ok": True, "problems": []}, "")
+    finished = pocketbert("verify", built.folder / "absent", "--json")
+    assert (finished.code, finished.stderr) == (2, "")
+    assert finished.error["message"] == f"no bundle at {built.folder / 'absent'}"
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"], ["build", "--no-such-flag"], ["ask"], ["build", "a", "b"],
+        ["eval", "model"], ["parity", "x", "--limit", "0"], ["parity", "x", "--limit", "many"],
+        ["verify"], ["inspect"], ["ask", "x"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_wrong_call_is_refused(call, arguments, as_json):
+    finished = call(*arguments, *(["--json"] if as_json else []))
+    if as_json:
+        assert finished.code == 2
+        assert finished.error["hint"] == "see `pocketbert --help`"
+        assert finished.stderr == ""
+    else:
+        refused(finished)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["/absent/model"], "no folder /absent/model"),
+        (["{squad}"], "is a file, not a model"),
+        (["{tmp}"], "no config.json in"),
+        (["x" * 5000], "no folder x"),
+        (["{student}", "--backend", "onnx"], "no backend 'onnx' (choose from executorch, tflite"),
+        (["{student}", "--precision", "int2"], "no precision 'int2' (choose from fp32, fp16, int8"),
+        (["{student}", "--seq-len", "long"], "--seq-len long is not a list of numbers"),
+        (["{student}", "--seq-len", ""], "--seq-len  is not a list of numbers"),
+        (["{student}", "--seq-len", "64,,128"], "--seq-len 64,,128 is not a list of numbers"),
+        (["{student}", "--seq-len", "4"], "sequence length 4 is outside"),
+        (["{student}", "--seq-len", "64,513"], "(choose lengths from 8 to 512"),
+        (["{student}", "--data", "/absent.json"], "no file /absent.json"),
+        (["{student}", "--data", "{student}"], "is a folder"),
+        (["{student}", "--data", "{student}/config.json"], "is not in SQuAD layout"),
+        (["{student}", "--data", "{squad}/deeper"], "no such path"),
+        (["{student}", "-o", "{student}"], "exists and is not a bundle, so it is not overwritten"),
+        (["{student}", "-o", "{squad}"], "exists and is not a bundle, so it is not overwritten"),
+        (["{student}", "-o", "{squad}/deeper/still"], "is not a folder"),
+        (["{student}", "-o", "{tmp}/" + "x" * 300], "File name too long"),
+    ],
+)  # fmt: skip
+def test_build_bad_input_is_refused_and_writes_nothing(
+    call, student_folder, squad_file, tmp_path, arguments, message
+):
+    places = {"student": student_folder, "squad": squad_file, "tmp": tmp_path}
+    filled = [argument.format(**places) for argument in arguments]
+    if "-o" not in filled:
+        filled += ["-o", str(tmp_path / "bundle")]
+    before = sorted(student_folder.iterdir())
+    told = refused(call("build", *filled, "--backend", "tflite"))
+    assert message in told
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(student_folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give either -c TEXT or --context-file FILE"),
+        (["-c", "x", "--context-file", "{squad}"], "give either -c TEXT or --context-file FILE"),
+        (["-c", ""], "the context is empty"),
+        (["-c", " \n"], "the context is empty"),
+        (["-q", "", "-c", "The road."], "the question is empty"),
+        (["-c", "дорога была закрыта"], "are not in the student's vocabulary"),
+        (["-c", "half \ud83d of a pair"], "is not valid Unicode"),
+        (["--context-file", "/absent.txt"], "no file /absent.txt"),
+        (["--context-file", "{tmp}"], "no file {tmp}"),
+        (["--context-file", "{squad}/deeper"], "no such path"),
+        (["--context-file", "{tmp}/utf16"], "is not UTF-8"),
+        (["--context-file", "{tmp}/empty"], "the context is empty"),
+        (["--context-file", "{tmp}/million"], "has 1,000,000 characters; at most 200,000"),
+        (["-c", "The road.", "--runtime", "onnx"], "no runtime 'onnx' (choose from pytorch, exec"),
+        (["-c", "The road.", "--reference", "/absent"], "no folder /absent"),
+    ],
+)  # fmt: skip
+def test_ask_bad_input_is_refused(call, built, squad_file, tmp_path, arguments, message):
+    (tmp_path / "utf16").write_bytes("The road.".encode("utf-16"))
+    (tmp_path / "empty").touch()
+    (tmp_path / "million").write_text("The road. " * 100_000)
+    places = {"squad": squad_file, "tmp": tmp_path}
+    filled = [argument.format(**places) for argument in arguments]
+    if "-q" not in filled:
+        filled += ["-q", QUESTION]
+    told = refused(call("ask", built.folder, *filled))
+    assert message.format(**places) in told
+
+
+@pytest.mark.parametrize("command", ["ask", "parity", "eval", "inspect", "verify"])
+@pytest.mark.parametrize("target", ["/absent/bundle", "{squad}", "{tmp}"])
+def test_what_is_no_bundle_is_refused(call, squad_file, tmp_path, command, target):
+    extra = {
+        "ask": ["-q", QUESTION, "-c", CONTEXT],
+        "eval": ["--data", str(squad_file)],
+    }.get(command, [])
+    path = target.format(squad=squad_file, tmp=tmp_path)
+    told = refused(call(command, path, *extra))
+    assert path in told
+
+
+def test_damaged_manifest_is_a_failed_check(call, bundle_copy):
+    path = bundle_copy / "manifest.json"
+    path.write_text(path.read_text().replace("tflite/model.tflite", "tflite/other.tflite"))
+    told = refused(call("ask", bundle_copy, "-q", QUESTION, "-c", CONTEXT), code=1)
+    assert "was changed after it was written" in told
+
+
+def test_eval_model_with_an_artifacts_runtime_is_refused(call, student_folder, squad_file):
+    arguments = ["eval", student_folder, "--data", squad_file, "--runtime", "litert"]
+    assert "is a model, and litert runs artifacts" in refused(call(*arguments))
+
+
+def test_ask_artifact_that_cannot_be_loaded_fails_and_the_others_answer(call, bundle_copy):
+    (bundle_copy / "tflite" / "model.tflite").write_bytes(b"no flatbuffer")
+    finished = asked(call, bundle_copy, "-c", CONTEXT, "--json")
+    assert finished.code != 0
+    assert [answer["runtime"] for answer in finished.json["answers"]] == ["pytorch"]
+    (skipped,) = finished.json["skipped"]
+    assert skipped["runtime"] == "litert"
+    assert skipped["reason"].startswith("failed: ")
+
+
+# The student of a bundle
+
+
+def test_reference_that_is_another_student_is_refused(call, built, tmp_path, tokenizer):
+    other = save_student("distilbert", tmp_path / "other", tokenizer=tokenizer, seed=1)
+    told = refused(call("parity", built.folder, "--reference", other))
+    assert f"{other} is not the student that this bundle was made from" in told
+
+
+def test_reference_by_name_is_found(call, built, student_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    named = ["--reference", student_folder, "--runtime", "litert", "--limit", "1", "--json"]
+    assert call("parity", built.folder, *named).code == 0
+
+
+def test_reference_that_is_not_found_skips_pytorch_and_ends_parity(
+    call, built, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    finished = asked(call, built.folder, "-c", CONTEXT, "--json")
+    assert finished.code == 0
+    assert [answer["runtime"] for answer in finished.json["answers"]] == ["litert"]
+    (skipped,) = finished.json["skipped"]
+    assert skipped["runtime"] == "pytorch"
+    assert "--reference MODEL" in skipped["reason"]
+    told = refused(call("parity", built.folder))
+    assert "was not found" in told
+    assert "--reference MODEL" in told
+
+
+def test_ask_answers_that_are_not_finite_have_a_null_score(call, bundle_copy, student_copy):
+    path = student_copy / "model.safetensors"
+    weights = load_file(path)
+    # Finite weights whose products are not.
+    weights["distilbert.transformer.layer.0.ffn.lin1.weight"] *= torch.tensor(3e37)
+    save_file(weights, path, {"format": "pt"})
+    manifest = read_manifest(bundle_copy)
+    student = manifest.student.model_copy(
+        update={"weights_sha256": load(str(student_copy)).weights_sha256}
+    )
+    write_manifest(manifest.model_copy(update={"student": student}), bundle_copy)
+    finished = call(
+        "ask", bundle_copy, "-q", QUESTION, "-c", CONTEXT, "--runtime", "pytorch",
+        "--reference", student_copy, "--json",
+    )  # fmt: skip
+    assert finished.code == 0, finished
+    (answer,) = finished.json["answers"]
+    assert answer["score"] is None
+
+
+# What the machine does
+
+
+def start_build(student: Path, destination: Path, temporary: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "build", str(student), "-o", str(destination), "--backend", "tflite",
+         "--precision", "fp32", "--seq-len", "32"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminate"])
+def test_build_interrupted_leaves_the_earlier_bundle_and_nothing_else(
+    student_folder, bundle_copy, tmp_path, sent
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with start_build(student_folder, bundle_copy, temporary) as process:
+        assert process.stderr is not None
+        while not (line := process.stderr.readline()).startswith("trace"):
+            assert line, "the build ended before it was traced"
+        time.sleep(1)  # now a worker converts
+        if sent == signal.SIGINT:
+            os.killpg(process.pid, sent)  # as a terminal does
+        else:
+            process.send_signal(sent)
+        begin = time.monotonic()
+        out, err = process.communicate(timeout=60)
+        assert time.monotonic() - begin < 20
+    assert process.returncode == 130
+    assert out == ""
+    assert err == "pocketbert: interrupted (what was there before is as it was)\n"
+    assert verify(bundle_copy) == ()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "temporary"]
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts small disks in memory; only root may, and not in every container."""
+    mounted: list[Path] = []
+
+    def make(options: str) -> Path:
+        place = tmp_path / f"disk-{len(mounted)}"
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+        mounted.append(place)
+        return place
+
+    if shutil.which("mount") is None:
+        pytest.skip("there is no `mount` here")
+    yield make
+    for place in mounted:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def build_on(call: Call, student: Path, data: Path, destination: Path) -> Finished:
+    return call(
+        "build", student, "-o", destination, "--backend", "tflite", "--precision", "fp32",
+        "--seq-len", "32", "--data", data,
+    )  # fmt: skip
+
+
+def test_build_into_a_read_only_folder_ends_with_four(call, student_folder, squad_file, mount):
+    told = refused(build_on(call, student_folder, squad_file, mount("ro") / "bundle"), code=4)
+    assert "Read-only file system" in told
+
+
+def test_build_onto_a_disk_with_no_room_ends_with_four_at_once(
+    call, student_folder, squad_file, mount
+):
+    disk = mount("size=64k")
+    finished = build_on(call, student_folder, squad_file, disk / "bundle")
+    assert "MB free" in refused(finished, code=4)
+    assert "trace" not in finished.stderr
+    assert list(disk.iterdir()) == []
+
+
+def test_build_disk_that_fills_up_ends_with_four_and_leaves_nothing(
+    call, student_folder, squad_file, mount
+):
+    disk = mount("nr_inodes=3")  # itself and two folders: no artifact can be written any more
+    finished = build_on(call, student_folder, squad_file, disk / "bundle")
+    assert "No space left on device" in refused(finished, code=4)
+    assert "convert tflite             failed" in finished.stderr
+    assert list(disk.iterdir()) == []
+
+
+def test_build_temporary_folder_that_fills_up_ends_with_four(
+    student_folder, squad_file, mount, tmp_path
+):
+    disk = mount("nr_inodes=2")
+    finished = pocketbert(
+        "build", student_folder, "-o", tmp_path / "bundle", "--backend", "tflite",
+        "--precision", "fp32", "--seq-len", "32", "--data", squad_file, env={"TMPDIR": str(disk)},
+    )  # fmt: skip
+    refused(finished, code=4)
+    assert list(disk.iterdir()) == []
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("num_files", [2, 3], ids=["tokenizer.json", "vocab.txt"])
+def test_storage_error_of_a_tokenizer_that_cannot_be_written(tokenizer, mount, num_files):
+    """The first of its two files is written by a library that has its own errors."""
+    disk = mount(f"nr_inodes={num_files}")
+    with pytest.raises(Exception, match="No space left on device") as caught:
+        write_tokenizer(tokenizer, disk / "tokenizer")
+    error = storage_error(caught.value)
+    assert error is not None
+    assert error.exit_code == 4
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_results_onto_a_full_disk_end_with_four(tmp_path, as_json):
+    folder = write_bundle(tmp_path / "bundle")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "verify", str(folder), *["--json"] * as_json],
+            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert done.stderr.startswith("pocketbert: cannot read or write: No space left on device (")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("damage", "code"), [(False, 0), (True, 1)])
+def test_results_that_nobody_reads_are_no_error(tmp_path, damage, code):
+    folder = write_bundle(tmp_path / "bundle")
+    if damage:
+        (folder / "added").touch()
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [*COMMAND, "verify", str(folder)],
+        cwd=ROOT, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+# What is not installed
+
+BLOCKER = """
+import os
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+
+
+def find_spec(name, path=None, target=None):
+    if name.partition(".")[0] in os.environ["BLOCKED"].split():
+        return None
+    return find(name, path, target)
+
+
+PathFinder.find_spec = staticmethod(find_spec)
+"""
+
+
+@pytest.fixture
+def without(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Returns the environment of an interpreter that does not find some packages."""
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
+
+    def environment(*packages: str) -> dict[str, str]:
+        return {"PYTHONPATH": str(tmp_path), "BLOCKED": " ".join(packages)}
+
+    return environment
+
+
+@pytest.mark.parametrize(
+    ("arguments", "packages", "message"),
+    [
+        (["--backend", "tflite"], ["litert_torch"],
+         "the tflite backend needs litert_torch (pip install 'pocketbert[tflite]')"),
+        (["--backend", "tflite", "--backend", "executorch"], ["torchao", "executorch"],
+         "the executorch backend needs executorch, torchao "
+         "(pip install 'pocketbert[executorch]')"),
+        ([], ["litert_torch", "coremltools", "torchao"],
+         "no backend is installed (pip install 'pocketbert[all]')"),
+    ],
+)  # fmt: skip
+def test_build_without_a_package_ends_with_three_and_the_line_that_installs_it(
+    student_folder, tmp_path, without, arguments, packages, message
+):
+    destination = tmp_path / "bundle"
+    finished = pocketbert(
+        "build", student_folder, "-o", destination, *arguments, env=without(*packages)
+    )
+    assert refused(finished, code=3) == f"pocketbert: {message}"
+    assert not destination.exists()
+
+
+def test_ask_and_inspect_without_a_package(built, without):
+    environment = without("ai_edge_litert", "tensorflow")
+    finished = pocketbert("inspect", built.folder, "--json", env=environment)
+    assert finished.code == 3
+    assert finished.error["hint"] == "pip install 'pocketbert[tflite]'"
+    finished = pocketbert(
+        "ask", built.folder, "-q", QUESTION, "-c", CONTEXT, "--json", env=environment
+    )
+    assert finished.code == 0
+    assert [answer["runtime"] for answer in finished.json["answers"]] == ["pytorch"]
+    reasons = {each["runtime"]: each["reason"] for each in finished.json["skipped"]}
+    assert reasons == {
+        "litert": "ai_edge_litert is not installed: pip install 'pocketbert[tflite]'",
+        "tensorflow": "tensorflow is not installed: pip install 'pocketbert[tensorflow]'",
+    }
+
+
+def test_doctor_without_packages_says_what_installs_them(without):
+    environment = without("litert_torch", "coremltools", "torchao", "executorch")
+    finished = pocketbert("doctor", "--json", env=environment)
+    assert finished.code == 3
+    found = {(each["kind"], each["name"]): each for each in finished.json["findings"]}
+    for name in ("tflite", "coreml", "executorch"):
+        assert found["backend", name]["ok"] is False
+        assert found["backend", name]["hint"] == f"pip install 'pocketbert[{name}]'"
+    assert found["runtime", "executorch"]["hint"] == "pip install 'pocketbert[executorch]'"
