@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import typer
 from rich.console import Console, RenderableType
 from typer.exceptions import TyperException
 
@@ -26,12 +25,13 @@ def run(command: Callable[[], int | None], arguments: Sequence[str]) -> int:
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     with _results_apart():
         try:
-            return command() or 0
-        except (KeyboardInterrupt, typer.Abort):
-            error, code = (
-                PocketBertError("interrupted", hint="what was there before is as it was"),
-                INTERRUPTED,
-            )
+            code = command() or 0
+            if code != INTERRUPTED:
+                return code
+            raise KeyboardInterrupt  # of which Typer has made an exit code
+        except KeyboardInterrupt:
+            error = PocketBertError("interrupted", hint="what was there before is as it was")
+            code = INTERRUPTED
         except TyperException as err:
             error = InputError(err.format_message(), hint="see `pocketbert --help`")
             code = error.exit_code
