@@ -1,15 +1,19 @@
 """Bundles: written whole or not at all, opened from a folder or a zip, and verified."""
 
 import contextlib
+import json
+import lzma
+import os
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, first_line, storage_error
 from pipeline.manifest import (
     FILE_NAME,
     ArtifactPart,
@@ -53,12 +57,13 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
     Raises:
         InputError: There is no bundle at the path, or it is unsafe to unpack.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  a name that is too long is no bundle either
         yield Bundle(folder=path, manifest=read_manifest(path))
-    elif path.is_file():
+    elif os.path.isfile(path):  # noqa: PTH113  as above
         with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
             unpack(path, Path(folder))
-            yield Bundle(folder=Path(folder), manifest=read_manifest(Path(folder)))
+            manifest = read_manifest(Path(folder), shown_as=path)
+            yield Bundle(folder=Path(folder), manifest=manifest)
     else:
         raise InputError(f"no bundle at {path}", hint="make one with `pocketbert build`")
 
@@ -69,9 +74,17 @@ def unpack(archive: Path, folder: Path) -> None:
         with zipfile.ZipFile(archive) as opened:
             _check_members(archive, opened.infolist())
             opened.extractall(folder)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as err:
+    except InputError:
+        raise
+    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it, or,
+    # where it is encrypted, with RuntimeError.
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
+    ) as err:  # fmt: skip
+        if storage_error(err) is not None:
+            raise
         raise InputError(
-            f"{archive} is neither a bundle's folder nor a readable zip: {err}",
+            f"{archive} is neither a bundle's folder nor a readable zip: {first_line(err)}",
             hint="give what `pocketbert build` wrote",
         ) from err
 
@@ -88,6 +101,7 @@ def staged(destination: Path) -> Iterator[Path]:
         OSError: It cannot be written.
     """
     check_destination(destination)
+    destination = destination.resolve()
     destination.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{destination.name}.partial-"
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
@@ -101,15 +115,23 @@ def staged(destination: Path) -> Iterator[Path]:
 
 def check_destination(destination: Path) -> None:
     """Refuses to write where something other than a bundle lies."""
-    if not destination.exists() and not destination.is_symlink():
-        return
-    if not destination.is_dir() or (
-        any(destination.iterdir()) and not (destination / FILE_NAME).is_file()
-    ):
-        raise InputError(
-            f"{destination} exists and is not a bundle, so it is not overwritten",
-            hint="choose another folder with -o",
-        )
+    hint = "choose another folder with -o"
+    try:
+        if destination.exists() or destination.is_symlink():
+            if not destination.is_dir() or (
+                any(destination.iterdir()) and not _is_ours(destination)
+            ):
+                raise InputError(
+                    f"{destination} exists and is not a bundle, so it is not overwritten", hint=hint
+                )
+            return
+        parent = next(place for place in destination.absolute().parents if place.exists())
+    except OSError as err:
+        if storage_error(err) is not None:
+            raise
+        raise InputError(f"no folder can be {destination}: {err.strerror}", hint=hint) from err
+    if not parent.is_dir():
+        raise InputError(f"{parent} is not a folder, so nothing can be written in it", hint=hint)
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -142,6 +164,8 @@ def _compare_files(bundle: Bundle) -> tuple[Problem, ...]:
         path = bundle.folder / name
         if path.is_symlink():
             problems.append(Problem(path=name, problem="is a link"))
+        elif not path.is_file():
+            problems.append(Problem(path=name, problem="is not a file"))
         elif hash_file(path) != stated[name]:
             problems.append(Problem(path=name, problem="changed: its sha256 differs"))
     return tuple(problems)
@@ -177,6 +201,15 @@ def _artifact(part: ArtifactPart, folder: Path) -> Artifact:
     )
 
 
+def _is_ours(folder: Path) -> bool:
+    """Tells a bundle, damaged or of another version perhaps, from others with such a file."""
+    try:
+        content = json.loads((folder / FILE_NAME).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and "pocketbert_version" in content
+
+
 def _list_files(folder: Path) -> list[str]:
     return sorted(
         path.relative_to(folder).as_posix()
@@ -204,11 +237,12 @@ def _replace(folder: Path, destination: Path) -> None:
     if not destination.exists():
         folder.rename(destination)
         return
-    earlier = Path(tempfile.mkdtemp(prefix=f".{destination.name}.old-", dir=destination.parent))
-    destination.rename(earlier / destination.name)
+    aside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.old-", dir=destination.parent))
+    earlier = aside / destination.name
     try:
+        destination.rename(earlier)
         folder.rename(destination)
-    except OSError:
-        (earlier / destination.name).rename(destination)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)
+    finally:
+        if not destination.exists():
+            earlier.rename(destination)
+        shutil.rmtree(aside, ignore_errors=True)

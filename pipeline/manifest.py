@@ -127,19 +127,23 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
     (folder / FILE_NAME).write_bytes(canonical_json(content))
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
     """Reads and checks the manifest of a bundle.
+
+    Args:
+        folder: The bundle's, or where its zip was unpacked.
+        shown_as: The path by which the user knows the bundle, if that is another.
 
     Raises:
         InputError: It is absent, or newer than this version reads.
         ManifestDamagedError: It was changed since it was written, or is not of the schema.
     """
-    path = folder / FILE_NAME
+    path = (shown_as or folder) / FILE_NAME
     try:
-        raw = path.read_bytes()
+        raw = (folder / FILE_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as err:
         raise InputError(
-            f"{folder} is not a bundle: it has no {FILE_NAME}",
+            f"{shown_as or folder} is not a bundle: it has no {FILE_NAME}",
             hint="make one with `pocketbert build`",
         ) from err
     try:

@@ -11,49 +11,14 @@ from pipeline.errors import GateError, InputError
 from pipeline.manifest import (
     FILE_NAME,
     SCHEMA_VERSION,
-    ArtifactPart,
     Manifest,
     ManifestDamagedError,
-    SpanRulesPart,
-    StudentPart,
-    TensorPart,
-    TokenizerPart,
-    VerdictPart,
     canonical_json,
     hash_file,
     read_manifest,
     write_manifest,
 )
-
-MANIFEST = Manifest(
-    pocketbert_version="0.1.0",
-    student=StudentPart(
-        name="café", architecture="BertForQuestionAnswering", weights_sha256="ab" * 32,
-        licence="mit", task="question-answering",
-    ),
-    tokenizer=TokenizerPart(
-        clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True,
-        continuing_subword_prefix="##", max_input_chars_per_word=100,
-        special_tokens={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3},
-    ),
-    span_rules=SpanRulesPart(
-        max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128
-    ),
-    artifacts=(
-        ArtifactPart(
-            backend="tflite", precision="int8", path="tflite/model.tflite", size_bytes=12,
-            seq_lens=(64, 384),
-            inputs=(TensorPart(name="input_ids", artifact_name="args_0", dtype="int32"),),
-            outputs=(TensorPart(name="start_logits", artifact_name="0", dtype="float32"),),
-        ),
-    ),
-    thresholds={"int8": {"cosine": 0.995}},
-    verdicts=(
-        VerdictPart(backend="tflite", runtime="litert", seq_len=64, verdict="pass", reason=""),
-    ),
-    versions={"torch": "2.13.0"},
-    files={"tflite/model.tflite": "cd" * 32},
-)  # fmt: skip
+from tests.bundles import MANIFEST
 
 
 def write_content(folder: Path, content: dict[str, Any]) -> None:
