@@ -1,15 +1,13 @@
 """Tells a person how long work goes: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
-import resource
-import sys
 import time
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.workers import Outcome
+from pipeline.workers import Outcome, peak_rss_bytes
 
 
 class Stages:
@@ -29,9 +27,7 @@ class Stages:
         """Times one stage that runs in this process."""
         begin = time.perf_counter()
         yield
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        self._print(name, time.perf_counter() - begin, peak)
+        self._print(name, time.perf_counter() - begin, peak_rss_bytes())
 
     def done(self, outcome: Outcome) -> None:
         """Tells of a job that ended in a process of its own."""

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -81,11 +82,12 @@ def run_jobs(
 
     When the caller is interrupted, processes that still run are ended first.
     """
-    started: list[BaseProcess] = []
+    running = _Running()
 
     def run(job: Job) -> Outcome:
-        outcome = _run(job, started, lambda done: on_progress(job.name, done))
-        on_done(outcome)
+        outcome = _run(job, running, lambda done: on_progress(job.name, done))
+        if not running.is_ended:
+            on_done(outcome)
         return outcome
 
     with ThreadPoolExecutor(max_workers=max_parallel) as pool:
@@ -95,23 +97,43 @@ def run_jobs(
         except BaseException:
             for future in futures:
                 future.cancel()
-            for process in started:
-                process.kill()
+            running.end()
             raise
 
 
-def _run(job: Job, started: list[BaseProcess], on_progress: Report) -> Outcome:
+class _Running:
+    """The processes of some jobs; once ended, no other starts."""
+
+    def __init__(self) -> None:
+        self.is_ended = False
+        self._lock = threading.Lock()
+        self._processes: list[BaseProcess] = []
+
+    def start(self, process: BaseProcess) -> None:
+        with self._lock:
+            if not self.is_ended:
+                process.start()
+                self._processes.append(process)
+
+    def end(self) -> None:
+        with self._lock:
+            self.is_ended = True
+            for process in self._processes:
+                process.kill()
+
+
+def _run(job: Job, running: _Running, on_progress: Report) -> Outcome:
     context = multiprocessing.get_context("spawn")
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         log = Path(folder, "log")
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(sender, log, job), daemon=True)
-        process.start()
-        started.append(process)
+        running.start(process)
         sender.close()
         result = _receive(receiver, on_progress)
-        process.join()
+        if process.pid is not None:
+            process.join()
         seconds = time.perf_counter() - begin
         if result is None:
             said = _last_line(log)
@@ -130,7 +152,8 @@ def _receive(receiver: Connection, on_progress: Report) -> Any:
     while True:
         try:
             kind, content = receiver.recv()
-        except EOFError:
+        # It may end in the middle of a message, too, which is an OSError without a number.
+        except (EOFError, OSError):
             return None
         if kind == "result":
             return content
@@ -140,8 +163,11 @@ def _receive(receiver: Connection, on_progress: Report) -> Any:
 def _work(sender: Connection, log: Path, job: Job) -> None:
     """The body of a worker process."""
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, sys.stdout.fileno())
-    os.dup2(output, sys.stderr.fileno())
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    # A terminal sends Ctrl-C to all; the caller ends its workers itself, and says so once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_caller, daemon=True).start()
     value, error = None, None
     try:
         value = job.function(**job.arguments, report=lambda done: sender.send(("progress", done)))
@@ -153,10 +179,28 @@ def _work(sender: Connection, log: Path, job: Job) -> None:
             f"{job.name} failed: {type(err).__name__}: {first_line(err)}",
             hint="see `pocketbert doctor` for versions, and report it",
         )
-    sender.send(("result", (value, error, _peak_rss_bytes())))
+    sender.send(("result", (value, error, peak_rss_bytes())))
 
 
-def _peak_rss_bytes() -> int:
+def _end_with_the_caller() -> None:
+    """Ends this process when the caller's is gone: killed, it could not do so itself."""
+    caller = multiprocessing.parent_process()
+    if caller is not None:
+        caller.join()
+        os._exit(1)
+
+
+def peak_rss_bytes() -> int:
+    """Returns the most memory that this process has held.
+
+    On Linux ``getrusage`` would not do: its number is handed on from the process that started this
+    one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
