@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import typer
 from rich.console import Console, RenderableType
 from typer.exceptions import TyperException
 
@@ -46,13 +45,13 @@ def run(command: Callable[[], int | None], arguments: Sequence[str]) -> int:
 
 
 def _attempt(command: Callable[[], int | None], *, as_json: bool) -> int:
-    error = PocketBertError("interrupted", hint="what was there before is as it was")
     try:
         code = command() or 0
-        # Typer answers Ctrl-C with this exit code and without a word.
         if code != INTERRUPTED:
             return code
-    except (KeyboardInterrupt, typer.Abort):
+        raise KeyboardInterrupt  # of which Typer has made an exit code
+    except KeyboardInterrupt:
+        error = PocketBertError("interrupted", hint="what was there before is as it was")
         code = INTERRUPTED
     except TyperException as err:
         error = InputError(err.format_message(), hint="see `pocketbert --help`")

@@ -1,6 +1,6 @@
 """Converts small students in processes of their own, as the product does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from pipeline.load import Student
 from pipeline.precision import Precision
 from pipeline.trace import trace
 from pipeline.traced import TracedModel
-from pipeline.values import Artifact
+from pipeline.values import Arrays, Artifact
 from pipeline.workers import Job, Report, run_jobs
 
 
@@ -54,15 +54,35 @@ def convert_each(
 
 
 def run(
-    artifact: Artifact, runtime: str, rows: Sequence[dict[str, np.ndarray]]
-) -> list[dict[str, np.ndarray]]:
-    """Returns the outputs of each row."""
-    job = runtimes.job(artifact, runtime, rows, num_threads=1)
-    outputs: list[dict[str, np.ndarray]] = run_jobs([job], max_parallel=1)[0].get().outputs
+    artifacts: Mapping[Precision, Artifact], runtime: str, rows: Sequence[Arrays]
+) -> dict[Precision, list[dict[str, np.ndarray]]]:
+    """Returns the outputs of each row, a list a precision; one process runs them all."""
+    arguments = {"artifacts": artifacts, "runtime": runtime, "rows": rows}
+    job = Job(name=f"run {runtime}", function=run_each, arguments=arguments)
+    outputs: dict[Precision, list[dict[str, np.ndarray]]]
+    outputs = run_jobs([job], max_parallel=1)[0].get()
     return outputs
 
 
-def random_rows(student: Student, *, seq_len: int, num_tokens: Sequence[int]) -> list[dict]:
+def run_each(
+    *,
+    artifacts: Mapping[Precision, Artifact],
+    runtime: str,
+    rows: Sequence[Arrays],
+    report: Report,
+) -> dict[Precision, list[dict[str, np.ndarray]]]:
+    """The body of the worker."""
+    return {
+        precision: runtimes.run_artifact(
+            artifact=artifact, runtime=runtime, rows=rows, num_threads=1, report=report
+        ).outputs
+        for precision, artifact in artifacts.items()
+    }
+
+
+def random_rows(
+    student: Student, *, seq_len: int, num_tokens: Sequence[int]
+) -> list[dict[str, np.ndarray]]:
     """Returns a row for each number of real tokens, the rest padding."""
     random = np.random.default_rng(0)
     rows = []

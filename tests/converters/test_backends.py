@@ -30,23 +30,22 @@ TOLERANCE: dict[Precision, float] = {
 @pytest.fixture(scope="module")
 def artifacts(
     students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
-) -> dict[tuple[str, Precision], Artifact]:
+) -> dict[str, dict[Precision, Artifact]]:
     """A two-layer DistilBERT for every backend at every precision, at two lengths."""
-    made = {}
-    for backend in converters.BACKENDS:
-        folder = tmp_path_factory.mktemp(backend)
-        each = convert_all(students["distilbert"], backend, PRECISIONS, folder, seq_lens=SEQ_LENS)
-        made |= {(backend, precision): artifact for precision, artifact in each.items()}
-    return made
+    student = students["distilbert"]
+    return {
+        backend: convert_all(
+            student, backend, PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
+        )
+        for backend in converters.BACKENDS
+    }
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)
 def test_artifact_computes_what_the_student_computes_at_each_length(
-    artifacts: dict[tuple[str, Precision], Artifact],
+    artifacts: dict[str, dict[Precision, Artifact]],
     students: dict[str, Student],
     runtime: converters.Runtime,
-    precision: Precision,
 ) -> None:
     student = students["distilbert"]
     rows = [
@@ -54,18 +53,16 @@ def test_artifact_computes_what_the_student_computes_at_each_length(
         for seq_len in SEQ_LENS
         for row in random_rows(student, seq_len=seq_len, num_tokens=(seq_len, 9))
     ]
-    outputs = run(artifacts[runtime.backend, precision], runtime.name, rows)
-    assert_close(student, rows, outputs, tolerance=TOLERANCE[precision])
+    outputs = run(artifacts[runtime.backend], runtime.name, rows)
+    for precision in PRECISIONS:
+        assert_close(student, rows, outputs[precision], tolerance=TOLERANCE[precision])
 
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
-    artifacts: dict[tuple[str, Precision], Artifact], backend: str
+    artifacts: dict[str, dict[Precision, Artifact]], backend: str
 ) -> None:
-    from pipeline.inspection import inspect
-
-    path = artifacts[backend, "int8"].path
-    (found,) = inspect(path).values()
+    found = converters.backend(backend).inspect(artifacts[backend]["int8"].path)
     vocabulary, width, hidden, num_layers = 800, 64, 128, 2
     quantized = vocabulary * width + num_layers * (4 * width * width + 2 * width * hidden)
     assert found.bytes_by_dtype["int8"] >= quantized
@@ -80,13 +77,12 @@ def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_fp16_artifact_holds_half_the_bytes_of_fp32(
-    artifacts: dict[tuple[str, Precision], Artifact], backend: str
+    artifacts: dict[str, dict[Precision, Artifact]], backend: str
 ) -> None:
-    from pipeline.inspection import inspect
-
     sizes = {}
-    for precision in ("fp32", "fp16"):
-        (found,) = inspect(artifacts[backend, precision].path).values()
+    halves: tuple[Precision, ...] = ("fp32", "fp16")
+    for precision in halves:
+        found = converters.backend(backend).inspect(artifacts[backend][precision].path)
         sizes[precision] = sum(found.bytes_by_dtype.values())
         assert found.tensors[0].dtype == ("float16" if precision == "fp16" else "float32")
     assert sizes["fp16"] < 0.62 * sizes["fp32"]
@@ -114,9 +110,9 @@ def test_every_encoder_converts(
     made = convert_all(student, backend, precisions, tmp_path, seq_lens=(48,))
     rows = random_rows(student, seq_len=48, num_tokens=(48, 20))
     runtime = next(each for each in RUNS_HERE if each.backend == backend)
+    outputs = run(made, runtime.name, rows)
     for precision in precisions:
-        outputs = run(made[precision], runtime.name, rows)
-        assert_close(student, rows, outputs, tolerance=TOLERANCE[precision])
+        assert_close(student, rows, outputs[precision], tolerance=TOLERANCE[precision])
     assert [spec.name for spec in made["fp32"].inputs] == list(student.input_names)
 
 

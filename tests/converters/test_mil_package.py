@@ -22,7 +22,7 @@ def test_stored_tensors_account_for_the_weight_file(
     weights = small_package / "Data/com.apple.CoreML/weights/weight.bin"
     large = sum(tensor.size_bytes for tensor in tensors if tensor.size_bytes > 64)
     assert large == pytest.approx(weights.stat().st_size, rel=0.05)  # each has a header of 64
-    assert {tensor.dtype for tensor in tensors} >= {"fp16", "int32"}
+    assert {tensor.dtype for tensor in tensors} >= {"float16", "int32"}
     shared = stored_tensors(read_program(two_functions))
     assert sum(t.size_bytes for t in shared) == sum(t.size_bytes for t in tensors)
 
