@@ -79,6 +79,9 @@ def ask(
         names: Runtimes to use, ``pytorch`` among them; none means all that run here.
         num_threads: For every runtime.
         stages: Told how the work goes.
+
+    Raises:
+        PocketBertError: A question cannot be read, or there is nothing here that answers.
     """
     artifacts = opened.artifacts
     task = task_of(opened.manifest.student.architecture)
@@ -100,6 +103,8 @@ def ask(
             asked.append(ask_student(student, encoded, num_threads=num_threads, stages=stages))
         except ReferenceNotFoundError as err:
             skipped.insert(0, Skipped(runtime=PYTORCH, reason=f"{err.message}; {err.hint}"))
+    if not asked and not pairs:
+        raise runtimes.nothing_ran(skipped)
     in_runtimes, failed = _ask_artifacts(pairs, encoded, task, num_threads, stages)
     return Answers(done=asked + in_runtimes, skipped=skipped, failed=failed)
 

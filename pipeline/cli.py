@@ -160,6 +160,7 @@ def parity(
     from pipeline import parity as flow
     from pipeline import reference as students
     from pipeline.bundle import open_bundle
+    from pipeline.runtimes import nothing_ran
     from pipeline.squad import read_squad
     from pipeline.stages import Stages
 
@@ -175,6 +176,8 @@ def parity(
             stages=Stages(),
         )
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
+    if not verdicts:
+        raise nothing_ran(skipped)
     payload = {
         "parity": [each.to_json() for each in verdicts],
         "skipped": [asdict(each) for each in skipped],

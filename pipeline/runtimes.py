@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import converters
+from pipeline.errors import InputError, MissingPackageError, PocketBertError
 from pipeline.values import Arrays, Artifact, Runner
 from pipeline.workers import Job, Report
 
@@ -67,6 +68,18 @@ def choose(
         else:
             pairs += [(artifact, runtime.name) for artifact in matching]
     return pairs, skipped
+
+
+def nothing_ran(skipped: Sequence[Skipped]) -> PocketBertError:
+    """Returns the error of a call that no runtime answered: a skip is never called good."""
+    reasons = "; ".join(f"{each.runtime}: {each.reason}" for each in skipped)
+    message = f"nothing could run: {reasons or 'no runtime reads the artifacts of this bundle'}"
+    for each in skipped:
+        if each.runtime != PYTORCH:
+            known = converters.runtime(each.runtime)
+            if converters.missing_packages(known.packages):
+                return MissingPackageError(message, hint=converters.install_line(known.extra))
+    return InputError(message, hint="choose another --runtime, or build for another backend")
 
 
 def job(artifact: Artifact, runtime: str, rows: Sequence[Arrays], *, num_threads: int) -> Job:
