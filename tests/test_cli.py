@@ -455,6 +455,24 @@ def test_reference_that_is_not_found_skips_pytorch_and_ends_parity(
     assert "--reference MODEL" in told
 
 
+@pytest.mark.parametrize("command", ["ask", "parity", "eval"])
+@pytest.mark.parametrize(
+    ("runtime", "reason"),
+    [
+        ("executorch", "executorch: the bundle has no executorch artifact"),
+        ("pytorch", "was not found: it was not built on this machine"),
+    ],
+)
+def test_nothing_that_could_run_is_no_success(
+    call, built, squad_file, tmp_path, monkeypatch, command, runtime, reason
+):
+    if runtime == "pytorch":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    extra = {"ask": ["-q", QUESTION, "-c", CONTEXT], "eval": ["--data", squad_file]}
+    told = refused(call(command, built.folder, *extra.get(command, []), "--runtime", runtime))
+    assert reason in told
+
+
 def test_ask_answers_that_are_not_finite_have_a_null_score(call, bundle_copy, student_copy):
     path = student_copy / "model.safetensors"
     weights = load_file(path)
@@ -683,9 +701,10 @@ def test_ask_and_inspect_without_a_package(built, without):
     finished = pocketbert("inspect", built.folder, "--json", env=environment)
     assert finished.code == 3
     assert finished.error["hint"] == "pip install 'pocketbert[tflite]'"
-    finished = pocketbert(
-        "ask", built.folder, "-q", QUESTION, "-c", CONTEXT, "--json", env=environment
-    )
+    asking = ("ask", built.folder, "-q", QUESTION, "-c", CONTEXT)
+    finished = pocketbert(*asking, "--runtime", "litert", env=environment)
+    assert "nothing could run: litert: ai_edge_litert is not installed" in refused(finished, code=3)
+    finished = pocketbert(*asking, "--json", env=environment)
     assert finished.code == 0
     assert [answer["runtime"] for answer in finished.json["answers"]] == ["pytorch"]
     reasons = {each["runtime"]: each["reason"] for each in finished.json["skipped"]}
