@@ -42,7 +42,7 @@ def test_wrapper_equals_the_unwrapped_model_at_every_position(
     assert tuple(wrapped) == OUTPUT_NAMES
     for name in OUTPUT_NAMES:
         assert wrapped[name].dtype == dtype
-        assert plain[name].std() > 0.1, "logits this flat would hide a difference"
+        assert plain[name].std() > 0.05, "logits this flat would hide a difference"
         torch.testing.assert_close(wrapped[name], plain[name], atol=tolerance, rtol=0)
 
 
