@@ -12,13 +12,7 @@ from converters.coreml_reference import CoreMLReference, read_program, stored_te
 from converters.workarounds import coremltools_without_tensorflow
 from pipeline.precision import Precision
 from pipeline.traced import TracedModel
-from pipeline.values import (
-    Arrays,
-    Artifact,
-    Inspection,
-    Runner,
-    TensorSpec,
-)
+from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 with coremltools_without_tensorflow():
     import coremltools as ct
@@ -26,7 +20,6 @@ with coremltools_without_tensorflow():
     from coremltools.proto import Model_pb2
 
 FILE_NAME = "model.mlpackage"
-RUNTIMES = ("coreml-reference", "coreml")
 
 
 def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
@@ -41,14 +34,7 @@ def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifac
     else:
         _convert_lengths(traced, precision, path)
     _settle_bytes(path)
-    return Artifact(
-        backend="coreml",
-        precision=precision,
-        path=path,
-        seq_lens=traced.seq_lens,
-        inputs=_by_name(traced.input_names, dtype="int32"),
-        outputs=_by_name(traced.output_names, dtype="float32"),
-    )
+    return traced.artifact(backend="coreml", precision=precision, path=path)
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -168,7 +154,3 @@ def _settle_bytes(path: Path) -> None:
 
 def _function(seq_len: int) -> str:
     return f"len_{seq_len}"
-
-
-def _by_name(names: tuple[str, ...], *, dtype: str) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(name=name, artifact_name=name, dtype=dtype) for name in names)

@@ -8,25 +8,16 @@ import numpy as np
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
-from executorch.extension.pybindings.portable_lib import (
-    _unsafe_reset_threadpool,
-)
+from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
 from converters import pte_inspection, xnnpack_precision
 from pipeline.errors import InputError
 from pipeline.precision import Precision
 from pipeline.traced import TracedModel
-from pipeline.values import (
-    Arrays,
-    Artifact,
-    Inspection,
-    Runner,
-    TensorSpec,
-)
+from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 FILE_NAME = "model.pte"
-RUNTIMES = ("executorch",)
 
 _REWRITES: dict[Precision, Callable[[torch.fx.GraphModule], None]] = {
     "fp16": xnnpack_precision.to_fp16,
@@ -43,14 +34,7 @@ def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifac
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     with path.open("wb") as file:
         edge.to_executorch().write_to_file(file)
-    return Artifact(
-        backend="executorch",
-        precision=precision,
-        path=path,
-        seq_lens=traced.seq_lens,
-        inputs=_by_position(traced.input_names, dtype="int32"),
-        outputs=_by_position(traced.output_names, dtype="float32"),
-    )
+    return traced.artifact(backend="executorch", precision=precision, path=path, by_position=True)
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -98,11 +82,4 @@ def _at_precision(traced: TracedModel, precision: Precision) -> torch.export.Exp
     inputs = traced.sample_inputs(traced.seq_lens[-1])
     return torch.export.export(
         module, (), inputs, dynamic_shapes=traced.dynamic_shapes, strict=False
-    )
-
-
-def _by_position(names: tuple[str, ...], *, dtype: str) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name=name, artifact_name=str(position), dtype=dtype)
-        for position, name in enumerate(names)
     )

@@ -8,19 +8,12 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.precision import Precision
-from pipeline.values import (
-    Arrays,
-    Artifact,
-    Inspection,
-    Runner,
-    TensorSpec,
-)
+from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 if TYPE_CHECKING:
     from pipeline.traced import TracedModel
 
 FILE_NAME = "model.tflite"
-RUNTIMES = ("litert", "tensorflow")
 
 
 def convert(traced: "TracedModel", *, precision: Precision, path: Path) -> Artifact:
@@ -34,14 +27,7 @@ def convert(traced: "TracedModel", *, precision: Precision, path: Path) -> Artif
         _convert_fp32(traced, exact)
         if precision != "fp32":
             _quantize(exact, precision, path)
-    return Artifact(
-        backend="tflite",
-        precision=precision,
-        path=path,
-        seq_lens=traced.seq_lens,
-        inputs=_by_name(traced.input_names, dtype="int32"),
-        outputs=_by_name(traced.output_names, dtype="float32"),
-    )
+    return traced.artifact(backend="tflite", precision=precision, path=path)
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -121,7 +107,3 @@ def _quantize(exact: Path, precision: Precision, path: Path) -> None:
                 algorithm_key=recipe.AlgorithmName.FLOAT_CASTING,
             )
     work.quantize().export_model(str(path))
-
-
-def _by_name(names: tuple[str, ...], *, dtype: str) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(name=name, artifact_name=name, dtype=dtype) for name in names)

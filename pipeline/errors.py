@@ -13,8 +13,6 @@ import os
 _STORAGE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
 }  # fmt: skip
-
-
 _PATHS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 
 

@@ -46,7 +46,7 @@ def check(
         )
         for artifact, runtime in pairs
     ]
-    # One at a time: side by side they would share the cores that their latency is measured on.
+    # One at a time: each takes all the threads that it is given.
     with stages.count(max((len(job.arguments["rows"]) for job in jobs), default=0)) as counter:
         outcomes = run_jobs(jobs, max_parallel=1, on_progress=counter.update, on_done=stages.done)
     reports = [

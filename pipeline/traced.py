@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+from pipeline.precision import Precision
+from pipeline.values import Artifact, TensorSpec
+
 _ABOUT = "pocketbert.json"
 
 
@@ -51,6 +54,26 @@ class TracedModel:
         assert isinstance(module, torch.fx.GraphModule)
         return module
 
+    def artifact(
+        self, *, backend: str, precision: Precision, path: Path, by_position: bool = False
+    ) -> Artifact:
+        """Describes what a backend made of this model.
+
+        Args:
+            backend: That made it.
+            precision: Of the artifact.
+            path: Where it lies.
+            by_position: Whether its tensors go by position, as ExecuTorch's do, or by name.
+        """
+        return Artifact(
+            backend=backend,
+            precision=precision,
+            path=path,
+            seq_lens=self.seq_lens,
+            inputs=_specs(self.input_names, "int32", by_position),
+            outputs=_specs(self.output_names, "float32", by_position),
+        )
+
     def save(self, path: Path) -> None:
         """Writes one ``.pt2`` file that ``load`` reads, in this process or another."""
         names = {"input_names": self.input_names, "output_names": self.output_names}
@@ -83,3 +106,10 @@ def dynamic_shapes(
         return None
     seq_len = torch.export.Dim("seq_len", min=seq_lens[0], max=seq_lens[-1])
     return {name: {1: seq_len} for name in names}
+
+
+def _specs(names: tuple[str, ...], dtype: str, by_position: bool) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name=name, artifact_name=str(position) if by_position else name, dtype=dtype)
+        for position, name in enumerate(names)
+    )
