@@ -81,15 +81,7 @@ def _evaluate_model(
         )
     student = load(target)
     examples = student.task.read_examples(data)[:limit]
-    encoded = [
-        student.task.encode(
-            example,
-            tokenizer=student.tokenizer,
-            input_names=student.input_names,
-            seq_lens=(min(SEQ_LEN, student.max_seq_len),),
-        )
-        for example in examples
-    ]
+    encoded = student.encode(examples, seq_lens=(min(SEQ_LEN, student.max_seq_len),))
     asked = ask_student(student, encoded, num_threads=num_threads, stages=stages)
     return _score(student.task, examples, Answers(done=[asked], skipped=[], failed=[]))
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -15,7 +15,9 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from pipeline.errors import InputError, first_line
+from pipeline.squad import Question
 from pipeline.tasks import Task, task_of
+from pipeline.tasks.question_answering import Encoded
 from pipeline.tokenization import read_json_object, read_tokenizer
 
 if TYPE_CHECKING:
@@ -73,6 +75,18 @@ class Student:
     max_seq_len: int
     weights_sha256: str
     licence: str
+
+    def encode(self, examples: Sequence[Question], *, seq_lens: tuple[int, ...]) -> list[Encoded]:
+        """Turns examples into this student's inputs, each row at the smallest length that fits."""
+        return [
+            self.task.encode(
+                example,
+                tokenizer=self.tokenizer,
+                input_names=self.input_names,
+                seq_lens=seq_lens,
+            )
+            for example in examples
+        ]
 
 
 def load(model: str | None = None) -> Student:

@@ -59,15 +59,7 @@ def check(
 
 def reference_cases(student: Student, examples: Sequence[Question], seq_len: int) -> list[Case]:
     """Returns what the student makes of each example when every row is padded to one length."""
-    encoded = [
-        student.task.encode(
-            example,
-            tokenizer=student.tokenizer,
-            input_names=student.input_names,
-            seq_lens=(seq_len,),
-        )
-        for example in examples
-    ]
+    encoded = student.encode(examples, seq_lens=(seq_len,))
     rows = [window.inputs for item in encoded for window in item.windows]
     outputs = iter(runtimes.run_student(student, rows).outputs)
     cases = []
