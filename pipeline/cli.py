@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from pipeline import __version__, console, report
 from pipeline.console import show
+from pipeline.distillation.command import distill
 from pipeline.errors import InputError
 from pipeline.precision import PRECISIONS, Precision
 
@@ -274,6 +275,9 @@ def doctor(as_json: AsJson = False) -> int:
         table.add_row(each.kind, each.name, f"[{color}]{escape(each.state)}", escape(each.hint))
     show({"findings": [asdict(each) for each in findings]}, as_json, table)
     return 0 if checks.can_build(findings) else 3
+
+
+app.command()(distill)
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 import converters
-from pipeline import __version__
+from pipeline import __version__, distill
 
 _PINNED = ("torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface-hub")
 
@@ -35,6 +35,7 @@ def examine() -> tuple[Finding, ...]:
     ]
     for name, packages in converters.BACKENDS.items():
         found.append(_capability("backend", name, packages, extra=name))
+    found.append(_capability("training", distill.EXTRA, distill.PACKAGES, extra=distill.EXTRA))
     for runtime in converters.RUNTIMES:
         reason = converters.why_unavailable(runtime)
         hint = converters.install_line(runtime.extra)

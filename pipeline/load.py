@@ -89,6 +89,25 @@ class Student:
         ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model of any head, in fp32 and evaluation mode, with its tokenizer.
+
+    Attributes:
+        name: Its Hub id, or the name of its folder.
+        network: With plain attention.
+        tokenizer: WordPiece, truncation and padding switched off.
+        weights_sha256: Over names, shapes and values of all weights in fp32.
+        licence: As its model card states it, or ``unknown``.
+    """
+
+    name: str
+    network: "PreTrainedModel"
+    tokenizer: Tokenizer
+    weights_sha256: str
+    licence: str
+
+
 def load(model: str | None = None) -> Student:
     """Loads a student and checks that it can be deployed.
 
@@ -101,10 +120,7 @@ def load(model: str | None = None) -> Student:
     source, folder = _resolve(model)
     config = _read_config(folder)
     task = task_of(_architecture(config))
-    tokenizer = read_tokenizer(folder)
-    _check_vocabulary(tokenizer, config)
-    network = _read_weights(folder, config)
-    takes_types = config.model_type != "distilbert"
+    network, tokenizer = _read_network(folder, config)
     return Student(
         name=_name(source),
         source=source,
@@ -112,11 +128,50 @@ def load(model: str | None = None) -> Student:
         model=network,
         tokenizer=tokenizer,
         task=task,
-        input_names=("input_ids", "attention_mask") + ("token_type_ids",) * takes_types,
+        input_names=input_names(config),
         max_seq_len=config.max_position_embeddings,
         weights_sha256=_hash_weights(network),
         licence=_read_licence(folder),
     )
+
+
+def load_checkpoint(model: str, *, suffix: str) -> Checkpoint:
+    """Loads a model of any head, to train from or with.
+
+    Args:
+        model: A folder or a Hub id.
+        suffix: How its architecture must end, such as ``ForMaskedLM``.
+
+    Raises:
+        InputError: There is no such model, or it is damaged, or of another kind.
+    """
+    source, folder = _resolve(model)
+    config = _read_config(folder)
+    if not _architecture(config).endswith(suffix):
+        raise InputError(
+            f"{model} is a {_architecture(config)}, where a …{suffix} is needed",
+            hint="give a model that was trained with this head",
+        )
+    network, tokenizer = _read_network(folder, config)
+    return Checkpoint(
+        name=_name(source),
+        network=network,
+        tokenizer=tokenizer,
+        weights_sha256=_hash_weights(network),
+        licence=_read_licence(folder),
+    )
+
+
+def input_names(config: "PreTrainedConfig") -> tuple[str, ...]:
+    """Returns the names of an encoder's inputs: DistilBERT alone knows no token types."""
+    takes_types = config.model_type != "distilbert"
+    return ("input_ids", "attention_mask") + ("token_type_ids",) * takes_types
+
+
+def _read_network(folder: Path, config: "PreTrainedConfig") -> "tuple[PreTrainedModel, Tokenizer]":
+    tokenizer = read_tokenizer(folder)
+    _check_vocabulary(tokenizer, config)
+    return _read_weights(folder, config), tokenizer
 
 
 def _name(source: str | None) -> str:

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipeline.errors import InputError, StorageError
 
@@ -73,36 +73,48 @@ def _whole_characters(text: str) -> str:
     return text
 
 
-_Text = Annotated[str, AfterValidator(_whole_characters)]
+def _number_as_text(value: Any) -> Any:
+    # COVID-QA numbers its questions.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class _Layout(BaseModel):
+Text = Annotated[str, AfterValidator(_whole_characters)]
+_Id = Annotated[Text, BeforeValidator(_number_as_text)]
+
+
+class Layout(BaseModel):
+    """A part of a file in SQuAD layout."""
+
     # Real SQuAD files carry extras such as ``is_impossible``: the keys that are read must be
     # there, and others pass.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class _Answer(_Layout):
-    text: _Text
+class LabelledAnswer(Layout):
+    """An answer, and the character of the context at which it begins."""
+
+    text: Text
     answer_start: int = Field(strict=True)
 
 
-class _LabelledQuestion(_Layout):
-    id: _Text
-    question: _Text
-    answers: tuple[_Answer, ...]
+class LabelledQuestion(Layout):
+    """A question with its answers."""
+
+    id: _Id
+    question: Text
+    answers: tuple[LabelledAnswer, ...]
 
 
-class _Paragraph(_Layout):
-    context: _Text
-    qas: tuple[_LabelledQuestion, ...]
+class _Paragraph(Layout):
+    context: Text
+    qas: tuple[LabelledQuestion, ...]
 
 
-class _Article(_Layout):
+class _Article(Layout):
     paragraphs: tuple[_Paragraph, ...]
 
 
-class _SquadFile(_Layout):
+class _SquadFile(Layout):
     data: tuple[_Article, ...]
 
 
@@ -118,16 +130,23 @@ def read_squad(path: Path) -> tuple[Question, ...]:
         StorageError: the file may not be read.
     """
     path = Path(path)
-    document = _parse_json(_read_text(path), path)
-    try:
-        squad_file = _SquadFile.model_validate(document)
-    except ValidationError as err:
-        raise InputError(
-            f"{path} is not in SQuAD layout: {_describe(err)}", hint=_LAYOUT_HINT
-        ) from err
-    questions = _flatten(squad_file)
+    questions = _flatten(validate(_SquadFile, parse_json(read_text(path), path), path))
     _check(questions, path)
     return questions
+
+
+def validate(model: type[Layout], value: Any, where: object) -> Any:
+    """Returns a part of a file in SQuAD layout, checked.
+
+    Raises:
+        InputError: It has another layout; the message says where.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as err:
+        raise InputError(
+            f"{where} is not in SQuAD layout: {_describe(err)}", hint=_LAYOUT_HINT
+        ) from err
 
 
 def labelled_questions() -> tuple[Question, ...]:
@@ -209,7 +228,8 @@ def _f1_of_pair(prediction: str, answer: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Returns a file's text, UTF-8 with or without a byte order mark."""
     if path.is_dir():
         raise InputError(
             f"{path} is a folder; a JSON file in SQuAD layout was expected.",
@@ -228,7 +248,8 @@ def _read_text(path: Path) -> str:
         ) from err
 
 
-def _parse_json(text: str, path: Path) -> Any:
+def parse_json(text: str, path: Path) -> Any:
+    """Returns what a JSON file holds; the path is for the message if it is none."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as err:

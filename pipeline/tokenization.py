@@ -89,7 +89,7 @@ def check_token(token: str, index: int | None, *, where: str) -> int:
 
 def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Writes ``tokenizer.json``, and ``vocab.txt`` with one token a line in the order of ids."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     text = "".join(f"{token}\n" for token, _ in vocabulary)

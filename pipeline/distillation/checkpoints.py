@@ -1,0 +1,185 @@
+"""What a run leaves on the disk: the best student so far, and a checkpoint to go on from.
+
+DIR/                      the best student, a model folder in Hugging Face layout
+DIR/training/log.jsonl    a line for each update that was logged, and for each evaluation
+DIR/training/losses.png   the same as a picture
+DIR/training/run.json     what the run is: settings, teacher, data
+DIR/training/result.json  how it ended
+DIR/training/checkpoint-000500/
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.distillation.objective import Position
+from pipeline.errors import InputError
+from pipeline.tokenization import read_json_object
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedModel
+
+_STATE = "state.json"
+
+
+@dataclass(kw_only=True)
+class State:
+    """How far a run has come.
+
+    Attributes:
+        step: Updates made.
+        position: Where its data goes on; nothing at the beginning.
+        best: The best figure of an evaluation so far.
+        best_step: When it was reached.
+    """
+
+    step: int = 0
+    position: Position | None = None
+    best: float | None = None
+    best_step: int | None = None
+
+    def is_best(self, figure: float) -> bool:
+        """Tells whether a figure is above all before."""
+        return self.best is None or figure > self.best
+
+
+class RunFolder:
+    """The folder of one run. Everything in it is written whole or not at all."""
+
+    def __init__(self, folder: Path, *, half: bool) -> None:
+        """Args give the folder, and whether the student's weights are stored in fp16."""
+        self.folder = folder
+        self._training = folder / "training"
+        self._run = self._training / "run.json"
+        self._result = self._training / "result.json"
+        self._half = half
+
+    @property
+    def log(self) -> Path:
+        """The log, as JSON lines."""
+        return self._training / "log.jsonl"
+
+    @property
+    def picture(self) -> Path:
+        """The picture of the losses."""
+        return self._training / "losses.png"
+
+    def checkpoint(self) -> Path | None:
+        """Returns the newest checkpoint, if there is one."""
+        return max(self._training.glob("checkpoint-*"), default=None)
+
+    def check(self, *, resume: bool) -> None:
+        """Checks that the run can begin in the folder, or go on in it.
+
+        Args:
+            resume: Whether the user wants to go on.
+
+        Raises:
+            InputError: The folder holds something else, or a run that the user did not mean.
+        """
+        if self._result.is_file():
+            raise InputError(f"the run in {self.folder} has ended", hint="choose another folder")
+        if self._run.is_file():
+            if not resume:
+                raise InputError(
+                    f"{self.folder} holds a training run that has not ended",
+                    hint="go on with it by --resume, or choose another folder",
+                )
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise InputError(
+                f"{self.folder} exists and holds no training run", hint="choose a new folder"
+            )
+
+    def open(self, run: Mapping[str, Any]) -> None:
+        """Makes the folder, or checks that the run in it is the same.
+
+        Args:
+            run: Everything that decides the weights, as JSON.
+
+        Raises:
+            InputError: The folder holds a run of another kind.
+            OSError: It cannot be written.
+        """
+        if not self._run.is_file():
+            self._training.mkdir(parents=True, exist_ok=True)
+            _write_text(self._run, json.dumps(run, indent=2))
+            return
+        before = read_json_object(self._run)
+        # Both sides went through JSON, which knows no tuples.
+        for name, value in json.loads(json.dumps(run)).items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"the run in {self.folder} was begun with the {name} "
+                    f"{json.dumps(before.get(name))}, and goes on with {json.dumps(value)}",
+                    hint="give the options and data that it was begun with, or another folder",
+                )
+
+    def resume(self, accelerator: "Accelerator") -> State | None:
+        """Loads the newest checkpoint into what the accelerator has prepared."""
+        checkpoint = self.checkpoint()
+        if checkpoint is None:
+            return None
+        accelerator.load_state(str(checkpoint))
+        return State(**read_json_object(checkpoint / _STATE))
+
+    def save_checkpoint(self, state: State, accelerator: "Accelerator") -> None:
+        """Saves weights, optimizer, schedule, random state and place in the data."""
+        partial = self._training / ".checkpoint.partial"
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+        accelerator.wait_for_everyone()
+        accelerator.save_state(str(partial))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            _write_text(partial / _STATE, json.dumps(asdict(state)))
+            earlier = list(self._training.glob("checkpoint-*"))
+            partial.rename(self._training / f"checkpoint-{state.step:08d}")
+            for path in earlier:
+                shutil.rmtree(path)
+        accelerator.wait_for_everyone()
+
+    def save_student(self, student: "PreTrainedModel", accelerator: "Accelerator") -> None:
+        """Saves the student's weights and configuration in place of an earlier one's."""
+        if not accelerator.is_main_process:
+            return
+        import torch
+        from safetensors.torch import save_file
+
+        dtype = torch.float16 if self._half else torch.float32
+        tied = set(getattr(student, "all_tied_weights_keys", {}) or {})
+        weights = {
+            name: value.detach().cpu().to(dtype).contiguous()
+            for name, value in student.state_dict().items()
+            if name not in tied
+        }
+        partial = self.folder / ".model.safetensors.partial"
+        save_file(weights, partial, metadata={"format": "pt"})
+        config = student.config.to_diff_dict()
+        config |= {"architectures": [type(student).__name__], "dtype": str(dtype)[6:]}
+        _write_text(self.folder / "config.json", json.dumps(config, indent=2, sort_keys=True))
+        partial.replace(self.folder / "model.safetensors")
+
+    def save_tokenizer(self, tokenizer: "Tokenizer") -> None:
+        """Saves the tokenizer beside the student."""
+        from pipeline.tokenization import write_tokenizer
+
+        write_tokenizer(tokenizer, self.folder)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Notes how the run ended, and drops its checkpoint."""
+        _write_text(self._result, json.dumps(result, indent=2))
+        for path in self._training.glob("checkpoint-*"):
+            shutil.rmtree(path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(f"{text}\n", encoding="utf-8")
+    os.replace(partial, path)  # noqa: PTH105  the same as Path.replace, and says what it does
