@@ -121,7 +121,10 @@ def distill(
 
     begin = time.monotonic()
     _check_installed()
-    accelerator = Accelerator(mixed_precision=settings.mixed_precision)
+    # Several processes on CPUs are told apart only where it is said that there is nothing else.
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(), mixed_precision=settings.mixed_precision
+    )
     _check_batch(settings, accelerator.num_processes)
     folder = RunFolder(destination, half=half)
     folder.check(resume=resume)
