@@ -82,7 +82,7 @@ def distill(*arguments: str | Path) -> None:
 def refusal(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, str]:
     """Runs a command that must be refused as wrong input, and returns what it said."""
     assert run([*map(str, arguments), "--json"]) == 2
-    error: dict[str, str] = json.loads(capfd.readouterr().out)["error"]
+    error: dict[str, str] = json.loads(capfd.readouterr().out.splitlines()[-1])["error"]
     return error
 
 
