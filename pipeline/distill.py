@@ -113,6 +113,7 @@ def distill(
         half: Stores the student's weights in fp16.
         resume: Goes on from the folder's checkpoint.
     """
+    _check_installed()
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
@@ -120,7 +121,6 @@ def distill(
     from pipeline.distillation.train import train
 
     begin = time.monotonic()
-    _check_installed()
     accelerator = Accelerator(mixed_precision=settings.mixed_precision)
     _check_batch(settings, accelerator.num_processes)
     folder = RunFolder(destination, half=half)
