@@ -67,13 +67,13 @@ class SpanObjective:
         if self.num_examples < batch_size:
             raise InputError(
                 f"the data holds {self.num_examples} examples, and a batch takes {batch_size}",
-                hint="give more data, or a smaller --batch-size",
+                hint="give more data, or a smaller --batch-size or --held-out",
             )
 
     @property
     def num_examples(self) -> int:
         """Examples in an epoch."""
-        return self._ends[-1]
+        return sum(len(source) for source in self._sources)
 
     @property
     def batches_per_epoch(self) -> int:
