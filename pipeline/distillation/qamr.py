@@ -15,7 +15,6 @@ from tokenizers import Tokenizer
 
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.rows import (
-    MAX_QUESTION_TOKENS,
     Row,
     Span,
     TextTokens,
@@ -99,7 +98,7 @@ class QamrSource:
         first, last = self._spans[index]
         return make_row(
             example.name,
-            question=self._asked[index].ids[:MAX_QUESTION_TOKENS],
+            question=self._asked[index].ids,
             context=[*lead, *own.ids, *tail],
             spans=[(first + len(lead), last + len(lead))],
             max_seq_len=max_seq_len,

@@ -11,7 +11,6 @@ from tokenizers import Tokenizer
 
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.rows import (
-    MAX_QUESTION_TOKENS,
     Row,
     Span,
     encode_texts,
@@ -117,7 +116,7 @@ class SquadSource:
                 self._examples.append(
                     _Example(
                         name=example.question.id,
-                        question=question.ids[:MAX_QUESTION_TOKENS],
+                        question=question.ids,
                         context=context.ids,
                         spans=tuple(sorted(known, key=known.count, reverse=True)),
                     )
