@@ -15,6 +15,7 @@ from pipeline.distillation.faults import Faults
 from pipeline.distillation.models import (
     check_fit,
     check_layer_map,
+    check_length,
     check_teacher,
     make_student,
     spread_layers,
@@ -128,6 +129,8 @@ def distill(
     teacher = load_checkpoint(teacher_model, suffix=SUFFIX[settings.mode])
     settings = replace(settings, layer_map=_layer_map(settings, teacher))
     student = _student(student_model, teacher, settings)
+    for model in filter(None, (teacher, student)):
+        check_length(model, max_seq_len=settings.max_seq_len)
     faults = Faults(allowed=data.skip_bad)
     objective = _objective(data, teacher, settings, faults)
     settings = replace(settings, steps=_steps(settings, objective))

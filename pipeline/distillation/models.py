@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from pipeline.distillation.objective import PAD_MULTIPLE, padded_len
 from pipeline.errors import InputError
 from pipeline.load import Checkpoint
 
@@ -71,6 +72,18 @@ def check_layer_map(layer_map: Sequence[int], teacher: Checkpoint) -> None:
             f"the layer map names layer {layer_map[-1]}, and {teacher.name} has "
             f"{available}, counted from 0",
             hint=f"give layers between 0 and {available - 1}",
+        )
+
+
+def check_length(model: Checkpoint, *, max_seq_len: int) -> None:
+    """Raises InputError where rows are longer than a model has positions."""
+    available = model.network.config.max_position_embeddings
+    needed = padded_len(max_seq_len)
+    if needed > available:
+        raise InputError(
+            f"{model.name} has {available} positions, and rows of {max_seq_len} tokens, padded to "
+            f"{needed}, need more",
+            hint=f"give --max-seq-len {available // PAD_MULTIPLE * PAD_MULTIPLE} or less",
         )
 
 
