@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 BERT_LAYOUT = ("bert", "electra", "distilbert")
 """Encoders whose layers hold the same tensors as DistilBERT's."""
 
+_OWN = "distilbert"
+"""Where a student with a head keeps its encoder."""
+
 _LAYER = {
     "attention.q_lin": "attention.self.query",
     "attention.k_lin": "attention.self.key",
@@ -180,23 +183,22 @@ def _sizes(config: "PreTrainedConfig") -> dict[str, Any]:
 
 def _encoder(network: "PreTrainedModel", layers: Sequence[int]) -> dict[str, Tensor]:
     """Returns an encoder's weights, of some of its layers, under DistilBERT's names."""
-    given = network.state_dict()
+    given = network.base_model.state_dict()
     kind = network.config.model_type
-    own, theirs = "distilbert.embeddings", f"{kind}.embeddings"
-    positions = given[f"{theirs}.position_embeddings.weight"]
+    positions = given["embeddings.position_embeddings.weight"]
     if kind != "distilbert":
-        positions = positions + given[f"{theirs}.token_type_embeddings.weight"][0]
+        positions = positions + given["embeddings.token_type_embeddings.weight"][0]
     taken = {
-        f"{own}.word_embeddings.weight": given[f"{theirs}.word_embeddings.weight"],
-        f"{own}.position_embeddings.weight": positions,
+        f"{_OWN}.embeddings.word_embeddings.weight": given["embeddings.word_embeddings.weight"],
+        f"{_OWN}.embeddings.position_embeddings.weight": positions,
     }
-    renamed = {f"{own}.LayerNorm": f"{theirs}.LayerNorm"}
+    renamed = {f"{_OWN}.embeddings.LayerNorm": "embeddings.LayerNorm"}
     for number, layer in enumerate(layers):
         for name, bert_name in _LAYER.items():
-            renamed[f"distilbert.transformer.layer.{number}.{name}"] = (
-                f"distilbert.transformer.layer.{layer}.{name}"
+            renamed[f"{_OWN}.transformer.layer.{number}.{name}"] = (
+                f"transformer.layer.{layer}.{name}"
                 if kind == "distilbert"
-                else f"{kind}.encoder.layer.{layer}.{bert_name}"
+                else f"encoder.layer.{layer}.{bert_name}"
             )
     return taken | _renamed(given, renamed)
 
