@@ -100,7 +100,10 @@ def check_fit(
             f"{student.name} is a {own.model_type}, where a DistilBERT is needed",
             hint="leave --student out to start from the teacher's own layers",
         )
-    if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
+    compares_words = teacher.network.get_output_embeddings() is not None
+    if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab() or (
+        compares_words and own.vocab_size != others.vocab_size
+    ):
         raise InputError(
             f"the vocabularies of {student.name} and {teacher.name} differ "
             f"({own.vocab_size:,} and {others.vocab_size:,} entries)",
