@@ -7,6 +7,7 @@ task.
 Source: Devlin et al. 2019, appendix A.1; Liu et al. 2019 (arXiv 1907.11692), section 4.1.
 """
 
+import glob
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -211,5 +212,8 @@ def _stream(files: Sequence[Path]) -> IterableDataset:
         if not path.is_file():
             raise InputError(f"there is no text file {path}", hint="check the path")
     return load_dataset(
-        "text", data_files=[str(path) for path in files], split="train", streaming=True
+        "text",
+        data_files=[glob.escape(str(path)) for path in files],  # the library reads patterns
+        split="train",
+        streaming=True,
     )
