@@ -66,8 +66,9 @@ class MaskedLanguageObjective:
         self._batch_size = batch_size
         self._max_seq_len = max_seq_len
         self._seed = seed
-        self._special = torch.tensor([special_id(tokenizer, name) for name in SPECIAL_TOKENS])
         self._mask_id = special_id(tokenizer, "[MASK]")
+        special = [special_id(tokenizer, name) for name in SPECIAL_TOKENS]
+        self._special = torch.tensor([*special, self._mask_id])
         lines = _stream(files)
         apart = lines.take(num_held_out) if evaluation is None else _stream([evaluation])
         self._lines = lines.skip(num_held_out) if evaluation is None else lines
