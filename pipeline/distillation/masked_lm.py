@@ -69,13 +69,14 @@ class MaskedLanguageObjective:
         self._mask_id = special_id(tokenizer, "[MASK]")
         special = [special_id(tokenizer, name) for name in SPECIAL_TOKENS]
         self._special = torch.tensor([*special, self._mask_id])
+        self._files = files if evaluation is None else (*files, evaluation)
         lines = _stream(files)
         apart = lines.take(num_held_out) if evaluation is None else _stream([evaluation])
         self._lines = lines.skip(num_held_out) if evaluation is None else lines
         held_out = [
             sequence.ids
-            for number, line in enumerate(apart)
-            for sequence in self._sequences(line["text"], epoch=0, line=number)
+            for number, text in enumerate(self._texts(apart))
+            for sequence in self._sequences(text, epoch=0, line=number)
         ]
         if not held_out:
             raise InputError(
@@ -106,8 +107,8 @@ class MaskedLanguageObjective:
         for epoch in itertools.count(start["epoch"]):
             lines = self._lines.shuffle(seed=self._seed + epoch, buffer_size=SHUFFLE_BUFFER)
             yielded = 0
-            for number, text in enumerate(lines.skip(line), start=line):
-                for piece in self._sequences(text["text"], epoch=epoch, line=number)[sequence:]:
+            for number, text in enumerate(self._texts(lines.skip(line)), start=line):
+                for piece in self._sequences(text, epoch=epoch, line=number)[sequence:]:
                     yielded += 1
                     yield piece
                 sequence = 0
@@ -117,6 +118,14 @@ class MaskedLanguageObjective:
                     hint="give running text, a paragraph a line",
                 )
             line = 0
+
+    def _texts(self, lines: IterableDataset) -> Iterator[str]:
+        try:
+            for line in lines:
+                yield line["text"]
+        except UnicodeDecodeError:
+            _check_utf8(self._files)
+            raise
 
     def _sequences(self, text: str, *, epoch: int, line: int) -> list[_Sequence]:
         """Returns a line cut into pieces, each with its special tokens."""
@@ -218,3 +227,17 @@ def _stream(files: Sequence[Path]) -> IterableDataset:
         split="train",
         streaming=True,
     )
+
+
+def _check_utf8(files: Sequence[Path]) -> None:
+    """Raises InputError with the first line that is not UTF-8: the library tells no file."""
+    for path in files:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as err:
+                    raise InputError(
+                        f"{path}, line {number} is not UTF-8: {err.reason} at byte {err.start}",
+                        hint="save the file as UTF-8",
+                    ) from err
