@@ -83,6 +83,11 @@ class MaskedLanguageObjective:
                 "there is no text to judge the student by",
                 hint=f"give lines of {MIN_TOKENS} tokens or more, by --eval-data or --held-out",
             )
+        if not any(self._sequences(text, epoch=0, line=0) for text in self._texts(self._lines)):
+            raise InputError(
+                f"the text holds no line of {MIN_TOKENS} tokens or more to train on",
+                hint="give running text, a paragraph a line, or more of it than --held-out takes",
+            )
         held_out.sort(key=len)
         self._held_out = [
             self._mask(held_out[i : i + batch_size], seed=(seed, i), names=(), after={})
@@ -106,17 +111,9 @@ class MaskedLanguageObjective:
         line, sequence = start["line"], start["sequence"]
         for epoch in itertools.count(start["epoch"]):
             lines = self._lines.shuffle(seed=self._seed + epoch, buffer_size=SHUFFLE_BUFFER)
-            yielded = 0
             for number, text in enumerate(self._texts(lines.skip(line)), start=line):
-                for piece in self._sequences(text, epoch=epoch, line=number)[sequence:]:
-                    yielded += 1
-                    yield piece
+                yield from self._sequences(text, epoch=epoch, line=number)[sequence:]
                 sequence = 0
-            if not yielded and not line:
-                raise InputError(
-                    f"the text holds no line of {MIN_TOKENS} tokens or more",
-                    hint="give running text, a paragraph a line",
-                )
             line = 0
 
     def _texts(self, lines: IterableDataset) -> Iterator[str]:
