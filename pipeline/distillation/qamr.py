@@ -202,7 +202,7 @@ def _word_spans(columns: Sequence[str], *, num_words: int) -> list[Span]:
     answers = [columns[6], *(each.partition(":")[2] for each in columns[7:9])]
     spans = []
     for answer in answers:
-        words = sorted(int(word) for word in answer.split() if word.isdigit())
+        words = sorted(int(word) for word in answer.split() if word.isdecimal())
         if words and words[-1] < num_words and words[-1] - words[0] <= len(words):
             spans.append((words[0], words[-1]))
     return spans
