@@ -67,20 +67,27 @@ class QamrSource:
     def __init__(self, folder: Path, *, tokenizer: Tokenizer, faults: Faults) -> None:
         sentences = read_sentences(folder / SENTENCES, faults)
         tables = sorted(path for path in folder.glob("*.tsv") if path.name != SENTENCES)
-        self._questions = [
+        questions = [
             question for path in tables for question in read_questions(path, sentences, faults)
         ]
+        self._tokenizer = tokenizer
+        self._names = list(sentences)
+        tokens = encode_texts(tokenizer, [sentences[name].text for name in self._names])
+        self._sentences = dict(zip(self._names, tokens, strict=True))
+        self._questions, self._spans = [], []
+        for question in questions:
+            span = token_span(self._sentences[question.sentence].offsets, *question.span)
+            if span is None:
+                faults.add(f"{folder}, {question.name}: the answer holds nothing that can be read")
+                continue
+            self._questions.append(question)
+            self._spans.append(span)
         if not self._questions:
             raise InputError(
                 f"{folder} holds no question to train on",
                 hint=f"beside {SENTENCES} it needs a table of questions, such as dev.tsv",
             )
-        self._tokenizer = tokenizer
-        self._names = list(sentences)
-        tokens = encode_texts(tokenizer, [sentences[name].text for name in self._names])
-        self._sentences = dict(zip(self._names, tokens, strict=True))
         self._asked = encode_texts(tokenizer, [each.question for each in self._questions])
-        self._spans = [self._token_span(each) for each in self._questions]
         self._articles: dict[str, list[str]] = defaultdict(list)
         for name in self._names:
             self._articles[_article(name)].append(name)
@@ -105,12 +112,6 @@ class QamrSource:
             tokenizer=self._tokenizer,
             rng=rng,
         )
-
-    def _token_span(self, question: SentenceQuestion) -> Span:
-        span = token_span(self._sentences[question.sentence].offsets, *question.span)
-        if span is None:
-            raise InputError(f"the answer of {question.name} holds nothing that can be read")
-        return span
 
     def _draw_companions(
         self, sentence: str, rng: random.Random
