@@ -142,9 +142,10 @@ def read_sentences(path: Path, faults: Faults) -> dict[str, Sentence]:
 def read_questions(
     path: Path, sentences: Mapping[str, Sentence], faults: Faults
 ) -> list[SentenceQuestion]:
-    """Returns the questions on whose answer two of the three annotators agree.
+    """Returns the questions that two of the three annotators answered with a span.
 
-    An answer's words must stand side by side, but for one that may be left out between.
+    A span's words stand side by side, but for one that may be left out between. Of several spans
+    the most frequent one counts; of equally frequent ones, the first.
     """
     questions = []
     for number, line in _lines(path):
