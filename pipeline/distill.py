@@ -197,6 +197,11 @@ def _layer_map(settings: Settings, teacher: Checkpoint) -> tuple[int, ...]:
             f"a student of {wanted} layers cannot start from the {available} of {teacher.name}",
             hint=f"give --layers {available} or fewer",
         )
+    if settings.layer_map and settings.num_layers not in (None, len(settings.layer_map)):
+        raise InputError(
+            f"--layers {wanted} and a layer map of {len(settings.layer_map)} contradict each other",
+            hint="leave one of the two out",
+        )
     chosen = settings.layer_map or spread_layers(num_student=wanted, num_teacher=available)
     check_layer_map(chosen, teacher)
     return chosen

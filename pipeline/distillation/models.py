@@ -70,9 +70,10 @@ def check_layer_map(layer_map: Sequence[int], teacher: Checkpoint) -> None:
             f"the layer map {','.join(map(str, layer_map))} does not rise",
             hint="name each of the teacher's layers at most once, from the first to the last",
         )
-    if layer_map[0] < 0 or layer_map[-1] >= available:
+    absent = [layer for layer in layer_map if not 0 <= layer < available]
+    if absent:
         raise InputError(
-            f"the layer map names layer {layer_map[-1]}, and {teacher.name} has "
+            f"the layer map names layer {absent[0]}, and {teacher.name} has "
             f"{available}, counted from 0",
             hint=f"give layers between 0 and {available - 1}",
         )
