@@ -34,6 +34,12 @@ _MASKED_LM_HEAD = {
 }
 """DistilBERT's names of the parts of a layer and of the masked-LM head, and BERT's."""
 
+_ELECTRA_HEAD = {
+    "vocab_transform": "generator_predictions.dense",
+    "vocab_layer_norm": "generator_predictions.LayerNorm",
+    "vocab_projector": "generator_lm_head",
+}
+
 
 def spread_layers(*, num_student: int, num_teacher: int) -> tuple[int, ...]:
     """Returns the teacher's layers that a student starts from: spread evenly, ends included.
@@ -214,6 +220,8 @@ def _head(network: "PreTrainedModel") -> dict[str, Tensor]:
         return _renamed(given, {"qa_outputs": "qa_outputs"})
     if "vocab_transform.weight" in given:
         return _renamed(given, {name: name for name in [*_MASKED_LM_HEAD, "vocab_projector"]})
+    if "generator_lm_head.weight" in given:
+        return _renamed(given, _ELECTRA_HEAD)
     if "cls.predictions.bias" not in given:
         return {}
     return _renamed(given, _MASKED_LM_HEAD) | {
