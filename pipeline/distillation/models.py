@@ -107,7 +107,7 @@ def check_fit(
             f"{student.name} is a {own.model_type}, where a DistilBERT is needed",
             hint="leave --student out to start from the teacher's own layers",
         )
-    compares_words = teacher.network.get_output_embeddings() is not None
+    compares_words = "MaskedLM" in type(teacher.network).__name__
     if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab() or (
         compares_words and own.vocab_size != others.vocab_size
     ):
