@@ -1,8 +1,6 @@
 """Distillation as a list of stages: load the teacher, make a student, read the data, train."""
 
-import hashlib
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,41 +9,30 @@ import torch
 
 from converters import install_line, missing_packages
 from pipeline.distillation.checkpoints import RunFolder
+from pipeline.distillation.data import fingerprint, list_files, read_objective
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.models import (
     check_fit,
     check_layer_map,
+    check_length,
     check_teacher,
     make_student,
     spread_layers,
 )
-from pipeline.distillation.qamr import QamrSource, is_qamr
 from pipeline.distillation.settings import Cadence, Data, Settings
-from pipeline.distillation.span_objective import SpanObjective
-from pipeline.distillation.squad_data import (
-    LabelledSpans,
-    SquadSource,
-    hold_out,
-    read_labelled_spans,
-)
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.load import Checkpoint, load_checkpoint
-from pipeline.squad import Question, read_squad
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
     from pipeline.distillation.objective import Objective
-    from pipeline.distillation.rows import Source
 
 SUFFIX = {"task": "ForQuestionAnswering", "pre-training": "ForMaskedLM"}
 """How the architecture of a teacher of each mode ends."""
 
 EXTRA, PACKAGES = "distill", ("accelerate", "datasets", "matplotlib")
-
-_FINGERPRINT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +100,7 @@ def distill(
         half: Stores the student's weights in fp16.
         resume: Goes on from the folder's checkpoint.
     """
+    _check_installed()
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
@@ -120,7 +108,6 @@ def distill(
     from pipeline.distillation.train import train
 
     begin = time.monotonic()
-    _check_installed()
     # Several processes on CPUs are told apart only where it is said that there is nothing else.
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(), mixed_precision=settings.mixed_precision
@@ -129,16 +116,20 @@ def distill(
     folder = RunFolder(destination, half=half)
     folder.check(resume=resume)
     teacher = load_checkpoint(teacher_model, suffix=SUFFIX[settings.mode])
-    settings = replace(settings, layer_map=_layer_map(settings, teacher))
-    student = _student(student_model, teacher, settings)
+    start = load_checkpoint(student_model, suffix="") if student_model else None
+    settings = replace(settings, layer_map=_layer_map(settings, teacher, start))
+    for model in filter(None, (teacher, start)):
+        check_length(model, max_seq_len=settings.max_seq_len)
     faults = Faults(allowed=data.skip_bad)
-    objective = _objective(data, teacher, settings, faults)
+    objective = read_objective(data, tokenizer=teacher.tokenizer, settings=settings, faults=faults)
     settings = replace(settings, steps=_steps(settings, objective))
     if accelerator.is_main_process:
-        folder.open(_describe(settings, data, teacher, student, accelerator))
-        folder.save_tokenizer(teacher.tokenizer)
+        folder.open(_describe(settings, data, teacher, start, accelerator))
     accelerator.wait_for_everyone()
-    network = _network(student, teacher, settings, accelerator)
+    network = _network(start, teacher, settings, accelerator)
+    if accelerator.is_main_process:
+        positions = network.config.max_position_embeddings
+        folder.save_tokenizer(teacher.tokenizer, max_seq_len=positions)
     set_seed(settings.seed, device_specific=True)
     journal = Journal(folder.log, num_steps=settings.steps, is_main=accelerator.is_main_process)
     with journal.shown():
@@ -188,32 +179,30 @@ def _check_batch(settings: Settings, num_processes: int) -> None:
         )
 
 
-def _layer_map(settings: Settings, teacher: Checkpoint) -> tuple[int, ...]:
+def _layer_map(
+    settings: Settings, teacher: Checkpoint, start: Checkpoint | None
+) -> tuple[int, ...]:
+    """Returns the teacher's layer for each of the student's, and checks that the two fit."""
     check_teacher(teacher)
     available = teacher.network.config.num_hidden_layers
-    wanted = settings.num_layers or max(1, available // 2)
+    own = start.network.config.num_hidden_layers if start else max(1, available // 2)
+    wanted = settings.num_layers or own
     if wanted > available:
         raise InputError(
             f"a student of {wanted} layers cannot start from the {available} of {teacher.name}",
             hint=f"give --layers {available} or fewer",
         )
+    if settings.layer_map and settings.num_layers not in (None, len(settings.layer_map)):
+        raise InputError(
+            f"--layers {wanted} and a layer map of {len(settings.layer_map)} contradict each other",
+            hint="leave one of the two out",
+        )
     chosen = settings.layer_map or spread_layers(num_student=wanted, num_teacher=available)
     check_layer_map(chosen, teacher)
+    if start is not None:
+        needs_width = settings.weights.cosine > 0
+        check_fit(start, teacher, layer_map=chosen, needs_width=needs_width)
     return chosen
-
-
-def _student(model: str | None, teacher: Checkpoint, settings: Settings) -> Checkpoint | None:
-    """Returns the student to go on from, if the user has one."""
-    if model is None:
-        return None
-    student = load_checkpoint(model, suffix="")
-    check_fit(
-        student,
-        teacher,
-        layer_map=settings.layer_map,
-        needs_width=settings.weights.cosine > 0,
-    )
-    return student
 
 
 def _network(
@@ -235,54 +224,6 @@ def _network(
     return network
 
 
-def _objective(data: Data, teacher: Checkpoint, settings: Settings, faults: Faults) -> "Objective":
-    if settings.mode == "pre-training":
-        from pipeline.distillation.masked_lm import MaskedLanguageObjective
-
-        return MaskedLanguageObjective(
-            data.paths,
-            evaluation=data.evaluation,
-            num_held_out=data.num_held_out,
-            tokenizer=teacher.tokenizer,
-            batch_size=settings.batch_size,
-            max_seq_len=settings.max_seq_len,
-            seed=settings.seed,
-        )
-    return _span_objective(data, teacher.tokenizer, settings, faults)
-
-
-def _span_objective(
-    data: Data, tokenizer: "Tokenizer", settings: Settings, faults: Faults
-) -> SpanObjective:
-    examples: list[LabelledSpans] = []
-    sources: list[Source] = []
-    for path in data.paths:
-        if is_qamr(path):
-            sources.append(QamrSource(path, tokenizer=tokenizer, faults=faults))
-        else:
-            examples += read_labelled_spans(path, faults)
-    held_out: Sequence[Question]
-    if data.evaluation is not None:
-        held_out = read_squad(data.evaluation)
-    else:
-        examples, held_out = hold_out(examples, num_questions=data.num_held_out, seed=settings.seed)
-    if not held_out:
-        raise InputError(
-            "there are no questions to judge the student by",
-            hint="give --eval-data, or a --held-out part of the SQuAD files among --data",
-        )
-    if examples:
-        sources.append(SquadSource(examples, tokenizer))
-    return SpanObjective(
-        sources,
-        held_out=held_out,
-        tokenizer=tokenizer,
-        batch_size=settings.batch_size,
-        max_seq_len=settings.max_seq_len,
-        seed=settings.seed,
-    )
-
-
 def _steps(settings: Settings, objective: "Objective") -> int:
     if settings.steps:
         return settings.steps
@@ -302,29 +243,13 @@ def _describe(
     accelerator: "Accelerator",
 ) -> dict[str, Any]:
     """Returns everything that decides the weights, as JSON without paths."""
-    files = [path for given in data.paths for path in _files(given)]
+    files = [path for given in data.paths for path in list_files(given)]
     return {
         **asdict(settings),
         "teacher": {"name": teacher.name, "weights_sha256": teacher.weights_sha256},
         "student": start and {"name": start.name, "weights_sha256": start.weights_sha256},
-        "data": [{"name": path.name, "sha256": _fingerprint(path)} for path in files],
-        "evaluation": data.evaluation and _fingerprint(data.evaluation),
+        "data": [{"name": path.name, "sha256": fingerprint(path)} for path in files],
+        "evaluation": data.evaluation and fingerprint(data.evaluation),
         "num_held_out": data.num_held_out,
         "num_processes": accelerator.num_processes,
     }
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(path.glob("*.tsv")) if path.is_dir() else [path]
-
-
-def _fingerprint(path: Path) -> str:
-    """Returns the sha256 of a file's size, beginning and end: a corpus may be very large."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        digest.update(str(size).encode())
-        for begin in (0, max(0, size - _FINGERPRINT_BYTES)):
-            file.seek(begin)
-            digest.update(file.read(_FINGERPRINT_BYTES))
-    return digest.hexdigest()

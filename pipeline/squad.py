@@ -229,14 +229,14 @@ def _f1_of_pair(prediction: str, answer: str) -> float:
 
 
 def read_text(path: Path) -> str:
-    """Returns a file's text, UTF-8 with or without a byte order mark."""
+    """Returns a file's text, UTF-8 with or without a byte order mark, with its own line ends."""
     if path.is_dir():
         raise InputError(
             f"{path} is a folder; a JSON file in SQuAD layout was expected.",
             hint="Name the file inside the folder.",
         )
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")  # line ends stay as they are
     except FileNotFoundError as err:
         raise InputError(f"There is no file {path}.", hint="Check the path.") from err
     except PermissionError as err:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.distillation.objective import Position
 from pipeline.errors import InputError
-from pipeline.tokenization import read_json_object
+from pipeline.tokenization import read_json_object, tokenizer_part, write_tokenizer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -166,11 +166,23 @@ class RunFolder:
         _write_text(self.folder / "config.json", json.dumps(config, indent=2, sort_keys=True))
         partial.replace(self.folder / "model.safetensors")
 
-    def save_tokenizer(self, tokenizer: "Tokenizer") -> None:
-        """Saves the tokenizer beside the student."""
-        from pipeline.tokenization import write_tokenizer
+    def save_tokenizer(self, tokenizer: "Tokenizer", *, max_seq_len: int) -> None:
+        """Saves the tokenizer beside the student, for Transformers to open, too.
 
+        Args:
+            tokenizer: WordPiece.
+            max_seq_len: Positions of the student, in tokens.
+        """
         write_tokenizer(tokenizer, self.folder)
+        part = tokenizer_part(tokenizer)
+        settings = {
+            "tokenizer_class": "DistilBertTokenizer",
+            "do_lower_case": part.lowercase,
+            "strip_accents": part.strip_accents,
+            "tokenize_chinese_chars": part.handle_chinese_chars,
+            "model_max_length": max_seq_len,
+        }
+        _write_text(self.folder / "tokenizer_config.json", json.dumps(settings, indent=2))
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Notes how the run ended, and drops its checkpoint."""

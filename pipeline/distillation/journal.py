@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pipeline.manifest import json_value
+
 LOG_EVERY = 10
 """Updates whose losses are averaged into one line of the log."""
 
@@ -100,7 +102,7 @@ class Journal:
             return
         line["seconds"] = round(time.monotonic() - self._begin, 1)
         with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"{json.dumps(line)}\n")
+            log.write(f"{json.dumps(json_value(line), allow_nan=False)}\n")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ task.
 Source: Devlin et al. 2019, appendix A.1; Liu et al. 2019 (arXiv 1907.11692), section 4.1.
 """
 
+import glob
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,20 +66,27 @@ class MaskedLanguageObjective:
         self._batch_size = batch_size
         self._max_seq_len = max_seq_len
         self._seed = seed
-        self._special = torch.tensor([special_id(tokenizer, name) for name in SPECIAL_TOKENS])
         self._mask_id = special_id(tokenizer, "[MASK]")
+        special = [special_id(tokenizer, name) for name in SPECIAL_TOKENS]
+        self._special = torch.tensor([*special, self._mask_id])
+        self._files = files if evaluation is None else (*files, evaluation)
         lines = _stream(files)
         apart = lines.take(num_held_out) if evaluation is None else _stream([evaluation])
         self._lines = lines.skip(num_held_out) if evaluation is None else lines
         held_out = [
             sequence.ids
-            for number, line in enumerate(apart)
-            for sequence in self._sequences(line["text"], epoch=0, line=number)
+            for number, text in enumerate(self._texts(apart))
+            for sequence in self._sequences(text, epoch=0, line=number)
         ]
         if not held_out:
             raise InputError(
                 "there is no text to judge the student by",
                 hint=f"give lines of {MIN_TOKENS} tokens or more, by --eval-data or --held-out",
+            )
+        if not any(self._sequences(text, epoch=0, line=0) for text in self._texts(self._lines)):
+            raise InputError(
+                f"the text holds no line of {MIN_TOKENS} tokens or more to train on",
+                hint="give running text, a paragraph a line, or more of it than --held-out takes",
             )
         held_out.sort(key=len)
         self._held_out = [
@@ -103,18 +111,18 @@ class MaskedLanguageObjective:
         line, sequence = start["line"], start["sequence"]
         for epoch in itertools.count(start["epoch"]):
             lines = self._lines.shuffle(seed=self._seed + epoch, buffer_size=SHUFFLE_BUFFER)
-            yielded = 0
-            for number, text in enumerate(lines.skip(line), start=line):
-                for piece in self._sequences(text["text"], epoch=epoch, line=number)[sequence:]:
-                    yielded += 1
-                    yield piece
+            for number, text in enumerate(self._texts(lines.skip(line)), start=line):
+                yield from self._sequences(text, epoch=epoch, line=number)[sequence:]
                 sequence = 0
-            if not yielded and not line:
-                raise InputError(
-                    f"the text holds no line of {MIN_TOKENS} tokens or more",
-                    hint="give running text, a paragraph a line",
-                )
             line = 0
+
+    def _texts(self, lines: IterableDataset) -> Iterator[str]:
+        try:
+            for line in lines:
+                yield line["text"]
+        except UnicodeDecodeError:
+            _check_utf8(self._files)
+            raise
 
     def _sequences(self, text: str, *, epoch: int, line: int) -> list[_Sequence]:
         """Returns a line cut into pieces, each with its special tokens."""
@@ -211,5 +219,22 @@ def _stream(files: Sequence[Path]) -> IterableDataset:
         if not path.is_file():
             raise InputError(f"there is no text file {path}", hint="check the path")
     return load_dataset(
-        "text", data_files=[str(path) for path in files], split="train", streaming=True
+        "text",
+        data_files=[glob.escape(str(path)) for path in files],  # the library reads patterns
+        split="train",
+        streaming=True,
     )
+
+
+def _check_utf8(files: Sequence[Path]) -> None:
+    """Raises InputError with the first line that is not UTF-8: the library tells no file."""
+    for path in files:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as err:
+                    raise InputError(
+                        f"{path}, line {number} is not UTF-8: {err.reason} at byte {err.start}",
+                        hint="save the file as UTF-8",
+                    ) from err

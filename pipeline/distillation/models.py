@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from pipeline.distillation.objective import PAD_MULTIPLE, padded_len
 from pipeline.errors import InputError
 from pipeline.load import Checkpoint
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 BERT_LAYOUT = ("bert", "electra", "distilbert")
 """Encoders whose layers hold the same tensors as DistilBERT's."""
+
+_OWN = "distilbert"
+"""Where a student with a head keeps its encoder."""
 
 _LAYER = {
     "attention.q_lin": "attention.self.query",
@@ -29,6 +33,12 @@ _MASKED_LM_HEAD = {
     "vocab_layer_norm": "cls.predictions.transform.LayerNorm",
 }
 """DistilBERT's names of the parts of a layer and of the masked-LM head, and BERT's."""
+
+_ELECTRA_HEAD = {
+    "vocab_transform": "generator_predictions.dense",
+    "vocab_layer_norm": "generator_predictions.LayerNorm",
+    "vocab_projector": "generator_lm_head",
+}
 
 
 def spread_layers(*, num_student: int, num_teacher: int) -> tuple[int, ...]:
@@ -66,11 +76,24 @@ def check_layer_map(layer_map: Sequence[int], teacher: Checkpoint) -> None:
             f"the layer map {','.join(map(str, layer_map))} does not rise",
             hint="name each of the teacher's layers at most once, from the first to the last",
         )
-    if layer_map[0] < 0 or layer_map[-1] >= available:
+    absent = [layer for layer in layer_map if not 0 <= layer < available]
+    if absent:
         raise InputError(
-            f"the layer map names layer {layer_map[-1]}, and {teacher.name} has "
+            f"the layer map names layer {absent[0]}, and {teacher.name} has "
             f"{available}, counted from 0",
             hint=f"give layers between 0 and {available - 1}",
+        )
+
+
+def check_length(model: Checkpoint, *, max_seq_len: int) -> None:
+    """Raises InputError where rows are longer than a model has positions."""
+    available = model.network.config.max_position_embeddings
+    needed = padded_len(max_seq_len)
+    if needed > available:
+        raise InputError(
+            f"{model.name} has {available} positions, and rows of {max_seq_len} tokens, padded to "
+            f"{needed}, need more",
+            hint=f"give --max-seq-len {available // PAD_MULTIPLE * PAD_MULTIPLE} or less",
         )
 
 
@@ -84,7 +107,10 @@ def check_fit(
             f"{student.name} is a {own.model_type}, where a DistilBERT is needed",
             hint="leave --student out to start from the teacher's own layers",
         )
-    if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
+    compares_words = "MaskedLM" in type(teacher.network).__name__
+    if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab() or (
+        compares_words and own.vocab_size != others.vocab_size
+    ):
         raise InputError(
             f"the vocabularies of {student.name} and {teacher.name} differ "
             f"({own.vocab_size:,} and {others.vocab_size:,} entries)",
@@ -167,23 +193,22 @@ def _sizes(config: "PreTrainedConfig") -> dict[str, Any]:
 
 def _encoder(network: "PreTrainedModel", layers: Sequence[int]) -> dict[str, Tensor]:
     """Returns an encoder's weights, of some of its layers, under DistilBERT's names."""
-    given = network.state_dict()
+    given = network.base_model.state_dict()
     kind = network.config.model_type
-    own, theirs = "distilbert.embeddings", f"{kind}.embeddings"
-    positions = given[f"{theirs}.position_embeddings.weight"]
+    positions = given["embeddings.position_embeddings.weight"]
     if kind != "distilbert":
-        positions = positions + given[f"{theirs}.token_type_embeddings.weight"][0]
+        positions = positions + given["embeddings.token_type_embeddings.weight"][0]
     taken = {
-        f"{own}.word_embeddings.weight": given[f"{theirs}.word_embeddings.weight"],
-        f"{own}.position_embeddings.weight": positions,
+        f"{_OWN}.embeddings.word_embeddings.weight": given["embeddings.word_embeddings.weight"],
+        f"{_OWN}.embeddings.position_embeddings.weight": positions,
     }
-    renamed = {f"{own}.LayerNorm": f"{theirs}.LayerNorm"}
+    renamed = {f"{_OWN}.embeddings.LayerNorm": "embeddings.LayerNorm"}
     for number, layer in enumerate(layers):
         for name, bert_name in _LAYER.items():
-            renamed[f"distilbert.transformer.layer.{number}.{name}"] = (
-                f"distilbert.transformer.layer.{layer}.{name}"
+            renamed[f"{_OWN}.transformer.layer.{number}.{name}"] = (
+                f"transformer.layer.{layer}.{name}"
                 if kind == "distilbert"
-                else f"{kind}.encoder.layer.{layer}.{bert_name}"
+                else f"encoder.layer.{layer}.{bert_name}"
             )
     return taken | _renamed(given, renamed)
 
@@ -195,6 +220,8 @@ def _head(network: "PreTrainedModel") -> dict[str, Tensor]:
         return _renamed(given, {"qa_outputs": "qa_outputs"})
     if "vocab_transform.weight" in given:
         return _renamed(given, {name: name for name in [*_MASKED_LM_HEAD, "vocab_projector"]})
+    if "generator_lm_head.weight" in given:
+        return _renamed(given, _ELECTRA_HEAD)
     if "cls.predictions.bias" not in given:
         return {}
     return _renamed(given, _MASKED_LM_HEAD) | {

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+PAD_MULTIPLE = 8
+"""Of a batch's length: it keeps the matrix products on shapes that processors like."""
+
 Position = dict[str, int]
 """Where a run stands in its data; a checkpoint holds it as JSON."""
 
@@ -84,13 +87,14 @@ class Objective(Protocol):
         ...
 
 
-def pad(rows: list[list[int]], *, value: int, multiple: int = 8) -> Tensor:
-    """Returns rows as one tensor, ``(rows, seq_len) int64``, padded to a multiple in length.
+def padded_len(num_tokens: int) -> int:
+    """Returns the length of the batch whose longest row has this many tokens."""
+    return -(-num_tokens // PAD_MULTIPLE) * PAD_MULTIPLE
 
-    A multiple keeps the matrix products on shapes that processors like.
-    """
-    longest = max(len(row) for row in rows)
-    seq_len = -(-longest // multiple) * multiple
+
+def pad(rows: list[list[int]], *, value: int) -> Tensor:
+    """Returns rows as one tensor, ``(rows, seq_len) int64``, padded to a common length."""
+    seq_len = padded_len(max(len(row) for row in rows))
     return torch.tensor([row + [value] * (seq_len - len(row)) for row in rows])
 
 

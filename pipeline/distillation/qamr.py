@@ -15,7 +15,6 @@ from tokenizers import Tokenizer
 
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.rows import (
-    MAX_QUESTION_TOKENS,
     Row,
     Span,
     TextTokens,
@@ -68,20 +67,27 @@ class QamrSource:
     def __init__(self, folder: Path, *, tokenizer: Tokenizer, faults: Faults) -> None:
         sentences = read_sentences(folder / SENTENCES, faults)
         tables = sorted(path for path in folder.glob("*.tsv") if path.name != SENTENCES)
-        self._questions = [
+        questions = [
             question for path in tables for question in read_questions(path, sentences, faults)
         ]
+        self._tokenizer = tokenizer
+        self._names = list(sentences)
+        tokens = encode_texts(tokenizer, [sentences[name].text for name in self._names])
+        self._sentences = dict(zip(self._names, tokens, strict=True))
+        self._questions, self._spans = [], []
+        for question in questions:
+            span = token_span(self._sentences[question.sentence].offsets, *question.span)
+            if span is None:
+                faults.add(f"{folder}, {question.name}: the answer holds nothing that can be read")
+                continue
+            self._questions.append(question)
+            self._spans.append(span)
         if not self._questions:
             raise InputError(
                 f"{folder} holds no question to train on",
                 hint=f"beside {SENTENCES} it needs a table of questions, such as dev.tsv",
             )
-        self._tokenizer = tokenizer
-        self._names = list(sentences)
-        tokens = encode_texts(tokenizer, [sentences[name].text for name in self._names])
-        self._sentences = dict(zip(self._names, tokens, strict=True))
         self._asked = encode_texts(tokenizer, [each.question for each in self._questions])
-        self._spans = [self._token_span(each) for each in self._questions]
         self._articles: dict[str, list[str]] = defaultdict(list)
         for name in self._names:
             self._articles[_article(name)].append(name)
@@ -99,19 +105,13 @@ class QamrSource:
         first, last = self._spans[index]
         return make_row(
             example.name,
-            question=self._asked[index].ids[:MAX_QUESTION_TOKENS],
+            question=self._asked[index].ids,
             context=[*lead, *own.ids, *tail],
             spans=[(first + len(lead), last + len(lead))],
             max_seq_len=max_seq_len,
             tokenizer=self._tokenizer,
             rng=rng,
         )
-
-    def _token_span(self, question: SentenceQuestion) -> Span:
-        span = token_span(self._sentences[question.sentence].offsets, *question.span)
-        if span is None:
-            raise InputError(f"the answer of {question.name} holds nothing that can be read")
-        return span
 
     def _draw_companions(
         self, sentence: str, rng: random.Random
@@ -142,9 +142,10 @@ def read_sentences(path: Path, faults: Faults) -> dict[str, Sentence]:
 def read_questions(
     path: Path, sentences: Mapping[str, Sentence], faults: Faults
 ) -> list[SentenceQuestion]:
-    """Returns the questions on whose answer two of the three annotators agree.
+    """Returns the questions that two of the three annotators answered with a span.
 
-    An answer's words must stand side by side, but for one that may be left out between.
+    A span's words stand side by side, but for one that may be left out between. Of several spans
+    the most frequent one counts; of equally frequent ones, the first.
     """
     questions = []
     for number, line in _lines(path):
@@ -203,7 +204,7 @@ def _word_spans(columns: Sequence[str], *, num_words: int) -> list[Span]:
     answers = [columns[6], *(each.partition(":")[2] for each in columns[7:9])]
     spans = []
     for answer in answers:
-        words = sorted(int(word) for word in answer.split() if word.isdigit())
+        words = sorted(int(word) for word in answer.split() if word.isdecimal())
         if words and words[-1] < num_words and words[-1] - words[0] <= len(words):
             spans.append((words[0], words[-1]))
     return spans

@@ -84,7 +84,8 @@ def make_row(
     """Returns a row; a context that is too long is cut to a window around the first answer.
 
     The window begins at random. Other answers count where the window holds them whole; the first
-    one is cut if it is longer than the window.
+    one is cut if it is longer than the window. A question is cut as for evaluation: it takes half
+    of the row at most.
 
     Args:
         name: Of the example.
@@ -95,6 +96,7 @@ def make_row(
         tokenizer: Knows the special tokens.
         rng: Chooses the window.
     """
+    question = question[: min(MAX_QUESTION_TOKENS, (max_seq_len - 3) // 2)]
     room = max_seq_len - len(question) - 3
     begin = 0
     first, last = spans[0]

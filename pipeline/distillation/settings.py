@@ -1,8 +1,11 @@
 """Everything that decides the weights that a distillation ends with."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from pipeline.errors import InputError
 
 Mode = Literal["task", "pre-training"]
 Alignment = Literal["last", "all"]
@@ -22,6 +25,16 @@ class LossWeights:
     soft: float
     hard: float
     cosine: float
+
+    def __post_init__(self) -> None:
+        """Raises InputError where nothing would be learnt."""
+        given = (self.soft, self.hard, self.cosine)
+        if not (all(0 <= weight < math.inf for weight in given) and any(given)):
+            raise InputError(
+                f"the losses cannot be weighed with {self.soft} soft, {self.hard} hard and "
+                f"{self.cosine} cosine",
+                hint="give numbers of 0 or more, and more than 0 for at least one",
+            )
 
     @property
     def needs_teacher(self) -> bool:

@@ -3,6 +3,7 @@
 import bisect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ class SpanObjective:
         self._seed = seed
         self._pad = special_id(tokenizer, "[PAD]")
         lengths = (*(n for n in EVALUATION_LENGTHS if n < max_seq_len), max_seq_len)
+        # Numbered, as ids are only unique within a file.
+        numbered = [replace(each, id=str(number)) for number, each in enumerate(held_out)]
         self._held_out = [
             (
                 example,
@@ -62,18 +65,18 @@ class SpanObjective:
                     seq_lens=lengths,
                 ),
             )
-            for example in held_out
+            for example in numbered
         ]
         if self.num_examples < batch_size:
             raise InputError(
                 f"the data holds {self.num_examples} examples, and a batch takes {batch_size}",
-                hint="give more data, or a smaller --batch-size",
+                hint="give more data, or a smaller --batch-size or --held-out",
             )
 
     @property
     def num_examples(self) -> int:
         """Examples in an epoch."""
-        return self._ends[-1]
+        return sum(len(source) for source in self._sources)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -149,7 +152,7 @@ class SpanObjective:
 
     @torch.no_grad()
     def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, str]]:
-        """Returns the answers to a share of the held-out questions, by id."""
+        """Returns the answers to a share of the held-out questions, by number."""
         examples = self._held_out[part]
         rows = [
             (window, number, place)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ from tokenizers import Tokenizer
 
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.rows import (
-    MAX_QUESTION_TOKENS,
     Row,
     Span,
     encode_texts,
@@ -117,7 +117,7 @@ class SquadSource:
                 self._examples.append(
                     _Example(
                         name=example.question.id,
-                        question=question.ids[:MAX_QUESTION_TOKENS],
+                        question=question.ids,
                         context=context.ids,
                         spans=tuple(sorted(known, key=known.count, reverse=True)),
                     )
@@ -190,4 +190,6 @@ def _find_nearest(text: str, context: str, place: int) -> int | None:
 def _line(text: str, raw: Any) -> int:
     """Returns the line on which a question's id stands, or the first if it has none."""
     name = raw.get("id") if isinstance(raw, dict) else None
-    return text.count("\n", 0, max(0, text.find(json.dumps(name)))) + 1
+    spellings = {json.dumps(name, ensure_ascii=plain) for plain in (True, False)}
+    found = re.search(rf'"id"\s*:\s*({"|".join(map(re.escape, sorted(spellings)))})\s*[,}}]', text)
+    return text.count("\n", 0, found.start(1) if found else 0) + 1
