@@ -132,7 +132,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     )
     return {
         "machine": describe_machine(),
-        "options": {name: str(value) for name, value in vars(options).items()},
+        "options": {name: value for name, value in vars(options).items() if name != "json"},
         "step_ms": {name: spread(values) for name, values in times_ms.items()},
         "ratio": ratio(times_ms=times_ms["product"], base_ms=times_ms["bare loop"]),
         "max_ratio": MAX_RATIO,
@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=24, help="rows in a step")
     parser.add_argument("--seq-len", type=int, default=128, help="tokens in a row")
     parser.add_argument("--repetitions", type=int, default=20, help="steps that are timed, of each")
-    parser.add_argument("--mixed-precision", choices=sorted(TOLERANCE), default="no", help=" ")
+    parser.add_argument("--mixed-precision", choices=TOLERANCE, default="no", help="of products")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: beside other work")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
     parser.add_argument("--json", type=Path, metavar="FILE", help="for all the figures")
