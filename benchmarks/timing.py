@@ -1,0 +1,83 @@
+"""What benchmarks share: repetitions that take turns, their spread, and the machine in words."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+"""By name. On a machine that does other work, the processor's time is what a step costs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """The middle of a number of measurements, and where half of them lie."""
+
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+
+    def __format__(self, form: str) -> str:
+        lower, upper = format(self.lower_quartile, form), format(self.upper_quartile, form)
+        return f"{self.median:{form}} ({lower} to {upper})"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Returns median and quartiles of at least two values."""
+    lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median=median, lower_quartile=lower, upper_quartile=upper)
+
+
+def time_in_turns(
+    functions: Mapping[str, Callable[[], object]],
+    *,
+    num_repetitions: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Returns milliseconds by name, a value for each repetition.
+
+    The functions take turns, every other time in reverse, so that what else the machine does
+    falls on all of them alike. Warm them up before.
+    """
+    times_ms: dict[str, list[float]] = {name: [] for name in functions}
+    names = list(functions)
+    for _ in range(num_repetitions):
+        for name in names:
+            begin = clock()
+            functions[name]()
+            times_ms[name].append((clock() - begin) * 1e3)
+        names.reverse()
+    return times_ms
+
+
+def ratio(*, times_ms: Sequence[float], base_ms: Sequence[float]) -> Spread:
+    """Returns how often the base fits into each time, turn by turn."""
+    return spread([ours / base for ours, base in zip(times_ms, base_ms, strict=True)])
+
+
+def describe_machine() -> dict[str, object]:
+    """Returns what decides times beside the code."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,96 @@
+"""The benchmarks run to their end at toy sizes; what they measure there means nothing."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.command import ROOT
+
+TOY = ("--seq-len", "32", "--repetitions", "2", "--threads", "1")
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def test_distill_step_computes_what_the_bare_loop_computes(tmp_path: Path) -> None:
+    printed, figures = run(
+        tmp_path, "distill_step.py", "--layers", "2", "--batch-size", "2", *TOY
+    )  # fmt: skip
+    for row in ("product", "bare loop", "product / bare loop"):
+        assert row in printed
+    assert figures["ratio"]["median"] > 0
+    for losses in figures["compared_losses"]:
+        assert losses["product"] == pytest.approx(losses["bare loop"], rel=1e-5)
+
+
+def test_distill_step_with_another_loss_than_the_bare_loop_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = load_script("distill_step", monkeypatch)
+    product = SimpleNamespace(update=lambda batch, step: {"loss": 2.0})
+    bare = SimpleNamespace(update=lambda batch: 2.1)
+    with pytest.raises(SystemExit, match="the steps do not compute the same: at update 1 the"):
+        script.compare_losses(product, bare, [None], tolerance=0.01)
+
+
+def test_founding_table_scores_and_times_teacher_and_student(
+    tmp_path: Path, student_folders: dict[str, Path], squad_file: Path
+) -> None:
+    printed, figures = run(
+        tmp_path, "founding_table.py", student_folders["bert"], student_folders["distilbert"],
+        "--data", squad_file, "--limit", "2", *TOY,
+    )  # fmt: skip
+    head, _, *rows = printed.splitlines()[:8]
+    assert head.startswith("| model | parameters, M | MB in fp16 | exact match | F1 | F1 kept |")
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| bert, teacher", "| distilbert",
+        "| BERT-base, random weights", "| DistilBERT-base, random weights",
+        "| BERT-base, in the paper", "| DistilBERT-base, in the paper",
+    ]  # fmt: skip
+    assert {row.count(" | ") for row in rows} == {head.count(" | ")}
+    assert [row["score"] and row["score"]["count"] for row in figures["rows"]] == [2, 2, None, None]
+    assert figures["machine"]["threads"] == 1
+
+
+def test_founding_table_without_data_leaves_the_answers_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = load_script("founding_table", monkeypatch)
+    options = Namespace(data=None, seq_len=32, repetitions=2)
+    ms = script.spread([1.0, 2.0])
+    row = script.Row(
+        name="A", base="A", num_parameters=10**6, latency_ms=ms, speed_up=ms, score=None
+    )  # fmt: skip
+    assert script.make_table([row], options).splitlines()[:3] == [
+        "| model | parameters, M | MB in fp16 | ms at 32 tokens | speed-up |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| A | 1.0 | 2.0 | 1.5 | 1 |",
+    ]
+    assert any("no --data was given" in remark for remark in script.remarks([row], options))
+
+
+def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module(name)
+
+
+def run(folder: Path, script: str, *arguments: str | Path) -> tuple[str, Any]:
+    """Returns what a benchmark printed and the figures that it wrote."""
+    figures = folder / "figures.json"
+    command = [sys.executable, BENCHMARKS / script, *arguments, "--json", figures]
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(figures.read_text(encoding="utf-8"))
