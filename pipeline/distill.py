@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from converters import install_line, missing_packages
+from pipeline.distillation.card import write_card
 from pipeline.distillation.checkpoints import RunFolder
 from pipeline.distillation.data import fingerprint, list_files, read_objective
 from pipeline.distillation.faults import Faults
@@ -43,8 +44,7 @@ class Distilled:
         folder: Where it lies.
         steps: Updates made.
         best_step: The update after which it was best; its weights are those.
-        best: The figure that was best then.
-        metric: What that figure is.
+        scores: What the held-out data gave then.
         num_parameters: Of the student.
         num_left_out: Examples that could not be used.
         seconds: Of this call.
@@ -54,8 +54,7 @@ class Distilled:
     folder: Path
     steps: int
     best_step: int
-    best: float
-    metric: str
+    scores: dict[str, float]
     num_parameters: int
     num_left_out: int
     seconds: float
@@ -63,10 +62,11 @@ class Distilled:
 
     def lines(self) -> list[str]:
         """Returns the result in lines for a person."""
+        scores = ", ".join(f"{name} {value:.2f}" for name, value in self.scores.items())
         left_out = [f"{self.num_left_out} examples could not be used"] * bool(self.num_left_out)
         return [
             f"{self.folder}: {self.num_parameters / 1e6:.1f} million parameters, "
-            f"{self.metric} {self.best:.2f} at step {self.best_step} of {self.steps}",
+            f"{scores} at step {self.best_step} of {self.steps}",
             *left_out,
         ]
 
@@ -87,6 +87,7 @@ def distill(
     destination: Path,
     half: bool,
     resume: bool,
+    command: str,
 ) -> Distilled:
     """Trains a student of a teacher, and leaves it in a folder.
 
@@ -99,6 +100,7 @@ def distill(
         destination: The student's folder.
         half: Stores the student's weights in fp16.
         resume: Goes on from the folder's checkpoint.
+        command: The line that the user gave, for the model card.
     """
     _check_installed()
     from accelerate import Accelerator
@@ -123,8 +125,9 @@ def distill(
     faults = Faults(allowed=data.skip_bad)
     objective = read_objective(data, tokenizer=teacher.tokenizer, settings=settings, faults=faults)
     settings = replace(settings, steps=_steps(settings, objective))
+    run = _describe(settings, data, teacher, start, accelerator)
     if accelerator.is_main_process:
-        folder.open(_describe(settings, data, teacher, start, accelerator))
+        folder.open(run)
     accelerator.wait_for_everyone()
     network = _network(start, teacher, settings, accelerator)
     if accelerator.is_main_process:
@@ -146,15 +149,23 @@ def distill(
     result = Distilled(
         folder=destination,
         steps=state.step,
-        best_step=state.best_step or state.step,
-        best=state.best or 0.0,
-        metric=objective.metric,
-        num_parameters=sum(each.numel() for each in network.parameters()),
+        best_step=state.best_step,
+        scores=state.best,
+        num_parameters=network.num_parameters(),
         num_left_out=len(faults.found),
         seconds=time.monotonic() - begin,
         is_main=accelerator.is_main_process,
     )
     if accelerator.is_main_process:
+        write_card(
+            folder.card,
+            student=network,
+            teacher=teacher,
+            run=run,
+            command=command,
+            scores=result.scores,
+            best_step=result.best_step,
+        )
         draw_losses(folder.log, folder.picture)
         folder.finish(result.to_json())
     accelerator.end_training()

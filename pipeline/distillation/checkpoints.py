@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +35,21 @@ class State:
     Attributes:
         step: Updates made.
         position: Where its data goes on; nothing at the beginning.
-        best: The best figure of an evaluation so far.
-        best_step: When it was reached.
+        best: The figures of the best evaluation so far.
+        best_step: When they were reached.
     """
 
     step: int = 0
     position: Position | None = None
-    best: float | None = None
-    best_step: int | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    best_step: int = 0
 
-    def is_best(self, figure: float) -> bool:
-        """Tells whether a figure is above all before."""
-        return self.best is None or figure > self.best
+    def note(self, scores: dict[str, float], *, metric: str) -> bool:
+        """Notes an evaluation if it is the best so far, and tells whether it is."""
+        if self.best and not scores[metric] > self.best[metric]:
+            return False
+        self.best, self.best_step = scores, self.step
+        return True
 
 
 class RunFolder:
@@ -64,6 +67,11 @@ class RunFolder:
     def log(self) -> Path:
         """The log, as JSON lines."""
         return self._training / "log.jsonl"
+
+    @property
+    def card(self) -> Path:
+        """The student's model card."""
+        return self.folder / "README.md"
 
     @property
     def picture(self) -> Path:

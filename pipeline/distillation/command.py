@@ -1,5 +1,7 @@
 """The command ``pocketbert distill``: many options, each of them a field of the settings."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -123,6 +125,7 @@ def distill(
         destination=output,
         half=fp16_weights,
         resume=resume,
+        command=shlex.join(["pocketbert", *sys.argv[1:]]),
     )
     if result.is_main:
         show(result.to_json(), as_json, *(escape(line) for line in result.lines()))

@@ -64,8 +64,7 @@ def train(
         if done or state.step % cadence.evaluate == 0:
             scores = updater.evaluate()
             journal.evaluated(state.step, scores)
-            if state.is_best(scores[objective.metric]):
-                state.best, state.best_step = scores[objective.metric], state.step
+            if state.note(scores, metric=objective.metric):
                 folder.save_student(accelerator.unwrap_model(updater.model), accelerator)
         if state.step % cadence.save == 0 and not done:
             folder.save_checkpoint(state, accelerator)
