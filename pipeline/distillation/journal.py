@@ -22,6 +22,8 @@ from pipeline.manifest import json_value
 LOG_EVERY = 10
 """Updates whose losses are averaged into one line of the log."""
 
+_NOT_LOSSES = ("step", "learning_rate", "seconds")
+
 PLAIN_LINE_SECONDS = 60.0
 """Where there is no terminal, a line is printed at most this often."""
 
@@ -120,7 +122,7 @@ def draw_losses(log: Path, picture: Path) -> None:
     evaluations = [line for line in lines if "evaluation" in line]
     figure = Figure(figsize=(8, 6), layout="constrained")
     losses, scores = figure.subplots(2, 1, sharex=True)
-    for name in updates[-1].keys() - {"step", "seconds", "learning_rate"}:
+    for name in [name for name in updates[-1] if name not in _NOT_LOSSES]:
         losses.plot([u["step"] for u in updates], [u[name] for u in updates], label=name)
     losses.set_ylabel("loss")
     losses.set_yscale("log")
