@@ -85,7 +85,8 @@ def read(folder, faults=None):
     ids=[
         "two of three", "validators against the writer", "all differ", "writer has none",
         "one alone", "none", "any order", "one word between", "two words between",
-        "one index too large", "all indices too large", "last word", "no indices", "digits that are no numbers",
+        "one index too large", "all indices too large", "last word", "no indices",
+        "digits that are no numbers",
     ],
 )  # fmt: skip
 def test_read_questions_takes_the_span_that_most_annotators_gave(tmp_path, answers, text):
