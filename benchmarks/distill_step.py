@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6, help="of the teacher; the student's half")
     parser.add_argument("--batch-size", type=int, default=24, help="rows in a step")
     parser.add_argument("--seq-len", type=int, default=128, help="tokens in a row")
-    parser.add_argument("--repetitions", type=int, default=20, help="steps that are timed, of each")
+    parser.add_argument("--repetitions", type=int, default=20, help="steps of each, two or more")
     parser.add_argument("--mixed-precision", choices=TOLERANCE, default="no", help="of products")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: beside other work")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")

@@ -171,7 +171,7 @@ def remarks(rows: list[Row], options: argparse.Namespace) -> list[str]:
     return [
         f"Latency in PyTorch {machine['torch']}, fp32, batch 1, threads: {machine['threads']}, on "
         f"{machine['usable_cores']} of {machine['cores']} cores of {machine['cpu']}: the median of "
-        f"{options.repetitions} repetitions in turns; speed-up with its quartiles.",
+        f"{options.repetitions} repetitions in turns; speed-up turn by turn, with quartiles.",
         f"Answers to the {score.count} questions of {options.data.name}, as `pocketbert eval`."
         if score
         else "Answers were not scored, because no --data was given.",
