@@ -33,7 +33,8 @@ class QuantizedWeight:
 
     def dequantize(self) -> np.ndarray:
         """Returns ``(rows, columns) float32``, what an artifact computes with."""
-        return self.values * np.repeat(self.scales, self.group_size, axis=1)
+        dequantized: np.ndarray = self.values * np.repeat(self.scales, self.group_size, axis=1)
+        return dequantized
 
 
 def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) -> QuantizedWeight:
