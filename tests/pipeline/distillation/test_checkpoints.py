@@ -144,10 +144,14 @@ def test_finish_notes_the_result_and_drops_the_checkpoint(folder):
     assert noted == {"steps": 3, "best": 81.5}
 
 
-def test_state_is_best_above_all_before():
-    assert State().is_best(0.0)
-    state = State(best=70.0, best_step=500)
-    assert [state.is_best(figure) for figure in (69.9, 70.0, 70.1)] == [False, False, True]
+def test_note_keeps_the_figures_that_are_above_all_before():
+    state = State(step=250)
+    told = []
+    for step, figure in ((250, 0.0), (500, 70.0), (750, 69.9), (1000, 70.0), (1250, 70.1)):
+        state.step = step
+        told.append(state.note({"f1": figure, "exact_match": 0.0}, metric="f1"))
+    assert told == [True, True, False, False, True]
+    assert (state.best_step, state.best["f1"]) == (1250, 70.1)
 
 
 # The student
@@ -178,7 +182,7 @@ def test_saved_student_is_opened_whole_by_transformers(
     folder = RunFolder(tmp_path / "student", half=half)
     folder.open(RUN)
     student = make(head)
-    folder.save_tokenizer(tokenizer)
+    folder.save_tokenizer(tokenizer, max_seq_len=64)
     folder.save_student(student, accelerator)
     opened, info = opener.from_pretrained(
         folder.folder, dtype=torch.float32, output_loading_info=True
@@ -198,7 +202,7 @@ def test_saved_student_is_opened_whole_by_transformers(
 def test_saved_student_is_opened_by_the_pipeline(tmp_path, accelerator, tokenizer):
     folder = RunFolder(tmp_path / "student", half=True)
     folder.open(RUN)
-    folder.save_tokenizer(tokenizer)
+    folder.save_tokenizer(tokenizer, max_seq_len=64)
     folder.save_student(make("QuestionAnswering"), accelerator)
     assert load(str(folder.folder)).input_names == ("input_ids", "attention_mask")
 
