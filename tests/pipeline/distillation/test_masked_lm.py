@@ -114,19 +114,23 @@ def test_mask_asks_for_words_alone(objective):
         assert (ids[:, 1:6] == torch.tensor([MASK, SEP, CLS, PAD, UNK])).all()
 
 
-def test_mask_of_a_line_differs_between_epochs_and_not_between_runs(objective, words):
-    made = objective(LINES, batch_size=1)
+def test_mask_differs_between_epochs_and_not_between_runs(objective, words):
+    lines = [line(number, 20) for number in range(32)]
+    made = objective(lines, batch_size=1)
     first, second = (epoch_of(made, epoch) for epoch in (0, 1))
-    masks = [
-        {texts(batch, words)[0]: tuple((batch.targets[0] != NOT_ASKED).tolist()) for batch in epoch}
-        for epoch in (first, second)
-    ]
-    assert masks[0].keys() == masks[1].keys()
-    assert sum(masks[0][text] != masks[1][text] for text in masks[0]) > 25
-    again = epoch_of(objective(LINES, batch_size=1))
-    assert all(map(same, again, first))
-    others = epoch_of(objective(LINES, batch_size=1, seed=1))
-    assert not all(map(same, others, first))
+
+    def masks(epoch: list[Batch]) -> dict[str, tuple[bool, ...]]:
+        return {
+            texts(batch, words)[0]: tuple((batch.targets[0] != NOT_ASKED).tolist())
+            for batch in epoch
+        }
+
+    before, after = masks(first), masks(second)
+    assert before.keys() == after.keys()
+    assert sum(before[text] != after[text] for text in before) > 25, "of each line"
+    assert sum(map(tuple.__ne__, before.values(), after.values())) > 25, "at each place"
+    assert all(map(same, epoch_of(objective(lines, batch_size=1)), first))
+    assert not any(map(same, epoch_of(objective(lines, batch_size=1, seed=1)), first))
 
 
 # Which text is read
