@@ -48,6 +48,7 @@ class Journal:
         self._bar = self._progress.add_task("", total=num_steps, loss=float("nan"))
         self._sums: dict[str, float] = {}
         self._count = 0
+        self._learning_rate = 0.0
         self._begin = self._last_line = time.monotonic()
         self._first_step = 0
 
@@ -73,11 +74,17 @@ class Journal:
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
-        if step % LOG_EVERY and step != self._num_steps:
+        self._learning_rate = learning_rate
+        if step % LOG_EVERY == 0 or step == self._num_steps:
+            self.flush(step)
+
+    def flush(self, step: int) -> None:
+        """Writes the means of the updates since the last line, if there were any."""
+        if not self._count:
             return
         means = {name: value / self._count for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
-        self._write({"step": step, **means, "learning_rate": learning_rate})
+        self._write({"step": step, **means, "learning_rate": self._learning_rate})
         self._progress.update(self._bar, completed=step, loss=means["loss"])
         if not self._console.is_terminal:
             self._plain_line(step, means)

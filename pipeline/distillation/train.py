@@ -67,6 +67,7 @@ def train(
             if state.note(scores, metric=objective.metric):
                 folder.save_student(accelerator.unwrap_model(updater.model), accelerator)
         if state.step % cadence.save == 0 and not done:
+            journal.flush(state.step)  # a resumed run begins its means here, and so does this one
             folder.save_checkpoint(state, accelerator)
     return state
 

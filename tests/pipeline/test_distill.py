@@ -103,13 +103,13 @@ def kill_when(arguments: Sequence[str | Path], *, condition: Callable[[], bool])
 def test_distill_killed_and_resumed_ends_with_the_same_weights(
     options: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = (*options, "--steps", "120", "--save-every", "20", "--eval-every", "50")
+    arguments = (*options, "--steps", "120", "--save-every", "15", "--eval-every", "50")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
 
     distill(*arguments, "-o", whole)
     kill_when(
         (*arguments, "-o", killed),
-        condition=lambda: (killed / "training/checkpoint-00000040").is_dir(),
+        condition=lambda: (killed / "training/checkpoint-00000045").is_dir(),
     )
     # What is no way to go on leaves the checkpoint as it is.
     assert "--resume" in refusal(capfd, *arguments, "-o", killed)["hint"]
