@@ -35,6 +35,9 @@ SHUFFLE_BUFFER = 10_000
 
 NOT_ASKED = -100
 
+NAME_CHARS = 40
+"""Of a line, to find it again: its number would be that of the shuffled order."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Sequence:
@@ -133,7 +136,7 @@ class MaskedLanguageObjective:
         kept = [[cls, *piece, sep] for piece in pieces if len(piece) + 2 >= MIN_TOKENS]
         return [
             _Sequence(
-                name=f"line {line}",
+                name=repr(text[:NAME_CHARS]),
                 ids=piece,
                 after={"epoch": epoch, "line": line, "sequence": number + 1},
             )
