@@ -8,7 +8,7 @@ Source: coremltools guide, "Conversion", section "Use compression info embedded 
 https://apple.github.io/coremltools/docs-guides/source/opt-conversion.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def store(
     Raises:
         InputError: There is no such weight, or it has another shape.
     """
-    noted = program.run_decompositions({})
+    noted: torch.export.ExportedProgram = program.run_decompositions({})
     for name, weight in weights.items():
         parameter = _parameter(program, name)
         if program.state_dict[parameter].shape != weight.values.shape:
@@ -84,23 +84,23 @@ def check_stored(path: Path, weights: Mapping[str, QuantizedWeight]) -> None:
     Raises:
         GateError: A weight is missing.
     """
-    for function, operations in read_program(path).functions.items():
-        stored = [weight for op in operations.operations for weight in _read(op)]
+    for name, function in read_program(path).functions.items():
+        stored = list(_stored_weights(function))
         missing = [
-            name
-            for name, weight in weights.items()
-            if not any(_is_same(weight, candidate) for candidate in stored)
+            weight_name
+            for weight_name, weight in weights.items()
+            if not any(_is_same(weight, *found) for found in stored)
         ]
         if missing:
             raise GateError(
-                f"function {function} of {path} does not hold {', '.join(missing)} as quantized",
+                f"function {name} of {path} does not hold {', '.join(missing)} as quantized",
                 hint="leave these weights out of the recipe",
             )
 
 
 def _parameter(program: torch.export.ExportedProgram, name: str) -> str:
     """Returns the program's name of a weight: its wrapper puts a prefix before the student's."""
-    names = program.graph_signature.parameters
+    names: Sequence[str] = program.graph_signature.parameters
     found = [known for known in names if f".{known}".endswith(f".{name}")]
     if len(found) != 1:
         raise InputError(
@@ -120,24 +120,24 @@ def _notes(parameter: str, weight: QuantizedWeight) -> dict[str, torch.Tensor]:
     return {f"{module}{dot}_COREML_/{leaf}/{key}": value for key, value in notes.items()}
 
 
-def _read(operation: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the integers and the scales of an operation that holds a weight without offsets."""
-    if operation.op_type == "constexpr_affine_dequantize":
-        values, offset = operation.quantized_data.val, operation.zero_point.val
-        is_by_row = int(operation.axis.val) == 0
-    elif operation.op_type == "constexpr_blockwise_shift_scale":
-        values, is_by_row = operation.data.val, True
-        offset = 0 if operation.offset is None else operation.offset.val
-    else:
-        return []
-    if values.ndim != 2 or np.any(offset) or not is_by_row:
-        return []
-    scales = np.asarray(operation.scale.val, np.float32)
-    return [(values.astype(np.int8), scales.reshape(-1, scales.size // len(values) or 1))]
+def _stored_weights(function: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the integers and the scales of each matrix that is stored without an offset."""
+    for operation in function.operations:
+        if operation.op_type == "constexpr_affine_dequantize":
+            values, offset = operation.quantized_data.val, operation.zero_point.val
+            if operation.axis.val != 0:
+                continue
+        elif operation.op_type == "constexpr_blockwise_shift_scale":
+            values = operation.data.val
+            offset = 0 if operation.offset is None else operation.offset.val
+        else:
+            continue
+        if values.ndim == 2 and not np.any(offset):
+            scales = np.asarray(operation.scale.val, np.float32)
+            yield values.astype(np.int8), scales.reshape(len(values), -1)
 
 
-def _is_same(weight: QuantizedWeight, stored: tuple[np.ndarray, np.ndarray]) -> bool:
-    values, scales = stored
+def _is_same(weight: QuantizedWeight, values: np.ndarray, scales: np.ndarray) -> bool:
     relative, absolute = _FP16_ROUNDING
     return (
         scales.shape == weight.scales.shape
