@@ -40,9 +40,8 @@ Built = tuple[Path, Weights]
 
 # Relative to the largest logit: fp32 leaves the order of additions.
 FP32_TOLERANCE = 1e-5
-# Of two layers with large random weights in fp16, less what a stored weight may be wrong by: a
-# scale that is off by a hundredth gives 35.
-FP16_SNR_DB = 40.0
+# Of fp16 arithmetic through two layers with large random weights; 4-bit weights alone give 8.
+FP16_SNR_DB = 50.0
 
 EMBEDDING = "distilbert.embeddings.word_embeddings.weight"
 POSITIONS = "distilbert.embeddings.position_embeddings.weight"
@@ -153,6 +152,25 @@ def test_four_bit_integers_and_scales_read_back_and_expand_exactly(four_bits: Bu
         np.testing.assert_array_equal(held.scale.val, weight.scales)
         np.testing.assert_array_equal(held.materialized_val_inference(), weight.dequantize())
     check_stored(path, weights)
+
+
+def test_weights_without_sign_or_of_almost_nothing_read_back(
+    small_student: nn.Module, tmp_path: Path
+) -> None:
+    """Without a negative value coremltools stores unsigned integers; tiny scales leave fp16."""
+    matrix = np.abs(matrices(small_student)[f"model.{QUERY}"])
+    matrix[0], matrix[1] = 0, 1e-9
+    weights = {
+        QUERY: quantize(matrix, bits=4, group_size=32),
+        QUERY.replace("q_lin", "k_lin"): quantize(matrix, bits=8),
+        QUERY.replace("q_lin", "v_lin"): quantize(np.zeros_like(matrix), bits=8),
+    }
+
+    path = build(small_student, "distilbert", weights, tmp_path)
+
+    check_stored(path, weights)
+    outputs = CoreMLReference(path).run(make_inputs("distilbert"))
+    assert all(np.isfinite(logits).all() for logits in outputs.values())
 
 
 def test_mixed_recipe_keeps_the_operators_and_the_other_weights(
