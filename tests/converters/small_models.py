@@ -96,10 +96,29 @@ def convert(
     dynamic_shapes: Any = None,
     shape: Any = (1, SEQ_LEN),
 ) -> ct.models.MLModel:
-    example = tuple(torch.from_numpy(array) for array in make_inputs(architecture).values())
-    program = torch.export.export(model, example, dynamic_shapes=dynamic_shapes)
+    program = export(model, architecture, dynamic_shapes=dynamic_shapes)
+    program = program.run_decompositions({})
+    return convert_program(program, architecture, fp16=fp16, target=target, shape=shape)
+
+
+def export(
+    model: nn.Module, architecture: str, *, seq_len: int = SEQ_LEN, dynamic_shapes: Any = None
+) -> torch.export.ExportedProgram:
+    inputs = make_inputs(architecture, seq_len=seq_len)
+    example = tuple(torch.from_numpy(array) for array in inputs.values())
+    return torch.export.export(model, example, dynamic_shapes=dynamic_shapes)
+
+
+def convert_program(
+    program: torch.export.ExportedProgram,
+    architecture: str,
+    *,
+    fp16: bool,
+    target: ct.target,
+    shape: Any = (1, SEQ_LEN),
+) -> ct.models.MLModel:
     return ct.convert(
-        program.run_decompositions({}),
+        program,
         minimum_deployment_target=target,
         compute_precision=ct.precision.FLOAT16 if fp16 else ct.precision.FLOAT32,
         inputs=[

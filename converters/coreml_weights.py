@@ -1,0 +1,146 @@
+"""Weights of a Core ML program, stored as the integers and scales that every backend stores.
+
+``ct.convert`` looks in a program's state dict for notes on how each weight was compressed, and
+stores the weight as they say. Here the notes are written before the conversion, under PyTorch's own
+names, so that nothing has to be found again in the converted program.
+
+Source: coremltools guide, "Conversion", section "Use compression info embedded in torch models",
+https://apple.github.io/coremltools/docs-guides/source/opt-conversion.html
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from converters.mil_package import read_program
+from converters.weights import QuantizedWeight
+from converters.workarounds import coremltools_without_tensorflow
+from pipeline.errors import GateError, InputError
+
+with coremltools_without_tensorflow():
+    import coremltools as ct
+
+_QUANTIZATION = 3
+"""The guide's number for linear quantization, beside 1 for pruning and 2 for palettes."""
+
+_FP16_ROUNDING = 2.0**-11, 2.0**-24
+"""What a scale may lose on its way to fp16, relative to it and in full where it is subnormal.
+
+The scales of four-bit groups lose nothing from 2**-17 on: they are bfloat16 numbers, of 8
+significant bits where fp16 has 11. So a weight, of 3 bits times 8, is exact in fp16 as well.
+"""
+
+
+def deployment_target(weights: Mapping[str, QuantizedWeight]) -> ct.target:
+    """Returns the oldest system whose Core ML can hold these weights.
+
+    iOS 17 holds eight bits with a scale a row; four bits and groups came with iOS 18.
+    """
+    is_plain = all(w.bits == 8 and w.scales.shape[1] == 1 for w in weights.values())
+    return ct.target.iOS17 if is_plain else ct.target.iOS18
+
+
+def store(
+    program: torch.export.ExportedProgram, weights: Mapping[str, QuantizedWeight]
+) -> torch.export.ExportedProgram:
+    """Returns a copy of the program from which ``ct.convert`` stores these weights as they are.
+
+    A weight becomes one constant expression in the program, ``constexpr_affine_dequantize`` for
+    iOS 17 and ``constexpr_blockwise_shift_scale`` for iOS 18, with its scales in the float format
+    that the program computes in. What is not named stays a float.
+
+    Args:
+        program: Straight from ``torch.export``; the copy is decomposed as coremltools needs it.
+        weights: By name in the state dict of the program, or of the student inside it.
+
+    Raises:
+        InputError: There is no such weight, or it has another shape.
+    """
+    noted: torch.export.ExportedProgram = program.run_decompositions({})
+    for name, weight in weights.items():
+        parameter = _parameter(program, name)
+        if program.state_dict[parameter].shape != weight.values.shape:
+            raise InputError(
+                f"weight {name} has shape {tuple(program.state_dict[parameter].shape)}, "
+                f"its quantized values have {weight.values.shape}",
+                hint="quantize the weight of this very model",
+            )
+        # coremltools divides by the scale and rounds, which gives back the integers.
+        noted.state_dict[parameter] = torch.nn.Parameter(
+            torch.from_numpy(weight.dequantize()), requires_grad=False
+        )
+        noted.state_dict.update(_notes(parameter, weight))
+    return noted
+
+
+def check_stored(path: Path, weights: Mapping[str, QuantizedWeight]) -> None:
+    """Checks that every function of a saved package holds these weights, integer by integer.
+
+    A note that coremltools cannot follow costs it a warning, and the weight stays a float.
+
+    Raises:
+        GateError: A weight is missing.
+    """
+    for name, function in read_program(path).functions.items():
+        stored = list(_stored_weights(function))
+        missing = [
+            weight_name
+            for weight_name, weight in weights.items()
+            if not any(_is_same(weight, *found) for found in stored)
+        ]
+        if missing:
+            raise GateError(
+                f"function {name} of {path} does not hold {', '.join(missing)} as quantized",
+                hint="leave these weights out of the recipe",
+            )
+
+
+def _parameter(program: torch.export.ExportedProgram, name: str) -> str:
+    """Returns the program's name of a weight: its wrapper puts a prefix before the student's."""
+    names: Sequence[str] = program.graph_signature.parameters
+    found = [known for known in names if f".{known}".endswith(f".{name}")]
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found) or 'no'} weights are called {name!r}, expected one",
+            hint=f"the weights are {', '.join(names)}",
+        )
+    return found[0]
+
+
+def _notes(parameter: str, weight: QuantizedWeight) -> dict[str, torch.Tensor]:
+    module, dot, leaf = parameter.rpartition(".")
+    notes = {
+        "compression_type": torch.tensor([_QUANTIZATION]),
+        "quantization_n_bits": torch.tensor(weight.bits),
+        "quantization_scale": torch.from_numpy(weight.scales),
+    }
+    return {f"{module}{dot}_COREML_/{leaf}/{key}": value for key, value in notes.items()}
+
+
+def _stored_weights(function: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the integers and the scales of each matrix that is stored without an offset."""
+    for operation in function.operations:
+        if operation.op_type == "constexpr_affine_dequantize":
+            values, offset = operation.quantized_data.val, operation.zero_point.val
+            if operation.axis.val != 0:
+                continue
+        elif operation.op_type == "constexpr_blockwise_shift_scale":
+            values = operation.data.val
+            offset = 0 if operation.offset is None else operation.offset.val
+        else:
+            continue
+        if values.ndim == 2 and not np.any(offset):
+            scales = np.asarray(operation.scale.val, np.float32)
+            yield values.astype(np.int8), scales.reshape(len(values), -1)
+
+
+def _is_same(weight: QuantizedWeight, values: np.ndarray, scales: np.ndarray) -> bool:
+    relative, absolute = _FP16_ROUNDING
+    return (
+        scales.shape == weight.scales.shape
+        and np.allclose(scales, weight.scales, rtol=relative, atol=absolute)
+        and np.array_equal(values, weight.values)
+    )
