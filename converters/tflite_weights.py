@@ -125,7 +125,9 @@ def _alike(one: StoredWeight, other: StoredWeight) -> bool:
             and np.array_equal(one.values, other.values)
             and np.array_equal(one.scales, other.scales)
         )
-    return type(one) is type(other) and np.array_equal(one, other)
+    if isinstance(one, QuantizedWeight) or isinstance(other, QuantizedWeight):
+        return False
+    return np.array_equal(one, other)
 
 
 def _store_one(graph: Graph, index: int, name: str, weight: StoredWeight, *, whole: bool) -> None:
