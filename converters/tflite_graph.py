@@ -24,12 +24,25 @@ Source: LiteRT, ``tflite/tools/versioning/runtime_version.cc``.
 """
 
 
+class SharedQuantization(schema.QuantizationParametersT):  # type: ignore[misc]
+    """Scales that the tensors of several graphs have in common, and that the file holds once."""
+
+    _written: tuple[flatbuffers.Builder, int] | None = None
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802
+        """Writes them the first time, and returns where they are."""
+        if self._written is None or self._written[0] is not builder:
+            self._written = builder, super().Pack(builder)
+        return self._written[1]
+
+
 class EditedModel:
     """The content of a ``.tflite`` file, with its signatures' graphs."""
 
     def __init__(self, path: Path) -> None:
         self._model = flatbuffer_utils.read_model(path)
         self._shared: dict[str, int] = {}
+        self._scales: dict[str, SharedQuantization] = {}
         self.graphs = [Graph(self, graph) for graph in self._model.subgraphs]
 
     def constant(self, buffer: int) -> np.ndarray | None:
@@ -44,6 +57,14 @@ class EditedModel:
             self._model.buffers.append(schema.BufferT(data=data))
             self._shared[key] = len(self._model.buffers) - 1
         return self._shared[key]
+
+    def share_scales(self, key: str, scales: np.ndarray) -> SharedQuantization:
+        """Returns symmetric parameters with a scale a row, the same object for one key."""
+        if key not in self._scales:
+            self._scales[key] = SharedQuantization(
+                scale=scales, zeroPoint=np.zeros(len(scales), np.int64), quantizedDimension=0
+            )
+        return self._scales[key]
 
     def code(self, operator: Any) -> int:
         """Returns which built-in operator it is."""

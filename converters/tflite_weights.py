@@ -142,9 +142,8 @@ def _store_one(graph: Graph, index: int, name: str, weight: StoredWeight, *, who
         for user, _ in uses:
             _compute_with(graph, user, weight)
     elif kinds == {_LOOKUP}:
-        table = graph.add_tensor(stored)
+        graph.tensors[index] = stored
         for user, _ in uses:
-            user.inputs[1] = table
             _widen_output(graph, user)
     else:
         half = graph.add_tensor(stored)
@@ -205,9 +204,7 @@ def _constant(graph: Graph, name: str, weight: StoredWeight) -> schema.TensorT:
     packed = _pack(weight.values) if weight.bits == 4 else weight.values
     tensor = graph.constant(name, packed, dtype=_INTEGERS[weight.bits], shape=[rows, columns])
     if weight.scales.shape[1] == 1:
-        tensor.quantization = schema.QuantizationParametersT(
-            scale=weight.scales[:, 0], zeroPoint=np.zeros(rows, np.int64), quantizedDimension=0
-        )
+        tensor.quantization = graph.model.share_scales(name, weight.scales[:, 0])
         return tensor
     scales = graph.constant(f"{name}.scales", weight.scales.astype(np.float16), dtype=_HALF)
     tensor.quantization = schema.QuantizationParametersT(

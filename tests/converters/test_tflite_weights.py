@@ -1,4 +1,4 @@
-"""Weights in a ``.tflite`` file: the very integers and scales, and what both runtimes make of them."""
+"""Weights in a ``.tflite`` file: the very integers, and what both runtimes make of them."""
 
 import copy
 import dataclasses
@@ -16,8 +16,8 @@ from torch import nn
 from converters import tflite, tflite_inspection
 from converters.tflite_weights import StoredWeight, store
 from converters.weights import QuantizedWeight, quantize
+from pipeline.compare import snr_db
 from pipeline.load import Student
-from pipeline.parity import snr_db
 from pipeline.runtimes import run_student
 from pipeline.trace import trace
 from pipeline.traced import TracedModel
@@ -29,7 +29,7 @@ SEQ_LENS = (16, 48)
 EMULATED_SNR_DB = 40.0
 """Where weights and activations are those of the runtime, only ties round differently."""
 DYNAMIC_SNR_DB = 20.0
-"""Random weights this large turn the noise of int8 activations into far more than a trained student."""
+"""Random weights this large make far more noise of int8 activations than a trained student."""
 EXACT_SNR_DB = 100.0
 EMBEDDING = "distilbert.embeddings.word_embeddings.weight"
 POSITIONS = "distilbert.embeddings.position_embeddings.weight"
@@ -148,12 +148,12 @@ def test_constants_begin_at_multiples_of_sixteen_bytes(artifacts: dict[str, Arti
 
 
 def test_sizes_follow_the_bits(artifacts: dict[str, Artifact], student: Student) -> None:
-    count = sum(each.size for each in matrices(student).values())
+    originals = matrices(student).values()
+    values, rows = sum(each.size for each in originals), sum(len(each) for each in originals)
     sizes = {name: artifact.path.stat().st_size for name, artifact in artifacts.items()}
-    groups = count // 32
-    assert sizes["fp16"] - sizes["int8"] == pytest.approx(count, rel=0.05)
-    assert sizes["int8"] - sizes["int4"] == pytest.approx(count / 2, rel=0.02)
-    assert sizes["int8"] - sizes["int4_g32"] > count / 2 - 2 * groups
+    # Each row has a scale and a zero point, 4 and 8 bytes, once for both signatures.
+    assert sizes["fp16"] - sizes["int8"] == pytest.approx(values - 12 * rows, rel=0.15)
+    assert sizes["int8"] - sizes["int4"] == pytest.approx(values / 2, rel=0.02)
 
 
 @pytest.mark.parametrize("runtime", ["litert", "tensorflow"])
@@ -170,8 +170,8 @@ def test_runtimes_compute_with_the_stored_weights(
         plain = with_weights(student, weights, dynamic=False)
         dynamic = with_weights(student, weights, dynamic=True)
         least = EXACT_SNR_DB if recipe == "fp16" else DYNAMIC_SNR_DB
-        assert snr(outputs[recipe], run_student(plain, rows)) > least, recipe
-        assert snr(outputs[recipe], run_student(dynamic, rows)) > EMULATED_SNR_DB, recipe
+        assert snr(outputs[recipe], run_student(plain, rows).outputs) > least, recipe
+        assert snr(outputs[recipe], run_student(dynamic, rows).outputs) > EMULATED_SNR_DB, recipe
 
 
 def test_operators_have_the_versions_that_old_runtimes_refuse(
@@ -182,7 +182,8 @@ def test_operators_have_the_versions_that_old_runtimes_refuse(
     )  # fmt: skip
     assert versions(artifacts["int8"].path)[linear] == {12}
     assert versions(artifacts["int8"].path)[lookup] == {4}
-    assert versions(artifacts["int4_g32"].path)[linear] == {12, 13}
+    assert versions(artifacts["int4_g32"].path)[linear] == {13}
+    assert versions(artifacts["mixed"].path)[linear] == {5, 12, 13}
     assert versions(artifacts["fp16"].path)[lookup] == {1}
     assert least_runtime(artifacts["int4"].path) == "2.18.0"
     assert least_runtime(artifacts["fp16"].path) == "2.9.0"
@@ -196,7 +197,14 @@ def test_linear_layers_with_integers_are_delegated(artifacts: dict[str, Artifact
     assert counts["int4"] == counts["int4_g32"] == counts["int8"]
 
 
-@pytest.mark.parametrize("architecture", ["bert", "mobilebert", "electra"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "electra",
+        pytest.param("bert", marks=pytest.mark.soak),
+        pytest.param("mobilebert", marks=pytest.mark.soak),
+    ],
+)
 def test_every_encoder_keeps_its_weights_apart_from_its_norms(
     students: dict[str, Student], architecture: str, tmp_path: Path
 ) -> None:
@@ -213,7 +221,7 @@ def test_store_weight_of_another_model_names_it(
 ) -> None:
     originals = {EMBEDDING: matrices(student)[EMBEDDING] + 1}
     weights: Weights = {EMBEDDING: quantize(originals[EMBEDDING], bits=8)}
-    with pytest.raises(ValueError, match="no constant with the values of distilbert.embeddings"):
+    with pytest.raises(ValueError, match="no constant with the values of distilbert"):
         store(exact, weights, tmp_path / "stored.tflite", originals=originals)
     assert not (tmp_path / "stored.tflite").exists()
 
