@@ -20,7 +20,11 @@ StoredWeight = QuantizedWeight | np.ndarray
 """Integers with scales, or ``(rows, columns) float16``."""
 
 BLOCK = 32
-"""Columns. XNNPACK's four-bit kernels take groups that are a multiple of it."""
+"""Columns. XNNPACK's four-bit kernels take groups that are a multiple of it.
+
+Groups in linear layers need XNNPACK, which the runtimes use unless told otherwise: without it,
+LiteRT 2.3 and TensorFlow 2.21 load the file and answer zeros, with no error.
+"""
 
 _LINEAR = schema.BuiltinOperator.FULLY_CONNECTED
 _LOOKUP = schema.BuiltinOperator.EMBEDDING_LOOKUP
