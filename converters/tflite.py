@@ -1,5 +1,6 @@
 """TFLite through litert-torch and ai-edge-quantizer: one ``.tflite`` file."""
 
+import operator
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from pipeline.precision import Precision
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 if TYPE_CHECKING:
+    from torch.fx import GraphModule
+
     from pipeline.traced import TracedModel
 
 FILE_NAME = "model.tflite"
@@ -84,9 +87,36 @@ def _convert_fp32(traced: "TracedModel", path: Path) -> None:
         # An exported program has no training mode, but its module says that it is in it.
         module = traced.module()
         module.training = False
+        _keep_weights(module)
         sample = traced.sample_inputs(seq_len)
         converter.signature(_signature(seq_len), module, sample_kwargs=sample)
     converter.convert().export(str(path))
+
+
+def _keep_weights(module: "GraphModule") -> None:
+    """Sets a barrier before each linear layer, so that its weight reaches the file as it is.
+
+    The converter folds the gain of a layer norm into the weights that follow it, which then are no
+    longer those that all backends quantize alike. The barrier itself leaves no operator behind.
+
+    Workaround: litert-torch 0.10 takes the result of a barrier of one tensor for no list, so it is
+    given its tensor twice; it can go when ``optimization_barrier(x)`` converts.
+    """
+    import torch
+    from litert_torch.backend import optimization_barrier  # noqa: F401  (registers the operator)
+
+    barriers: dict[torch.fx.Node, torch.fx.Node] = {}
+    graph = module.graph
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
+        source = node.args[0]
+        if source not in barriers:
+            with graph.inserting_before(node):
+                both = graph.call_function(
+                    torch.ops.litert_torch.optimization_barrier.default, ((source, source),)
+                )
+                barriers[source] = graph.call_function(operator.getitem, (both, 0))
+        node.replace_input_with(source, barriers[source])
+    module.recompile()
 
 
 def _quantize(exact: Path, precision: Precision, path: Path) -> None:

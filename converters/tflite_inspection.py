@@ -63,6 +63,8 @@ def _constants(model: Any) -> Iterator[StoredTensor]:
 def _short_name(name: str) -> str:
     """Returns the module path of a tensor without the classes that litert-torch writes into it."""
     path = name.split(";")[0].split("/")
+    if len(path) == 1:
+        return path[0]
     return ".".join(part.rsplit("_", 1)[-1] if "." in part else part for part in path)
 
 
