@@ -1,29 +1,42 @@
 """Rewrites a traced graph to a precision that XNNPACK recognises, before ExecuTorch lowers it."""
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+import executorch.exir.passes._quant_patterns_and_replacements  # noqa: F401  embedding_4bit
 import executorch.kernels.quantized  # noqa: F401  registers quantized_decomposed.embedding_byte
 import torch
 import torchao  # noqa: F401  registers torchao.quantize_affine and its kin
 from torch import fx
 
+from converters.weights import QuantizedWeight
+
 ATEN = torch.ops.aten
 AFFINE = torch.ops.torchao
 
-INT8_MIN, INT8_MAX = -127, 127
-"""Symmetric, so that the zero point is zero and negating a weight is exact."""
+_RANGE = {8: (-127, 127), 4: (-8, 7)}
+"""Integers that the kernels are told of, by bits. XNNPACK knows four-bit weights by the second."""
+
+_EMBEDDING = {8: "embedding_byte", 4: "embedding_4bit"}
 
 
-def to_int8(module: fx.GraphModule) -> None:
-    """Quantizes linear weights per output channel and embeddings per row, in place.
+def quantize(module: fx.GraphModule, weights: Mapping[str, QuantizedWeight]) -> None:
+    """Stores the weights of linear layers and embeddings as integers, in place.
 
-    The input of each linear layer is quantized per token while the model runs.
+    The input of each such linear layer is quantized per token while the model runs.
+
+    Args:
+        module: The traced graph.
+        weights: By the name of the parameter; the others stay as they are.
     """
     for node in _calls(module, ATEN.linear.default):
-        _quantize_linear(module, node)
+        stored = weights.get(_name_of(node.args[1]))
+        if stored is not None:
+            _quantize_linear(module, node, stored)
     for node in _calls(module, ATEN.embedding.default):
-        _quantize_embedding(module, node)
+        stored = weights.get(_name_of(node.args[0]))
+        if stored is not None:
+            _quantize_embedding(module, node, stored)
     _clean(module)
 
 
@@ -52,26 +65,33 @@ def to_fp16(module: fx.GraphModule) -> None:
     _clean(module)
 
 
-def _quantize_linear(module: fx.GraphModule, node: fx.Node) -> None:
-    activation, weight_node = node.args[0], node.args[1]
-    assert isinstance(activation, fx.Node) and isinstance(weight_node, fx.Node)
-    name = str(weight_node.target)
-    weight = module.get_parameter(name).detach()  # (out, in)
-    quantized, scale = _quantize_rows(weight)
-    in_features = weight.shape[1]
+def _name_of(argument: object) -> str:
+    return str(argument.target) if isinstance(argument, fx.Node) else ""
+
+
+def _quantize_linear(module: fx.GraphModule, node: fx.Node, stored: QuantizedWeight) -> None:
+    activation, name = node.args[0], _name_of(node.args[1])
+    assert isinstance(activation, fx.Node)
+    scales = torch.from_numpy(stored.scales)
+    if stored.bits == 8:
+        scales = scales[:, 0]
+    low, high = _RANGE[stored.bits]
     graph = module.graph
     with graph.inserting_before(node):
-        stored = (
-            _constant(module, f"{name}_int8", quantized),
-            [1, in_features],
-            _constant(module, f"{name}_scale", scale),
-            _constant(module, f"{name}_zero", torch.zeros_like(scale, dtype=torch.int8)),
+        weight = graph.call_function(
+            AFFINE.dequantize_affine.default,
+            (
+                _constant(module, f"{name}_values", torch.from_numpy(stored.values)),
+                [1, stored.group_size],
+                _constant(module, f"{name}_scales", scales),
+                _constant(module, f"{name}_zeros", torch.zeros_like(scales, dtype=torch.int8)),
+                torch.int8,
+                low,
+                high,
+            ),
         )
-        weight_fp32 = graph.call_function(
-            AFFINE.dequantize_affine.default, (*stored, torch.int8, INT8_MIN, INT8_MAX)
-        )
-        activation_fp32 = _quantize_per_token(graph, activation, in_features)
-    node.args = (activation_fp32, weight_fp32, *node.args[2:])
+        quantized = _quantize_per_token(graph, activation, stored.values.shape[1])
+    node.args = (quantized, weight, *node.args[2:])
 
 
 def _quantize_per_token(graph: fx.Graph, activation: fx.Node, width: int) -> fx.Node:
@@ -91,31 +111,38 @@ def _quantize_per_token(graph: fx.Graph, activation: fx.Node, width: int) -> fx.
     )
 
 
-def _quantize_embedding(module: fx.GraphModule, node: fx.Node) -> None:
-    table, indices = node.args[:2]
-    assert isinstance(table, fx.Node) and isinstance(indices, fx.Node)
-    name = str(table.target)
-    quantized, scale = _quantize_rows(module.get_parameter(name).detach())
+def _quantize_embedding(module: fx.GraphModule, node: fx.Node, stored: QuantizedWeight) -> None:
+    name, indices = _name_of(node.args[0]), node.args[1]
+    assert isinstance(indices, fx.Node)
+    values, scales = torch.from_numpy(stored.values), torch.from_numpy(stored.scales)
+    if stored.bits == 4:
+        values = _pack(values)
+    if stored.scales.shape[1] == 1:
+        scales = scales[:, 0]
     graph = module.graph
     with graph.inserting_before(node):
-        rows = _constant(module, f"{name}_int8", quantized)
-        scales = _constant(module, f"{name}_scale", scale)
         # The kernel takes 64-bit indices only.
         wide = graph.call_function(ATEN.to.dtype, (indices, torch.int64))
+        operator_ = getattr(torch.ops.quantized_decomposed, _EMBEDDING[stored.bits])
         replacement = graph.call_function(
-            torch.ops.quantized_decomposed.embedding_byte.dtype,
-            (rows, scales, None, INT8_MIN, INT8_MAX, wide),
+            operator_.dtype,
+            (
+                _constant(module, f"{name}_values", values),
+                _constant(module, f"{name}_scales", scales),
+                None,
+                *_RANGE[stored.bits],
+                wide,
+            ),
             {"dtype": torch.float32},
         )
     node.replace_all_uses_with(replacement)
     graph.erase_node(node)
 
 
-def _quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns ``(rows, columns) int8`` and ``(rows,) float32`` scales; an empty row stays zero."""
-    largest = weight.abs().amax(dim=1)  # (rows,)
-    scale = torch.where(largest > 0, largest, torch.ones_like(largest)) / INT8_MAX
-    return torch.round(weight / scale[:, None]).to(torch.int8), scale
+def _pack(values: torch.Tensor) -> torch.Tensor:
+    """Returns two four-bit numbers a byte, ``(rows, columns / 2) uint8``, the first one high."""
+    shifted = (values + 8).to(torch.uint8)  # (rows, columns), 1 to 15
+    return shifted[:, ::2] * 16 + shifted[:, 1::2]
 
 
 def _wrap_in_fp32(module: fx.GraphModule, node: fx.Node) -> None:
