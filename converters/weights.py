@@ -1,0 +1,71 @@
+"""Weights as integers and scales: one arithmetic, which every backend stores in its own way.
+
+A weight is ``values * scale``, symmetric around zero, with one scale for each group of neighbouring
+columns of a row. As all backends take the very same integers, their artifacts are one model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LARGEST = {8: 127, 4: 7}
+"""By bits. Symmetric, so that the zero point is zero and negating a weight is exact."""
+
+SMALLEST_SCALE = 2.0**-14
+"""The smallest normal float16."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedWeight:
+    """A matrix of a linear layer or an embedding.
+
+    Attributes:
+        values: ``(rows, columns) int8``, within ``LARGEST`` of its bits.
+        scales: ``(rows, groups) float32``; columns divide evenly into the groups.
+        bits: 8 or 4.
+    """
+
+    values: np.ndarray
+    scales: np.ndarray
+    bits: int
+
+    @property
+    def group_size(self) -> int:
+        """Columns that share a scale; all of a row where there is one group."""
+        return int(self.values.shape[1] // self.scales.shape[1])
+
+    def dequantize(self) -> np.ndarray:
+        """Returns ``(rows, columns) float32``, what an artifact computes with."""
+        dequantized: np.ndarray = self.values * np.repeat(self.scales, self.group_size, axis=1)
+        return dequantized
+
+
+def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) -> QuantizedWeight:
+    """Rounds a weight to integers with scales that its largest values decide.
+
+    Scales of four bits are rounded to bfloat16, in which ExecuTorch's kernels keep them, and are at
+    least ``SMALLEST_SCALE``, so that they are exact in the float16 of TFLite and Core ML, too. A
+    group of zeros gets the scale one.
+
+    Args:
+        weight: ``(rows, columns) float32``.
+        bits: 8 or 4.
+        group_size: Columns that share a scale; nothing: all of a row.
+    """
+    rows, columns = weight.shape
+    grouped = weight.reshape(rows, -1, group_size or columns)  # (rows, groups, group)
+    largest = np.abs(grouped).max(axis=2)
+    scales = np.where(largest > 0, largest / LARGEST[bits], 1.0).astype(np.float32)
+    if bits == 4:
+        scales = _to_bfloat16(np.maximum(scales, SMALLEST_SCALE))
+    values = np.round(grouped / scales[:, :, None]).clip(-LARGEST[bits], LARGEST[bits])
+    return QuantizedWeight(
+        values=values.reshape(rows, columns).astype(np.int8), scales=scales, bits=bits
+    )
+
+
+def _to_bfloat16(values: np.ndarray) -> np.ndarray:
+    """Returns the nearest bfloat16 numbers, ties to even, as float32."""
+    bits = values.astype(np.float32).view(np.uint32)
+    rounded = bits + 0x7FFF + ((bits >> 16) & 1)
+    return (rounded & np.uint32(0xFFFF0000)).astype(np.uint32).view(np.float32)

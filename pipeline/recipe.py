@@ -1,0 +1,87 @@
+"""What each weight of an artifact is stored as: one recipe, which every backend carries out.
+
+Weights are named by tensor group, the same in all architectures: ``embeddings.words``,
+``embeddings.positions``, ``layer.0.attention``, ``layer.0.ffn``, ..., ``head``.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import InputError
+from pipeline.precision import Precision
+
+Format = Literal["fp32", "fp16", "int8", "int4"]
+GroupSize = Literal[32, 64, 128]
+
+_LAYER = re.compile(r"\.layer\.(\d+)\.(.+)\.weight$")
+_EMBEDDINGS = {
+    "word_embeddings": "embeddings.words",
+    "position_embeddings": "embeddings.positions",
+    "token_type_embeddings": "embeddings.types",
+}
+
+
+class Recipe(BaseModel):
+    """The format of every weight matrix; norms and biases are always floats.
+
+    Attributes:
+        precision: The name that artifacts of this recipe go by.
+        default: The format of what ``groups`` does not name.
+        groups: Formats by tensor group.
+        group_size: Columns that share a scale at four bits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: Precision
+    default: Format
+    groups: dict[str, Format] = {}
+    group_size: GroupSize = 32
+
+    def format_of(self, weight: str) -> Format:
+        """Returns the format of a weight by its name in the state dict."""
+        return self.groups.get(tensor_group(weight), self.default)
+
+
+def recipe_of(precision: Precision, *, group_size: GroupSize = 32) -> Recipe:
+    """Returns the recipe that a precision stands for.
+
+    At ``int4`` the head and the positions keep eight bits: they are small, and hurt most.
+    """
+    if precision == "int4":
+        groups: dict[str, Format] = {"head": "int8", "embeddings.positions": "int8"}
+        return Recipe(precision="int4", default="int4", groups=groups, group_size=group_size)
+    return Recipe(precision=precision, default=precision)
+
+
+def tensor_group(weight: str) -> str:
+    """Returns the group of a weight by its name in the state dict."""
+    layer = _LAYER.search(weight)
+    if layer:
+        part = "attention" if "attention" in layer[2] else "ffn"
+        return f"layer.{layer[1]}.{part}"
+    for name, group in _EMBEDDINGS.items():
+        if f".{name}." in weight:
+            return group
+    return "embeddings.other" if ".embeddings" in weight else "head"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads a recipe that ``build`` wrote.
+
+    Raises:
+        InputError: There is none, or it is malformed.
+    """
+    try:
+        return Recipe.model_validate_json(path.read_bytes())
+    except FileNotFoundError as err:
+        raise InputError(f"no recipe {path}", hint="check --recipe") from err
+    except ValidationError as err:
+        fault = err.errors()[0]
+        place = ".".join(map(str, fault["loc"])) or "the whole file"
+        raise InputError(
+            f"{path} is no recipe: {place}: {fault['msg']}", hint="give what `build` wrote"
+        ) from err
