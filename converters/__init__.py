@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.errors import InputError, MissingPackageError
-from pipeline.precision import Precision
+from pipeline.recipe import Recipe
 from pipeline.values import (
     Artifact,
     Inspection,
@@ -29,7 +29,7 @@ class Backend(Protocol):
     FILE_NAME: str
     """Name of the artifact in a bundle, inside the backend's own folder."""
 
-    def convert(self, traced: "TracedModel", *, precision: Precision, path: Path) -> Artifact:
+    def convert(self, traced: "TracedModel", *, recipe: Recipe, path: Path) -> Artifact:
         """Writes one artifact at ``path`` that serves every length of the traced model."""
         ...
 

@@ -3,38 +3,41 @@
 import json
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
+from converters.coreml_weights import check_stored, deployment_target, store
+from converters.weights import QuantizedWeight, quantize_all
 from converters.workarounds import coremltools_without_tensorflow
-from pipeline.precision import Precision
+from pipeline.recipe import Recipe
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 with coremltools_without_tensorflow():
     import coremltools as ct
-    from coremltools.optimize import coreml as compression
     from coremltools.proto import Model_pb2
 
 FILE_NAME = "model.mlpackage"
 
 
-def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+def convert(traced: TracedModel, *, recipe: Recipe, path: Path) -> Artifact:
     """Converts the traced program to an ML program, compresses its weights and saves it.
 
     One length makes a package for iOS 17. Several make one function a length over shared weights,
     for iOS 18: a flexible shape would lose the Neural Engine.
     """
+    weights = quantize_all(traced.matrices(), recipe)
     if len(traced.seq_lens) == 1:
-        model = _convert_length(traced, traced.seq_lens[0], precision, ct.target.iOS17)
-        model.save(str(path))
+        target = deployment_target(weights)
+        _convert_length(traced, traced.seq_lens[0], recipe, weights, target).save(str(path))
     else:
-        _convert_lengths(traced, precision, path)
+        _convert_lengths(traced, recipe, weights, path)
     _settle_bytes(path)
-    return traced.artifact(backend="coreml", precision=precision, path=path)
+    check_stored(path, weights)
+    return traced.artifact(backend="coreml", precision=recipe.precision, path=path)
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -92,11 +95,15 @@ class _AppleModel:
 
 
 def _convert_length(
-    traced: TracedModel, seq_len: int, precision: Precision, target: ct.target
+    traced: TracedModel,
+    seq_len: int,
+    recipe: Recipe,
+    weights: Mapping[str, QuantizedWeight],
+    target: ct.target,
 ) -> ct.models.MLModel:
-    half = precision != "fp32"
-    model = ct.convert(
-        traced.at_length(seq_len).run_decompositions({}),
+    half = recipe.default != "fp32"
+    return ct.convert(
+        store(traced.at_length(seq_len), weights),
         minimum_deployment_target=target,
         compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
         inputs=[
@@ -106,37 +113,21 @@ def _convert_length(
         outputs=[ct.TensorType(name=name, dtype=np.float32) for name in traced.output_names],
         skip_model_load=True,
     )
-    return _quantize(model) if precision == "int8" else model
 
 
-def _convert_lengths(traced: TracedModel, precision: Precision, path: Path) -> None:
+def _convert_lengths(
+    traced: TracedModel, recipe: Recipe, weights: Mapping[str, QuantizedWeight], path: Path
+) -> None:
     functions = ct.utils.MultiFunctionDescriptor()
     with tempfile.TemporaryDirectory() as folder:
         for seq_len in traced.seq_lens:
             part = str(Path(folder, f"{seq_len}.mlpackage"))
-            _convert_length(traced, seq_len, precision, ct.target.iOS18).save(part)
+            _convert_length(traced, seq_len, recipe, weights, ct.target.iOS18).save(part)
             functions.add_function(
                 part, src_function_name="main", target_function_name=_function(seq_len)
             )
         functions.default_function_name = _function(traced.seq_lens[-1])
         ct.utils.save_multifunction(functions, str(path))
-
-
-def _quantize(model: ct.models.MLModel) -> ct.models.MLModel:
-    """Quantizes linear weights and embedding tables to int8, one scale per row.
-
-    Biases and norms stay fp16. So does the position table: the converter folds it into a constant
-    of shape (1, seq_len, width), which would get a single scale for all of it.
-    """
-    weights = compression.get_weights_metadata(model, weight_threshold=0)
-    vectors = [weight.val.size for weight in weights.values() if weight.val.ndim < 2]
-    settings = compression.OpLinearQuantizerConfig(
-        mode="linear_symmetric", weight_threshold=1 + max(vectors, default=0)
-    )
-    by_operator = compression.OptimizationConfig(
-        op_type_configs=dict.fromkeys(("linear", "gather"), settings)
-    )
-    return compression.linear_quantize_weights(model, by_operator)
 
 
 def _settle_bytes(path: Path) -> None:

@@ -1,6 +1,5 @@
 """ExecuTorch through XNNPACK: one ``.pte`` file."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import executorch.kernels.quantized  # noqa: F401  gives the runtime its int8 embedding kernel
@@ -12,29 +11,27 @@ from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpoo
 from executorch.runtime import Runtime
 
 from converters import pte_inspection, xnnpack_precision
+from converters.weights import quantize_all
 from pipeline.errors import InputError
-from pipeline.precision import Precision
+from pipeline.recipe import Recipe
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 FILE_NAME = "model.pte"
 
-_REWRITES: dict[Precision, Callable[[torch.fx.GraphModule], None]] = {
-    "fp16": xnnpack_precision.to_fp16,
-    "int8": lambda module: None,
-}
 
-
-def convert(traced: TracedModel, *, precision: Precision, path: Path) -> Artifact:
+def convert(traced: TracedModel, *, recipe: Recipe, path: Path) -> Artifact:
     """Quantizes the traced graph, lowers it to XNNPACK and writes one ``.pte`` file.
 
     Several lengths become one method of dynamic length, so every weight is stored once.
     """
-    program = _at_precision(traced, precision)
+    program = _at_precision(traced, recipe)
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     with path.open("wb") as file:
         edge.to_executorch().write_to_file(file)
-    return traced.artifact(backend="executorch", precision=precision, path=path, by_position=True)
+    return traced.artifact(
+        backend="executorch", precision=recipe.precision, path=path, by_position=True
+    )
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -74,11 +71,14 @@ class _ExecuTorchRunner:
         return dict(zip(self._output_names, arrays, strict=True))
 
 
-def _at_precision(traced: TracedModel, precision: Precision) -> torch.export.ExportedProgram:
-    if precision not in _REWRITES:
+def _at_precision(traced: TracedModel, recipe: Recipe) -> torch.export.ExportedProgram:
+    if recipe.default == "fp32":
         return traced.program
     module = traced.module()
-    _REWRITES[precision](module)
+    if recipe.default == "fp16":
+        xnnpack_precision.to_fp16(module)
+    else:
+        xnnpack_precision.quantize(module, quantize_all(traced.matrices(), recipe))
     inputs = traced.sample_inputs(traced.seq_lens[-1])
     return torch.export.export(
         module, (), inputs, dynamic_shapes=traced.dynamic_shapes, strict=False

@@ -1,36 +1,42 @@
-"""TFLite through litert-torch and ai-edge-quantizer: one ``.tflite`` file."""
+"""TFLite through litert-torch: one ``.tflite`` file."""
 
 import operator
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from converters.weights import quantize_all
 from pipeline.errors import InputError
-from pipeline.precision import Precision
+from pipeline.recipe import Recipe
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
 
+    from converters.tflite_weights import StoredWeight
     from pipeline.traced import TracedModel
 
 FILE_NAME = "model.tflite"
 
 
-def convert(traced: "TracedModel", *, precision: Precision, path: Path) -> Artifact:
+def convert(traced: "TracedModel", *, recipe: Recipe, path: Path) -> Artifact:
     """Converts the traced program, one signature a length over shared weights, then quantizes.
 
     Inputs and outputs go by the names of the signature: by position, a converter is free to
     reorder them.
     """
+    from converters import tflite_weights
+
+    originals = traced.matrices()
     with tempfile.TemporaryDirectory() as folder:
-        exact = path if precision == "fp32" else Path(folder, FILE_NAME)
+        exact = Path(folder, FILE_NAME)
         _convert_fp32(traced, exact)
-        if precision != "fp32":
-            _quantize(exact, precision, path)
-    return traced.artifact(backend="tflite", precision=precision, path=path)
+        stored = _stored(originals, recipe)
+        tflite_weights.store(exact, stored, path, originals=originals)
+    return traced.artifact(backend="tflite", precision=recipe.precision, path=path)
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -119,21 +125,11 @@ def _keep_weights(module: "GraphModule") -> None:
     module.recompile()
 
 
-def _quantize(exact: Path, precision: Precision, path: Path) -> None:
-    from ai_edge_quantizer import qtyping, quantizer, recipe
-
-    work = quantizer.Quantizer(str(exact))
-    if precision == "int8":
-        work.load_quantization_recipe(recipe.dynamic_wi8_afp32())
-    else:
-        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
-        for operation in ("FULLY_CONNECTED", "EMBEDDING_LOOKUP"):
-            work.update_quantization_recipe(
-                regex=".*",
-                operation_name=qtyping.TFLOperationName(operation),
-                op_config=qtyping.OpQuantizationConfig(
-                    weight_tensor_config=half, compute_precision=qtyping.ComputePrecision.FLOAT
-                ),
-                algorithm_key=recipe.AlgorithmName.FLOAT_CASTING,
-            )
-    work.quantize().export_model(str(path))
+def _stored(originals: Mapping[str, np.ndarray], recipe: Recipe) -> "dict[str, StoredWeight]":
+    """Returns the weights as integers or halves, by name."""
+    halves = {
+        name: weight.astype(np.float16)
+        for name, weight in originals.items()
+        if recipe.format_of(name) == "fp16"
+    }
+    return {**quantize_all(originals, recipe), **halves}

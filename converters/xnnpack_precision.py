@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Iterator, Mapping
 
-import executorch.exir.passes._quant_patterns_and_replacements  # noqa: F401  embedding_4bit
+import executorch.exir.passes._quant_patterns_and_replacements
 import executorch.kernels.quantized  # noqa: F401  registers quantized_decomposed.embedding_byte
 import torch
 import torchao  # noqa: F401  registers torchao.quantize_affine and its kin

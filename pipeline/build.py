@@ -13,6 +13,7 @@ from pipeline.compare import THRESHOLDS, Parity
 from pipeline.errors import MissingPackageError, StorageError
 from pipeline.load import Student, load
 from pipeline.precision import Precision
+from pipeline.recipe import Recipe, recipe_of
 from pipeline.runtimes import Skipped
 from pipeline.squad import Question
 from pipeline.stages import Stages
@@ -155,7 +156,7 @@ def _convert(
                 arguments={
                     "program": program,
                     "backend": name,
-                    "precision": precision,
+                    "recipe": recipe_of(precision),
                     "folder": folder / name,
                 },
             )
@@ -166,14 +167,14 @@ def _convert(
 
 
 def convert_saved(
-    *, program: Path, backend: str, precision: Precision, folder: Path, report: Report
+    *, program: Path, backend: str, recipe: Recipe, folder: Path, report: Report
 ) -> Artifact:
     """Converts a saved trace for one backend; the body of a worker."""
     del report  # a conversion is one library call: there is nothing to count
     module = converters.backend(backend)
     folder.mkdir()
     path = folder / module.FILE_NAME
-    return module.convert(TracedModel.load(program), precision=precision, path=path)
+    return module.convert(TracedModel.load(program), recipe=recipe, path=path)
 
 
 def _write_bundle(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pipeline.precision import Precision
@@ -53,6 +54,23 @@ class TracedModel:
         module = copy.deepcopy(self.program.module(check_guards=False))
         assert isinstance(module, torch.fx.GraphModule)
         return module
+
+    def matrices(self) -> dict[str, np.ndarray]:
+        """Returns the weights of linear layers and embeddings, by name in the state dict.
+
+        Each is ``(rows, columns) float32``: a row is an output channel, or a token.
+        """
+        module = self.program.module(check_guards=False)
+        assert isinstance(module, torch.fx.GraphModule)
+        found = {}
+        for target, position in (
+            (torch.ops.aten.linear.default, 1),
+            (torch.ops.aten.embedding.default, 0),
+        ):
+            for node in module.graph.find_nodes(op="call_function", target=target):
+                name = str(node.args[position].target)
+                found[name] = module.get_parameter(name).detach().float().numpy()
+        return found
 
     def artifact(
         self, *, backend: str, precision: Precision, path: Path, by_position: bool = False
