@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from pipeline import __version__, console, report
-from pipeline.console import show
+from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
 from pipeline.precision import PRECISIONS, Precision
@@ -65,7 +65,7 @@ def build(
         destination=output,
         backends=backend or (),
         precision=_precision(precision),
-        seq_lens=_seq_lens(seq_len),
+        seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
         num_threads=_num_threads(),
         stages=Stages(),
@@ -317,15 +317,6 @@ def _precision(name: str) -> Precision:
         if precision == name:
             return precision
     raise InputError(f"no precision {name!r}", hint=f"choose from {', '.join(PRECISIONS)}")
-
-
-def _seq_lens(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as err:
-        raise InputError(
-            f"--seq-len {text} is not a list of numbers", hint="for example: --seq-len 64,384"
-        ) from err
 
 
 def _context(passage: str | None, path: Path | None) -> str:

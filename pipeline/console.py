@@ -79,6 +79,20 @@ def show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> None
             console.print(part, soft_wrap=isinstance(part, str))
 
 
+def parse_numbers(text: str, *, option: str, example: str) -> tuple[int, ...]:
+    """Returns the whole numbers of an option that takes several, with commas between them.
+
+    Raises:
+        InputError: It holds something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as err:
+        raise InputError(
+            f"{option} {text} is not a list of numbers", hint=f"for example: {option} {example}"
+        ) from err
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Lets the error through, where Rich would end the process."""

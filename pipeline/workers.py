@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -110,10 +111,17 @@ class _Running:
         self._processes: list[BaseProcess] = []
 
     def start(self, process: BaseProcess) -> None:
+        resource_tracker.ensure_running()  # the first start would do so, and unblock SIGINT
         with self._lock:
-            if not self.is_ended:
+            if self.is_ended:
+                return
+            # The worker is born with SIGINT blocked, until it ignores it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
                 process.start()
-                self._processes.append(process)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            self._processes.append(process)
 
     def end(self) -> None:
         with self._lock:
@@ -167,6 +175,7 @@ def _work(sender: Connection, log: Path, job: Job) -> None:
     os.dup2(output, 2)
     # A terminal sends Ctrl-C to all; the caller ends its workers itself, and says so once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_caller, daemon=True).start()
     value, error = None, None
     try:

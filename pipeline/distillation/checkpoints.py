@@ -9,7 +9,6 @@ DIR/training/checkpoint-000500/
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -202,4 +201,4 @@ class RunFolder:
 def _write_text(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(f"{text}\n", encoding="utf-8")
-    os.replace(partial, path)  # noqa: PTH105  the same as Path.replace, and says what it does
+    partial.replace(path)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipeline.console import show
+from pipeline.console import parse_numbers, show
 from pipeline.distillation.settings import (
     DEFAULT_LEARNING_RATE,
     DEFAULT_WEIGHTS,
@@ -20,7 +20,6 @@ from pipeline.distillation.settings import (
     Mode,
     Settings,
 )
-from pipeline.errors import InputError
 
 _DATA = "Questions: SQuAD files and QAMR folders; pre-training: text files. Repeatable."
 
@@ -88,7 +87,9 @@ def distill(
     defaults = DEFAULT_WEIGHTS[mode]
     settings = Settings(
         mode=mode,
-        layer_map=_layer_map(layer_map),
+        layer_map=parse_numbers(layer_map, option="--layer-map", example="0,2,5")
+        if layer_map
+        else (),
         num_layers=layers,
         align=align,
         weights=LossWeights(
@@ -130,14 +131,3 @@ def distill(
     if result.is_main:
         show(result.to_json(), as_json, *(escape(line) for line in result.lines()))
     return 0
-
-
-def _layer_map(text: str | None) -> tuple[int, ...]:
-    if text is None:
-        return ()
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as err:
-        raise InputError(
-            f"--layer-map {text} is not a list of numbers", hint="for example: --layer-map 0,2,5"
-        ) from err

@@ -7,7 +7,6 @@ Source: Sanh et al. 2019, section 2; Hinton et al. 2015 (arXiv 1503.02531), sect
 temperature and its square.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -49,5 +48,5 @@ def cosine_loss(*, student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         teacher: The same of the teacher.
         mask: ``(batch, seq_len)``, one for tokens and zero for padding.
     """
-    cosines = torch.nn.functional.cosine_similarity(student, teacher, dim=-1)  # (batch, seq_len)
+    cosines = functional.cosine_similarity(student, teacher, dim=-1)  # (batch, seq_len)
     return ((1 - cosines) * mask).sum()

@@ -18,7 +18,6 @@ import torch
 from datasets import IterableDataset, load_dataset
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.distillation.losses import hard_target_loss
 from pipeline.distillation.objective import Batch, Position, pad, seeded
@@ -203,7 +202,7 @@ class MaskedLanguageObjective:
             asked = moved.targets != NOT_ASKED
             logits, words = outputs.logits[asked].float(), moved.targets[asked]
             hits = int((logits.argmax(-1) == words).sum())
-            loss = float(functional.cross_entropy(logits, words, reduction="sum"))
+            loss = float(self.hard_loss(outputs, moved))
             results.append((hits, loss, len(words)))
         return results
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -34,20 +34,19 @@ class Batch:
 
     def rows(self, part: slice) -> "Batch":
         """Returns some of the rows."""
-        return Batch(
+        return replace(
+            self,
             names=self.names[part],
             inputs={name: value[part] for name, value in self.inputs.items()},
             targets=self.targets[part],
-            after=self.after,
         )
 
     def to(self, device: torch.device) -> "Batch":
         """Returns the batch on a device."""
-        return Batch(
-            names=self.names,
+        return replace(
+            self,
             inputs={name: value.to(device) for name, value in self.inputs.items()},
             targets=self.targets.to(device),
-            after=self.after,
         )
 
 

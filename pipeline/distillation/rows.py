@@ -12,9 +12,8 @@ from typing import Protocol
 
 from tokenizers import Tokenizer
 
+from pipeline.tasks.question_answering import cut_question
 from pipeline.tokenization import special_id
-
-MAX_QUESTION_TOKENS = 64
 
 Span = tuple[int, int]
 """Of tokens, the last one counted in; or of characters, the last one not."""
@@ -74,7 +73,7 @@ def token_span(offsets: Sequence[Span], begin: int, end: int) -> Span | None:
 def make_row(
     name: str,
     *,
-    question: Sequence[int],
+    question: list[int],
     context: Sequence[int],
     spans: Sequence[Span],
     max_seq_len: int,
@@ -84,8 +83,7 @@ def make_row(
     """Returns a row; a context that is too long is cut to a window around the first answer.
 
     The window begins at random. Other answers count where the window holds them whole; the first
-    one is cut if it is longer than the window. A question is cut as for evaluation: it takes half
-    of the row at most.
+    one is cut if it is longer than the window. A question is cut as when it is asked.
 
     Args:
         name: Of the example.
@@ -96,7 +94,7 @@ def make_row(
         tokenizer: Knows the special tokens.
         rng: Chooses the window.
     """
-    question = question[: min(MAX_QUESTION_TOKENS, (max_seq_len - 3) // 2)]
+    question = cut_question(question, seq_len=max_seq_len)
     room = max_seq_len - len(question) - 3
     begin = 0
     first, last = spans[0]

@@ -16,6 +16,7 @@ from pipeline.distillation.losses import cosine_loss, soft_target_loss
 from pipeline.distillation.objective import Batch, Objective
 from pipeline.distillation.settings import Cadence, Settings
 from pipeline.errors import InputError
+from pipeline.load import input_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -88,7 +89,7 @@ class Updater:
         self._accelerator = accelerator
         self._aligned = _aligned_layers(settings)
         self._teacher = teacher.to(accelerator.device).requires_grad_(False)
-        self._teacher_inputs = _inputs_of(teacher)
+        self._teacher_inputs = input_names(teacher.config)
         student.get_input_embeddings().requires_grad_(not settings.freeze_embeddings)
         optimizer = torch.optim.AdamW(
             _parameter_groups(student, settings.weight_decay),
@@ -215,12 +216,6 @@ def _aligned_layers(settings: Settings) -> list[tuple[int, int]]:
     """Returns pairs of a student's and a teacher's layer whose outputs are compared."""
     pairs = list(enumerate(settings.layer_map))
     return pairs if settings.align == "all" else pairs[-1:]
-
-
-def _inputs_of(teacher: "PreTrainedModel") -> tuple[str, ...]:
-    from pipeline.load import input_names
-
-    return input_names(teacher.config)
 
 
 def _parameter_groups(student: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

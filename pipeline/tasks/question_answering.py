@@ -121,7 +121,7 @@ def encode(
     question = _tokenize(tokenizer, example.question, what="question")
     context = _tokenize(tokenizer, example.context, what="context")
     longest = seq_lens[-1]
-    question_ids = question.ids[: min(rules.max_question_tokens, (longest - 3) // 2)]
+    question_ids = cut_question(question.ids, seq_len=longest, rules=rules)
     room = longest - len(question_ids) - 3  # [CLS], [SEP] and [SEP]
     step = room - min(rules.window_overlap_tokens, room // 2)
     last = max(0, len(context.ids) - room)
@@ -139,6 +139,17 @@ def encode(
             )
         )
     return Encoded(context=example.context, windows=tuple(windows))
+
+
+def cut_question(ids: list[int], *, seq_len: int, rules: SpanRules = RULES) -> list[int]:
+    """Returns as much of a question as its row has place for: half of it at most.
+
+    Args:
+        ids: Of the question, without special tokens.
+        seq_len: Of the row, three special tokens counted in.
+        rules: How long the question may be.
+    """
+    return ids[: min(rules.max_question_tokens, (seq_len - 3) // 2)]
 
 
 def decode(

@@ -2,7 +2,8 @@ import random
 
 import pytest
 
-from pipeline.distillation.rows import MAX_QUESTION_TOKENS, Row, encode_texts, make_row, token_span
+from pipeline.distillation.rows import Row, encode_texts, make_row, token_span
+from pipeline.tasks.question_answering import RULES
 
 CLS, SEP = 2, 3
 QUESTION = [10, 11, 12]
@@ -135,7 +136,9 @@ def test_row_depends_on_the_random_numbers_alone(row):
 # Questions that are too long
 
 
-@pytest.mark.parametrize(("max_seq_len", "kept"), [(384, MAX_QUESTION_TOKENS), (60, 28), (16, 6)])
+@pytest.mark.parametrize(
+    ("max_seq_len", "kept"), [(384, RULES.max_question_tokens), (60, 28), (16, 6)]
+)
 def test_long_question_leaves_half_of_the_row_to_the_context(row, max_seq_len, kept):
     question = list(range(1000, 1090))
     made = row((0, 0), max_seq_len=max_seq_len, question=question)
