@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from converters.weights import ModelWeights
 from pipeline.errors import InputError, MissingPackageError
-from pipeline.recipe import Recipe
-from pipeline.values import (
-    Artifact,
-    Inspection,
-    Runner,
-)
+from pipeline.values import Artifact, Inspection, Runner
 
 if TYPE_CHECKING:
     from pipeline.traced import TracedModel
@@ -29,8 +25,14 @@ class Backend(Protocol):
     FILE_NAME: str
     """Name of the artifact in a bundle, inside the backend's own folder."""
 
-    def convert(self, traced: "TracedModel", *, recipe: Recipe, path: Path) -> Artifact:
-        """Writes one artifact at ``path`` that serves every length of the traced model."""
+    def convert(self, traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Artifact:
+        """Writes one artifact at ``path`` that serves every length of the traced model.
+
+        Args:
+            traced: The model, in fp32.
+            weights: What its weights are stored as.
+            path: Where to write.
+        """
         ...
 
     def load(self, artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:

@@ -3,16 +3,15 @@
 import json
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
 from converters.coreml_weights import check_stored, deployment_target, store
-from converters.weights import QuantizedWeight, quantize_all
+from converters.weights import ModelWeights
 from converters.workarounds import coremltools_without_tensorflow
-from pipeline.recipe import Recipe
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
@@ -23,21 +22,21 @@ with coremltools_without_tensorflow():
 FILE_NAME = "model.mlpackage"
 
 
-def convert(traced: TracedModel, *, recipe: Recipe, path: Path) -> Artifact:
-    """Converts the traced program to an ML program, compresses its weights and saves it.
+def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifact:
+    """Converts the traced program to an ML program that stores these weights, and saves it.
 
-    One length makes a package for iOS 17. Several make one function a length over shared weights,
-    for iOS 18: a flexible shape would lose the Neural Engine.
+    One length makes a package for iOS 17, or with weights of four bits for iOS 18. Several make one
+    function a length over shared weights, for iOS 18: a flexible shape would lose the Neural
+    Engine.
     """
-    weights = quantize_all(traced.matrices(), recipe)
     if len(traced.seq_lens) == 1:
-        target = deployment_target(weights)
-        _convert_length(traced, traced.seq_lens[0], recipe, weights, target).save(str(path))
+        target = deployment_target(weights.integers)
+        _convert_length(traced, traced.seq_lens[0], weights, target).save(str(path))
     else:
-        _convert_lengths(traced, recipe, weights, path)
+        _convert_lengths(traced, weights, path)
     _settle_bytes(path)
-    check_stored(path, weights)
-    return traced.artifact(backend="coreml", precision=recipe.precision, path=path)
+    check_stored(path, weights.integers)
+    return traced.artifact(backend="coreml", precision=weights.precision, path=path)
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -95,15 +94,11 @@ class _AppleModel:
 
 
 def _convert_length(
-    traced: TracedModel,
-    seq_len: int,
-    recipe: Recipe,
-    weights: Mapping[str, QuantizedWeight],
-    target: ct.target,
+    traced: TracedModel, seq_len: int, weights: ModelWeights, target: ct.target
 ) -> ct.models.MLModel:
-    half = recipe.default != "fp32"
+    half = weights.precision != "fp32"
     return ct.convert(
-        store(traced.at_length(seq_len), weights),
+        store(traced.at_length(seq_len), weights.integers),
         minimum_deployment_target=target,
         compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
         inputs=[
@@ -115,14 +110,12 @@ def _convert_length(
     )
 
 
-def _convert_lengths(
-    traced: TracedModel, recipe: Recipe, weights: Mapping[str, QuantizedWeight], path: Path
-) -> None:
+def _convert_lengths(traced: TracedModel, weights: ModelWeights, path: Path) -> None:
     functions = ct.utils.MultiFunctionDescriptor()
     with tempfile.TemporaryDirectory() as folder:
         for seq_len in traced.seq_lens:
             part = str(Path(folder, f"{seq_len}.mlpackage"))
-            _convert_length(traced, seq_len, recipe, weights, ct.target.iOS18).save(part)
+            _convert_length(traced, seq_len, weights, ct.target.iOS18).save(part)
             functions.add_function(
                 part, src_function_name="main", target_function_name=_function(seq_len)
             )

@@ -11,26 +11,25 @@ from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpoo
 from executorch.runtime import Runtime
 
 from converters import pte_inspection, xnnpack_precision
-from converters.weights import quantize_all
+from converters.weights import ModelWeights
 from pipeline.errors import InputError
-from pipeline.recipe import Recipe
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 FILE_NAME = "model.pte"
 
 
-def convert(traced: TracedModel, *, recipe: Recipe, path: Path) -> Artifact:
+def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifact:
     """Quantizes the traced graph, lowers it to XNNPACK and writes one ``.pte`` file.
 
     Several lengths become one method of dynamic length, so every weight is stored once.
     """
-    program = _at_precision(traced, recipe)
+    program = _at_precision(traced, weights)
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     with path.open("wb") as file:
         edge.to_executorch().write_to_file(file)
     return traced.artifact(
-        backend="executorch", precision=recipe.precision, path=path, by_position=True
+        backend="executorch", precision=weights.precision, path=path, by_position=True
     )
 
 
@@ -71,14 +70,14 @@ class _ExecuTorchRunner:
         return dict(zip(self._output_names, arrays, strict=True))
 
 
-def _at_precision(traced: TracedModel, recipe: Recipe) -> torch.export.ExportedProgram:
-    if recipe.default == "fp32":
+def _at_precision(traced: TracedModel, weights: ModelWeights) -> torch.export.ExportedProgram:
+    if weights.precision == "fp32":
         return traced.program
     module = traced.module()
-    if recipe.default == "fp16":
+    if weights.precision == "fp16":
         xnnpack_precision.to_fp16(module)
     else:
-        xnnpack_precision.quantize(module, quantize_all(traced.matrices(), recipe))
+        xnnpack_precision.quantize(module, weights.integers)
     inputs = traced.sample_inputs(traced.seq_lens[-1])
     return torch.export.export(
         module, (), inputs, dynamic_shapes=traced.dynamic_shapes, strict=False

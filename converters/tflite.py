@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from converters.weights import quantize_all
+from converters.weights import ModelWeights
 from pipeline.errors import InputError
-from pipeline.recipe import Recipe
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 FILE_NAME = "model.tflite"
 
 
-def convert(traced: "TracedModel", *, recipe: Recipe, path: Path) -> Artifact:
+def convert(traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Artifact:
     """Converts the traced program, one signature a length over shared weights, then quantizes.
 
     Inputs and outputs go by the names of the signature: by position, a converter is free to
@@ -34,9 +33,9 @@ def convert(traced: "TracedModel", *, recipe: Recipe, path: Path) -> Artifact:
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder, FILE_NAME)
         _convert_fp32(traced, exact)
-        stored = _stored(originals, recipe)
+        stored = _stored(originals, weights)
         tflite_weights.store(exact, stored, path, originals=originals)
-    return traced.artifact(backend="tflite", precision=recipe.precision, path=path)
+    return traced.artifact(backend="tflite", precision=weights.precision, path=path)
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -125,11 +124,10 @@ def _keep_weights(module: "GraphModule") -> None:
     module.recompile()
 
 
-def _stored(originals: Mapping[str, np.ndarray], recipe: Recipe) -> "dict[str, StoredWeight]":
+def _stored(
+    originals: Mapping[str, np.ndarray], weights: ModelWeights
+) -> "Mapping[str, StoredWeight]":
     """Returns the weights as integers or halves, by name."""
-    halves = {
-        name: weight.astype(np.float16)
-        for name, weight in originals.items()
-        if recipe.format_of(name) == "fp16"
-    }
-    return {**quantize_all(originals, recipe), **halves}
+    if weights.precision == "fp16":
+        return {name: weight.astype(np.float16) for name, weight in originals.items()}
+    return weights.integers

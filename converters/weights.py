@@ -5,16 +5,14 @@ columns of a row. As all backends take the very same integers, their artifacts a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.recipe import Format, Recipe
+from pipeline.precision import Precision
 
 LARGEST = {8: 127, 4: 7}
 """By bits. Symmetric, so that the zero point is zero and negating a weight is exact."""
-
-_BITS: dict[Format, int] = {"int8": 8, "int4": 4}
 
 SMALLEST_SCALE = 2.0**-14
 """The smallest normal float16."""
@@ -45,6 +43,20 @@ class QuantizedWeight:
         return dequantized
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelWeights:
+    """What an artifact stores as the weights of its model.
+
+    Attributes:
+        precision: The name that the artifact goes by.
+        integers: Matrices of linear layers and embeddings, by their names in the state dict. What
+            is not named here stays a float: all at ``fp32`` and ``fp16``, else norms and biases.
+    """
+
+    precision: Precision
+    integers: Mapping[str, QuantizedWeight] = field(default_factory=dict)
+
+
 def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) -> QuantizedWeight:
     """Rounds a weight to integers with scales that its largest values decide.
 
@@ -67,24 +79,6 @@ def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) ->
     return QuantizedWeight(
         values=values.reshape(rows, columns).astype(np.int8), scales=scales, bits=bits
     )
-
-
-def quantize_all(originals: Mapping[str, np.ndarray], recipe: Recipe) -> dict[str, QuantizedWeight]:
-    """Returns those weights that a recipe wants as integers, by name.
-
-    Args:
-        originals: ``(rows, columns) float32`` by name in the state dict.
-        recipe: Says the bits of each; a row that groups do not divide evenly is one group.
-    """
-    quantized = {}
-    for name, weight in originals.items():
-        bits = _BITS.get(recipe.format_of(name))
-        if bits is None:
-            continue
-        is_even = weight.shape[1] % recipe.group_size == 0
-        group_size = recipe.group_size if bits == 4 and is_even else None
-        quantized[name] = quantize(weight, bits=bits, group_size=group_size)
-    return quantized
 
 
 def _to_bfloat16(values: np.ndarray) -> np.ndarray:

@@ -8,12 +8,14 @@ from importlib import metadata
 from pathlib import Path
 
 import converters
+from converters.weights import ModelWeights
 from pipeline import __version__, bundle, manifest, parity, reference, report, vectors
 from pipeline.compare import THRESHOLDS, Parity
 from pipeline.errors import MissingPackageError, StorageError
 from pipeline.load import Student, load
-from pipeline.precision import Precision
-from pipeline.recipe import Recipe, recipe_of
+from pipeline.quantize import model_weights
+from pipeline.recipe import FILE_NAME as RECIPE_FILE
+from pipeline.recipe import Recipe, recipe_of, write_recipe
 from pipeline.runtimes import Skipped
 from pipeline.squad import Question
 from pipeline.stages import Stages
@@ -21,12 +23,10 @@ from pipeline.tasks import question_answering
 from pipeline.tokenization import tokenizer_part, write_tokenizer
 from pipeline.trace import check_seq_lens, trace
 from pipeline.traced import TracedModel
-from pipeline.values import (
-    Artifact,
-)
+from pipeline.values import Artifact
 from pipeline.workers import Job, Report, run_jobs
 
-DEFAULT_PRECISION: Precision = "int8"
+DEFAULT_RECIPE = recipe_of("int8")
 DEFAULT_SEQ_LENS = (384,)
 
 _TESTED_PACKAGES = (
@@ -56,7 +56,7 @@ def build(
     *,
     destination: Path,
     backends: Sequence[str] = (),
-    precision: Precision = DEFAULT_PRECISION,
+    recipe: Recipe = DEFAULT_RECIPE,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Sequence[Question] | None = None,
     num_threads: int,
@@ -69,7 +69,7 @@ def build(
         destination: The bundle's folder. It appears when the bundle is whole; an earlier bundle
             there is replaced then.
         backends: What to build for; nothing means all that are installed.
-        precision: Of every artifact.
+        recipe: What each weight is stored as.
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to compare on; nothing means the package's own questions.
         num_threads: For every runtime.
@@ -87,13 +87,16 @@ def build(
         _check_free_space(destination, student, num_artifacts=len(chosen))
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
+    with stages.stage("quantize"):
+        weights = model_weights(traced.matrices(), recipe)
     with bundle.staged(destination) as folder:
-        artifacts = _convert(traced, chosen, precision, folder, stages)
+        artifacts = _convert(traced, chosen, weights, folder, stages)
         examples = examples or student.task.own_examples()
         verdicts, not_run = parity.check(
             student, artifacts, examples=examples, num_threads=num_threads, stages=stages
         )
         with stages.stage("bundle"):
+            write_recipe(recipe, folder / RECIPE_FILE)
             _write_bundle(folder, student, artifacts, verdicts, examples, seq_len=lengths[-1])
     reference.remember(student)
     return BuildResult(
@@ -141,7 +144,7 @@ def _check_free_space(destination: Path, student: Student, *, num_artifacts: int
 def _convert(
     traced: TracedModel,
     backends: Sequence[str],
-    precision: Precision,
+    weights: ModelWeights,
     folder: Path,
     stages: Stages,
 ) -> list[Artifact]:
@@ -156,7 +159,7 @@ def _convert(
                 arguments={
                     "program": program,
                     "backend": name,
-                    "recipe": recipe_of(precision),
+                    "weights": weights,
                     "folder": folder / name,
                 },
             )
@@ -167,14 +170,14 @@ def _convert(
 
 
 def convert_saved(
-    *, program: Path, backend: str, recipe: Recipe, folder: Path, report: Report
+    *, program: Path, backend: str, weights: ModelWeights, folder: Path, report: Report
 ) -> Artifact:
     """Converts a saved trace for one backend; the body of a worker."""
     del report  # a conversion is one library call: there is nothing to count
     module = converters.backend(backend)
     folder.mkdir()
     path = folder / module.FILE_NAME
-    return module.convert(TracedModel.load(program), recipe=recipe, path=path)
+    return module.convert(TracedModel.load(program), weights=weights, path=path)
 
 
 def _write_bundle(

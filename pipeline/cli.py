@@ -15,7 +15,8 @@ from pipeline import __version__, console, report
 from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
-from pipeline.precision import PRECISIONS, Precision
+from pipeline.precision import PRECISIONS
+from pipeline.recipe import GROUP_SIZES, Recipe, read_recipe, recipe_of
 
 app = typer.Typer(
     name="pocketbert",
@@ -49,7 +50,15 @@ def build(
         list[str] | None,
         typer.Option(help="executorch, tflite or coreml; repeatable. All that are installed."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "int8",
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16, int8 or int4. int8 unless told otherwise.")
+    ] = None,
+    group_size: Annotated[
+        int | None, typer.Option(help="Columns that share a scale at four bits: 32, 64 or 128.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="The recipe.json of a bundle: repeats its precisions.")
+    ] = None,
     seq_len: Annotated[str, typer.Option(help="Lengths in tokens, such as 64,128,384.")] = "384",
     data: Data = None,
     as_json: AsJson = False,
@@ -64,7 +73,7 @@ def build(
         model,
         destination=output,
         backends=backend or (),
-        precision=_precision(precision),
+        recipe=_recipe(recipe, precision, group_size),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
         num_threads=_num_threads(),
@@ -312,11 +321,21 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def _precision(name: str) -> Precision:
-    for precision in PRECISIONS:
-        if precision == name:
-            return precision
-    raise InputError(f"no precision {name!r}", hint=f"choose from {', '.join(PRECISIONS)}")
+def _recipe(path: Path | None, precision: str | None, group_size: int | None) -> Recipe:
+    if path is not None:
+        if precision or group_size:
+            raise InputError(
+                "--recipe says the precision and the group size itself",
+                hint="leave out --precision and --group-size",
+            )
+        return read_recipe(path)
+    precision, group_size = precision or "int8", group_size or 32
+    if precision not in PRECISIONS:
+        raise InputError(f"no precision {precision!r}", hint=f"choose from {', '.join(PRECISIONS)}")
+    if group_size not in GROUP_SIZES:
+        sizes = ", ".join(map(str, GROUP_SIZES))
+        raise InputError(f"no group size {group_size}", hint=f"choose from {sizes}")
+    return recipe_of(precision, group_size=group_size)
 
 
 def _context(passage: str | None, path: Path | None) -> str:

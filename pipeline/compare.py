@@ -54,6 +54,11 @@ THRESHOLDS: dict[Precision, Thresholds] = {
     "int8": Thresholds(
         max_abs_diff=2.0, cosine=0.995, snr_db=20, answer_agreement=0.95, near_tie=0.0
     ),
+    # Three bits a weight: noise is up to a sixth of the signal. The answers that turn are judged by
+    # their F1, for half of them are as good as the student's own.
+    "int4": Thresholds(
+        max_abs_diff=4.0, cosine=0.98, snr_db=15, answer_agreement=0.8, near_tie=0.0
+    ),
 }
 
 

@@ -4,6 +4,8 @@
 - ``fp16``: weights in 16-bit floats; arithmetic in 16 bits where the runtime has it.
 - ``int8``: weights of linear layers and embeddings in int8, one scale per output channel or per
   row; activations are quantized on the fly where the runtime can. Norms and biases stay float.
+- ``int4``: the same with four bits, one scale for each group of neighbouring columns. The small
+  weights that hurt most keep eight bits: positions and head.
 """
 
 from typing import Literal, get_args

@@ -1,4 +1,4 @@
-"""What each weight of an artifact is stored as: one recipe, which every backend carries out.
+"""What each weight of an artifact is stored as: one recipe, carried out once for all backends.
 
 Weights are named by tensor group, the same in all architectures: ``embeddings.words``,
 ``embeddings.positions``, ``layer.0.attention``, ``layer.0.ffn``, ..., ``head``.
@@ -6,15 +6,18 @@ Weights are named by tensor group, the same in all architectures: ``embeddings.w
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipeline.errors import InputError
 from pipeline.precision import Precision
 
-Format = Literal["fp32", "fp16", "int8", "int4"]
+Integers = Literal["int8", "int4"]
 GroupSize = Literal[32, 64, 128]
+GROUP_SIZES: tuple[GroupSize, ...] = get_args(GroupSize)
+
+FILE_NAME = "recipe.json"
 
 _LAYER = re.compile(r"\.layer\.(\d+)\.(.+)\.weight$")
 _EMBEDDINGS = {
@@ -37,11 +40,19 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Precision
-    default: Format
-    groups: dict[str, Format] = {}
+    default: Literal["fp32", "fp16", "int8", "int4"]
+    groups: dict[str, Integers] = {}
     group_size: GroupSize = 32
 
-    def format_of(self, weight: str) -> Format:
+    @model_validator(mode="after")
+    def _check_groups(self) -> "Recipe":
+        if self.groups and self.default not in get_args(Integers):
+            raise ValueError(
+                f"groups of integers need a default of int8 or int4, not {self.default}"
+            )
+        return self
+
+    def format_of(self, weight: str) -> str:
         """Returns the format of a weight by its name in the state dict."""
         return self.groups.get(tensor_group(weight), self.default)
 
@@ -52,7 +63,7 @@ def recipe_of(precision: Precision, *, group_size: GroupSize = 32) -> Recipe:
     At ``int4`` the head and the positions keep eight bits: they are small, and hurt most.
     """
     if precision == "int4":
-        groups: dict[str, Format] = {"head": "int8", "embeddings.positions": "int8"}
+        groups: dict[str, Integers] = {"head": "int8", "embeddings.positions": "int8"}
         return Recipe(precision="int4", default="int4", groups=groups, group_size=group_size)
     return Recipe(precision=precision, default=precision)
 
@@ -69,8 +80,13 @@ def tensor_group(weight: str) -> str:
     return "embeddings.other" if ".embeddings" in weight else "head"
 
 
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Writes a recipe, for people to read and for ``read_recipe``."""
+    path.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
 def read_recipe(path: Path) -> Recipe:
-    """Reads a recipe that ``build`` wrote.
+    """Reads a recipe that ``write_recipe`` wrote.
 
     Raises:
         InputError: There is none, or it is malformed.
@@ -83,5 +99,6 @@ def read_recipe(path: Path) -> Recipe:
         fault = err.errors()[0]
         place = ".".join(map(str, fault["loc"])) or "the whole file"
         raise InputError(
-            f"{path} is no recipe: {place}: {fault['msg']}", hint="give what `build` wrote"
+            f"{path} is no recipe: {place}: {fault['msg']}",
+            hint=f"give the {FILE_NAME} of a bundle",
         ) from err

@@ -9,6 +9,8 @@ import converters
 from pipeline import runtimes
 from pipeline.load import Student
 from pipeline.precision import Precision
+from pipeline.quantize import model_weights
+from pipeline.recipe import recipe_of
 from pipeline.trace import trace
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact
@@ -49,7 +51,9 @@ def convert_each(
     for precision in precisions:
         path = folder / precision / module.FILE_NAME
         path.parent.mkdir()
-        made[precision] = module.convert(TracedModel.load(program), precision=precision, path=path)
+        traced = TracedModel.load(program)
+        weights = model_weights(traced.matrices(), recipe_of(precision))
+        made[precision] = module.convert(traced, weights=weights, path=path)
     return made
 
 
