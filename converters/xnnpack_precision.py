@@ -116,7 +116,8 @@ def _quantize_embedding(module: fx.GraphModule, node: fx.Node, stored: Quantized
     assert isinstance(indices, fx.Node)
     values, scales = torch.from_numpy(stored.values), torch.from_numpy(stored.scales)
     if stored.bits == 4:
-        values = _pack(values)
+        # The kernel takes halves as well, which hold these scales exactly.
+        values, scales = _pack(values), scales.half()
     if stored.scales.shape[1] == 1:
         scales = scales[:, 0]
     graph = module.graph

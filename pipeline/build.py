@@ -1,5 +1,6 @@
 """The main path: from a student to a verified bundle."""
 
+import math
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -7,9 +8,12 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 import converters
 from converters.weights import ModelWeights
-from pipeline import __version__, bundle, manifest, parity, reference, report, vectors
+from pipeline import __version__, bundle, frontier, manifest, parity, reference, report, vectors
+from pipeline.budget import NO_BUDGET, Budget, Cost
 from pipeline.compare import THRESHOLDS, Parity
 from pipeline.errors import MissingPackageError, StorageError
 from pipeline.load import Student, load
@@ -17,6 +21,7 @@ from pipeline.quantize import model_weights
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import Recipe, recipe_of, write_recipe
 from pipeline.runtimes import Skipped
+from pipeline.search import Step, search
 from pipeline.squad import Question
 from pipeline.stages import Stages
 from pipeline.tasks import question_answering
@@ -37,12 +42,13 @@ _TESTED_PACKAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """What a build made, and what the parity check said of it."""
+    """What a build made, what the parity check said of it, and what a search saw on its way."""
 
     folder: Path
     artifacts: tuple[Artifact, ...]
     parity: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
+    steps: tuple[Step, ...]
     seconds: float
 
     @property
@@ -51,12 +57,31 @@ class BuildResult:
         return all(verdict.verdict == "pass" for verdict in self.parity)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """The artifacts of one recipe, and what they cost; none are judged that are too large."""
+
+    recipe: Recipe
+    artifacts: Sequence[Artifact]
+    verdicts: Sequence[Parity] = ()
+    not_run: Sequence[Skipped] = ()
+
+    @property
+    def cost(self) -> Cost:
+        """The worst of them; NumPy's maximum keeps what is not a number."""
+        return Cost(
+            size_bytes=max(bundle.size_bytes(artifact.path) for artifact in self.artifacts),
+            f1_drop=float(np.max([each.f1_drop for each in self.verdicts], initial=-math.inf)),
+        )
+
+
 def build(
     model: str | None,
     *,
     destination: Path,
     backends: Sequence[str] = (),
-    recipe: Recipe = DEFAULT_RECIPE,
+    recipe: Recipe | None = DEFAULT_RECIPE,
+    budget: Budget = NO_BUDGET,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Sequence[Question] | None = None,
     num_threads: int,
@@ -69,7 +94,8 @@ def build(
         destination: The bundle's folder. It appears when the bundle is whole; an earlier bundle
             there is replaced then.
         backends: What to build for; nothing means all that are installed.
-        recipe: What each weight is stored as.
+        recipe: What each weight is stored as; nothing lets a search choose it under the budget.
+        budget: What every artifact must keep to.
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to compare on; nothing means the package's own questions.
         num_threads: For every runtime.
@@ -77,7 +103,8 @@ def build(
 
     Raises:
         PocketBertError: As the command line reports it. A failed parity gate raises nothing: the
-            bundle is written, its manifest records the failure, and the result tells.
+            bundle is written, its manifest records the failure, and the result tells. A broken
+            budget raises, and writes nothing.
     """
     chosen, skipped = _choose_backends(backends)
     bundle.check_destination(destination)
@@ -87,23 +114,36 @@ def build(
         _check_free_space(destination, student, num_artifacts=len(chosen))
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
-    with stages.stage("quantize"):
-        weights = model_weights(traced.matrices(), recipe)
+    examples = examples or student.task.own_examples()
     with bundle.staged(destination) as folder:
-        artifacts = _convert(traced, chosen, weights, folder, stages)
-        examples = examples or student.task.own_examples()
-        verdicts, not_run = parity.check(
-            student, artifacts, examples=examples, num_threads=num_threads, stages=stages
-        )
+
+        def make(recipe: Recipe) -> _Made:
+            artifacts = _convert(traced, chosen, recipe, folder, stages)
+            made = _Made(recipe=recipe, artifacts=artifacts)
+            if not budget.allows_size(made.cost):
+                return made
+            verdicts, not_run = parity.check(
+                student, artifacts, examples=examples, num_threads=num_threads, stages=stages
+            )
+            return replace(made, verdicts=verdicts, not_run=not_run)
+
+        steps: tuple[Step, ...] = ()
+        if recipe is not None:
+            made = make(recipe)
+        else:
+            made, steps = search(
+                student, traced, budget, examples=examples, attempt=make, stages=stages
+            )
+        budget.check(made.cost)
         with stages.stage("bundle"):
-            write_recipe(recipe, folder / RECIPE_FILE)
-            _write_bundle(folder, student, artifacts, verdicts, examples, seq_len=lengths[-1])
+            _write_bundle(folder, student, made, steps, examples, seq_len=lengths[-1])
     reference.remember(student)
     return BuildResult(
         folder=destination,
-        artifacts=tuple(_moved(artifact, folder, destination) for artifact in artifacts),
-        parity=tuple(verdicts),
-        skipped=(*skipped, *not_run),
+        artifacts=tuple(_moved(artifact, folder, destination) for artifact in made.artifacts),
+        parity=tuple(made.verdicts),
+        skipped=(*skipped, *made.not_run),
+        steps=steps,
         seconds=stages.seconds,
     )
 
@@ -144,11 +184,15 @@ def _check_free_space(destination: Path, student: Student, *, num_artifacts: int
 def _convert(
     traced: TracedModel,
     backends: Sequence[str],
-    weights: ModelWeights,
+    recipe: Recipe,
     folder: Path,
     stages: Stages,
 ) -> list[Artifact]:
-    """Converts for every backend, each in a process of its own."""
+    """Quantizes once, and converts for every backend in a process of its own."""
+    with stages.stage("quantize"):
+        weights = model_weights(traced.matrices(), recipe)
+    for name in backends:
+        shutil.rmtree(folder / name, ignore_errors=True)  # of an attempt before
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
         program = Path(scratch, "traced.pt2")
         traced.save(program)
@@ -183,18 +227,22 @@ def convert_saved(
 def _write_bundle(
     folder: Path,
     student: Student,
-    artifacts: Sequence[Artifact],
-    verdicts: Sequence[Parity],
+    made: _Made,
+    steps: Sequence[Step],
     examples: Sequence[Question],
     *,
     seq_len: int,
 ) -> None:
     write_tokenizer(student.tokenizer, folder / "tokenizer")
     vectors.write(folder / "vectors.json", student, examples, seq_len=seq_len)
-    parity_json = manifest.canonical_json({"parity": [each.to_json() for each in verdicts]})
+    parity_json = manifest.canonical_json({"parity": [each.to_json() for each in made.verdicts]})
     (folder / "parity.json").write_bytes(parity_json)
-    report.write(folder / "report.html", student, artifacts, verdicts)
-    manifest.write_manifest(_describe(folder, student, artifacts, verdicts), folder)
+    write_recipe(made.recipe, folder / RECIPE_FILE)
+    if steps:
+        frontier.draw(steps, folder / frontier.FILE_NAME)
+    report.write(folder / "report.html", student, made.artifacts, made.verdicts, steps)
+    description = _describe(folder, student, made.artifacts, made.verdicts)
+    manifest.write_manifest(description, folder)
 
 
 def _describe(

@@ -1,5 +1,6 @@
 """The command line: each command parses, calls one function, prints, and gives an exit code."""
 
+import math
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from pipeline import __version__, console, report
+from pipeline.budget import Budget
 from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
@@ -51,13 +53,20 @@ def build(
         typer.Option(help="executorch, tflite or coreml; repeatable. All that are installed."),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16, int8 or int4. int8 unless told otherwise.")
+        str | None, typer.Option(help="fp32, fp16, int8, int4 or auto. int8 unless told otherwise.")
     ] = None,
     group_size: Annotated[
         int | None, typer.Option(help="Columns that share a scale at four bits: 32, 64 or 128.")
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="The recipe.json of a bundle: repeats its precisions.")
+    ] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option(min=0, help="The most that an artifact may take, in 10^6 bytes.")
+    ] = None,
+    max_f1_drop: Annotated[
+        float | None,
+        typer.Option(min=0, help="The most F1 that an artifact may lose, in percentage points."),
     ] = None,
     seq_len: Annotated[str, typer.Option(help="Lengths in tokens, such as 64,128,384.")] = "384",
     data: Data = None,
@@ -74,6 +83,7 @@ def build(
         destination=output,
         backends=backend or (),
         recipe=_recipe(recipe, precision, group_size),
+        budget=_budget(max_size_mb, max_f1_drop, is_needed=precision == "auto"),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
         num_threads=_num_threads(),
@@ -95,12 +105,13 @@ def build(
         ],
         "parity": [each.to_json() for each in result.parity],
         "skipped": [asdict(each) for each in result.skipped],
+        "steps": [each.to_json() for each in result.steps],
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
-    show(
-        payload, as_json, table, *remarks, f"{escape(str(result.folder))} in {result.seconds:.0f} s"
-    )
+    seen = [report.frontier_table(result.steps)] if result.steps else []
+    last = f"{escape(str(result.folder))} in {result.seconds:.0f} s"
+    show(payload, as_json, *seen, table, *remarks, last)
     return 0 if result.passed else 1
 
 
@@ -321,7 +332,19 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def _recipe(path: Path | None, precision: str | None, group_size: int | None) -> Recipe:
+def _budget(max_size_mb: float | None, max_f1_drop: float | None, *, is_needed: bool) -> Budget:
+    if is_needed and max_size_mb is None and max_f1_drop is None:
+        raise InputError(
+            "--precision auto needs a budget", hint="add --max-size-mb 14, or --max-f1-drop 1"
+        )
+    return Budget(
+        max_size_bytes=math.inf if max_size_mb is None else max_size_mb * 1e6,
+        max_f1_drop=math.inf if max_f1_drop is None else max_f1_drop,
+    )
+
+
+def _recipe(path: Path | None, precision: str | None, group_size: int | None) -> Recipe | None:
+    """Returns what the options say of the weights; nothing where a search is to find it."""
     if path is not None:
         if precision or group_size:
             raise InputError(
@@ -332,14 +355,11 @@ def _recipe(path: Path | None, precision: str | None, group_size: int | None) ->
     precision = precision or "int8"
     if precision not in PRECISIONS:
         raise InputError(f"no precision {precision!r}", hint=f"choose from {', '.join(PRECISIONS)}")
-    if group_size is None:
-        return recipe_of(precision)
-    if precision != "int4":
+    if group_size is not None and precision != "int4":
         raise InputError(
-            f"{precision} has one scale a row, not --group-size",
-            hint="leave it out, or add --precision int4",
+            f"--group-size goes with --precision int4, not {precision}", hint="leave it out"
         )
-    return recipe_of(precision, group_size=group_size)
+    return None if precision == "auto" else recipe_of(precision, group_size=group_size or 32)
 
 
 def _context(passage: str | None, path: Path | None) -> str:

@@ -5,7 +5,7 @@ position fails good models. Every gate is a metric with a threshold and a reason
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.manifest import json_value
 from pipeline.precision import Precision
+from pipeline.squad import Question
 from pipeline.tasks import Task
 from pipeline.tasks.question_answering import Answer, Encoded
 from pipeline.values import Artifact
@@ -60,6 +61,7 @@ THRESHOLDS: dict[Precision, Thresholds] = {
         max_abs_diff=4.0, cosine=0.98, snr_db=15, answer_agreement=0.8, near_tie=0.0
     ),
 }
+THRESHOLDS["auto"] = THRESHOLDS["int4"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,11 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """One artifact in one runtime at one length, compared with the PyTorch student."""
+    """One artifact in one runtime at one length, compared with the PyTorch student.
+
+    Its ``f1_drop`` is in percentage points of F1 on the labels: below zero where the artifact
+    happens to answer better.
+    """
 
     backend: str
     runtime: str
@@ -85,6 +91,7 @@ class Parity:
     cosine: float
     snr_db: float
     answer_agreement: float
+    f1_drop: float
     num_inputs: int
     gates: tuple[Gate, ...]
     reason: str
@@ -98,6 +105,7 @@ class Parity:
 class Case:
     """One example as the student saw it: its rows, its logits and its answer."""
 
+    example: Question
     encoded: Encoded
     outputs: Sequence[dict[str, np.ndarray]]
     answer: Answer
@@ -150,10 +158,11 @@ def compare(
     finite = all(
         bool(np.isfinite(row[name]).all()) for rows in outputs for row in rows for name in measured
     )
+    answers = [task.decode(case.encoded, rows) for case, rows in zip(cases, outputs, strict=True)]
     same = [
-        task.agrees(case.encoded, case.outputs, answer=task.decode(case.encoded, rows),
+        task.agrees(case.encoded, case.outputs, answer=answer,
                     reference=case.answer, near_tie=thresholds.near_tie)
-        for case, rows in zip(cases, outputs, strict=True)
+        for case, answer in zip(cases, answers, strict=True)
     ]  # fmt: skip
     # NumPy's extremes keep what is not a number, where Python's own may lose it.
     worst = {
@@ -180,11 +189,36 @@ def compare(
         verdict="fail" if failed else "pass",
         **worst,
         answer_agreement=agreement,
+        f1_drop=f1_drop(task, cases, answers),
         num_inputs=len(cases),
         gates=gates,
         reason="; ".join(f"{gate.name} is {gate.value:.4g}, the gate is {gate.threshold:g}"
                          for gate in failed),
     )  # fmt: skip
+
+
+def f1_drop(task: Task, cases: Sequence[Case], answers: Sequence[Answer]) -> float:
+    """Returns by how many percentage points of F1 answers fall behind the student's own."""
+    examples = [case.example for case in cases]
+
+    def f1(given: Iterable[Answer]) -> float:
+        texts = {each.id: answer.text for each, answer in zip(examples, given, strict=True)}
+        return task.score(texts, examples).f1
+
+    return f1(case.answer for case in cases) - f1(answers)
+
+
+def real_logits(
+    cases: Sequence[Case], outputs: Sequence[Sequence[dict[str, np.ndarray]]], name: str
+) -> np.ndarray:
+    """Returns one output at the real tokens of all rows, ``(num_tokens,) float64``."""
+    return np.concatenate(
+        [
+            np.asarray(row[name], np.float64)[0, : window.num_tokens]
+            for case, rows in zip(cases, outputs, strict=True)
+            for window, row in zip(case.encoded.windows, rows, strict=True)
+        ]
+    )
 
 
 def failed_parity(artifact: Artifact, runtime: str, *, seq_len: int, reason: str) -> Parity:
@@ -199,6 +233,7 @@ def failed_parity(artifact: Artifact, runtime: str, *, seq_len: int, reason: str
         cosine=math.nan,
         snr_db=math.nan,
         answer_agreement=0.0,
+        f1_drop=math.nan,
         num_inputs=0,
         gates=(_gate("runs", 0.0, at_least=1.0),),
         reason=reason,
@@ -209,12 +244,10 @@ def _measure(
     cases: Sequence[Case], outputs: Sequence[Sequence[dict[str, np.ndarray]]], name: str
 ) -> dict[str, float]:
     """Returns the metrics of one output over the real tokens of all rows together."""
-    actual, reference = [], []
-    for case, rows in zip(cases, outputs, strict=True):
-        for window, row, expected in zip(case.encoded.windows, rows, case.outputs, strict=True):
-            actual.append(np.asarray(row[name], np.float64)[0, : window.num_tokens])
-            reference.append(np.asarray(expected[name], np.float64)[0, : window.num_tokens])
-    both = {"actual": np.concatenate(actual), "reference": np.concatenate(reference)}
+    both = {
+        "actual": real_logits(cases, outputs, name),
+        "reference": real_logits(cases, [case.outputs for case in cases], name),
+    }
     with np.errstate(invalid="ignore", over="ignore"):
         return {
             "max_abs_diff": max_abs_diff(**both),

@@ -36,7 +36,7 @@ def check(
     pairs, skipped = runtimes.choose(names, artifacts)
     lengths = sorted({seq_len for artifact, _ in pairs for seq_len in artifact.seq_lens})
     with stages.stage("run pytorch"):
-        cases = {seq_len: reference_cases(student, examples, seq_len) for seq_len in lengths}
+        cases = {seq_len: reference_cases(student, examples, (seq_len,)) for seq_len in lengths}
     jobs = [
         runtimes.job(
             artifact,
@@ -57,15 +57,18 @@ def check(
     return reports, skipped
 
 
-def reference_cases(student: Student, examples: Sequence[Question], seq_len: int) -> list[Case]:
-    """Returns what the student makes of each example when every row is padded to one length."""
-    encoded = student.encode(examples, seq_lens=(seq_len,))
+def reference_cases(
+    student: Student, examples: Sequence[Question], seq_lens: tuple[int, ...]
+) -> list[Case]:
+    """Returns what the student makes of each example, every row at the least length that fits."""
+    encoded = student.encode(examples, seq_lens=seq_lens)
     rows = [window.inputs for item in encoded for window in item.windows]
     outputs = iter(runtimes.run_student(student, rows).outputs)
     cases = []
-    for item in encoded:
+    for example, item in zip(examples, encoded, strict=True):
         own = [next(outputs) for _ in item.windows]
-        cases.append(Case(encoded=item, outputs=own, answer=student.task.decode(item, own)))
+        answer = student.task.decode(item, own)
+        cases.append(Case(example=example, encoded=item, outputs=own, answer=answer))
     return cases
 
 

@@ -6,9 +6,14 @@
   row; activations are quantized on the fly where the runtime can. Norms and biases stay float.
 - ``int4``: the same with four bits, one scale for each group of neighbouring columns. The small
   weights that hurt most keep eight bits: positions and head.
+- ``auto``: eight or four bits, chosen for each tensor group under a budget.
 """
 
 from typing import Literal, get_args
 
-Precision = Literal["fp32", "fp16", "int8", "int4"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+FixedPrecision = Literal["fp32", "fp16", "int8", "int4"]
+"""The precisions that stand for one recipe each."""
+FIXED_PRECISIONS: tuple[FixedPrecision, ...] = get_args(FixedPrecision)
+
+Precision = FixedPrecision | Literal["auto"]
+PRECISIONS: tuple[Precision, ...] = (*FIXED_PRECISIONS, "auto")

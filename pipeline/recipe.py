@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipeline.errors import InputError
-from pipeline.precision import Precision
+from pipeline.precision import FixedPrecision, Precision
 
 Float = Literal["fp32", "fp16"]
 Integers = Literal["int8", "int4/32", "int4/64", "int4/128"]
@@ -57,7 +57,7 @@ class Recipe(BaseModel):
         return self.groups.get(tensor_group(weight), self.default)
 
 
-def recipe_of(precision: Precision, *, group_size: int = 32) -> Recipe:
+def recipe_of(precision: FixedPrecision, *, group_size: int = 32) -> Recipe:
     """Returns the recipe that a precision stands for.
 
     At ``int4`` the head and the positions keep eight bits: they are small, and hurt most.

@@ -15,6 +15,7 @@ import converters
 from pipeline import bundle
 from pipeline.compare import Parity
 from pipeline.runtimes import Skipped
+from pipeline.search import Step
 from pipeline.values import Artifact, Inspection
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def write(
-    path: Path, student: "Student", artifacts: Sequence[Artifact], parity: Sequence[Parity]
+    path: Path,
+    student: "Student",
+    artifacts: Sequence[Artifact],
+    parity: Sequence[Parity],
+    steps: Sequence[Step],
 ) -> None:
     """Writes the bundle's ``report.html``."""
     templates = jinja2.Environment(
@@ -38,6 +43,7 @@ def write(
         num_parameters=sum(weight.numel() for weight in student.model.parameters()),
         artifacts=[bundle.artifact_part(artifact, path.parent) for artifact in artifacts],
         parity=parity,
+        steps=steps,
     )
     path.write_text(page, encoding="utf-8")
 
@@ -46,7 +52,7 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
     """Returns the table of verdicts; ``sizes_bytes`` is by backend."""
     made = table(
         "runtime", "precision", "length", "size MB", "max diff", "SNR dB", "same answers",
-        "verdict", words=("verdict",),
+        "F1 lost", "verdict", words=("verdict",),
     )  # fmt: skip
     for each in parity:
         made.add_row(
@@ -57,7 +63,22 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
             number(each.max_abs_diff, "{:.2g}"),
             number(each.snr_db, "{:.1f}"),
             f"{100 * each.answer_agreement:.1f} % of {each.num_inputs}",
+            number(each.f1_drop, "{:.2f}"),
             "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {escape(each.reason)}",
+        )
+    return made
+
+
+def frontier_table(steps: Sequence[Step]) -> Table:
+    """Returns what a search saw, from the smallest recipe to the best."""
+    made = table("change", "foreseen MB", "foreseen SNR dB", "F1 lost", "", words=("",))
+    for step in steps:
+        made.add_row(
+            step.change or "the smallest",
+            f"{step.size_bytes / 1e6:.2f}",
+            f"{step.snr_db:.1f}",
+            "" if math.isnan(step.f1_drop) else f"{step.f1_drop:.2f}",
+            "[green]chosen" if step.is_chosen else "",
         )
     return made
 

@@ -18,7 +18,7 @@ def write(path: Path, student: Student, examples: Sequence[Question], *, seq_len
     Logits are those of the real tokens alone.
     """
     chosen = examples[:: max(1, len(examples) // NUM_VECTORS)][:NUM_VECTORS]
-    cases = reference_cases(student, chosen, seq_len)
+    cases = reference_cases(student, chosen, (seq_len,))
     vectors = []
     for example, case in zip(chosen, cases, strict=True):
         windows = [

@@ -8,7 +8,7 @@ import numpy as np
 import converters
 from pipeline import runtimes
 from pipeline.load import Student
-from pipeline.precision import Precision
+from pipeline.precision import FixedPrecision
 from pipeline.quantize import model_weights
 from pipeline.recipe import recipe_of
 from pipeline.trace import trace
@@ -20,11 +20,11 @@ from pipeline.workers import Job, Report, run_jobs
 def convert_all(
     student: Student,
     backend: str,
-    precisions: Sequence[Precision],
+    precisions: Sequence[FixedPrecision],
     folder: Path,
     *,
     seq_lens: tuple[int, ...],
-) -> dict[Precision, Artifact]:
+) -> dict[FixedPrecision, Artifact]:
     """Returns one artifact a precision; one process makes them all, so it imports once."""
     program = folder / "traced.pt2"
     trace(student, seq_lens=seq_lens).save(program)
@@ -32,7 +32,7 @@ def convert_all(
         "program": program, "backend": backend, "precisions": precisions, "folder": folder,
     }  # fmt: skip
     job = Job(name=f"convert {backend}", function=convert_each, arguments=arguments)
-    made: dict[Precision, Artifact] = run_jobs([job], max_parallel=1)[0].get()
+    made: dict[FixedPrecision, Artifact] = run_jobs([job], max_parallel=1)[0].get()
     return made
 
 
@@ -40,10 +40,10 @@ def convert_each(
     *,
     program: Path,
     backend: str,
-    precisions: Sequence[Precision],
+    precisions: Sequence[FixedPrecision],
     folder: Path,
     report: Report,
-) -> dict[Precision, Artifact]:
+) -> dict[FixedPrecision, Artifact]:
     """The body of the worker."""
     del report
     module = converters.backend(backend)
@@ -58,23 +58,23 @@ def convert_each(
 
 
 def run(
-    artifacts: Mapping[Precision, Artifact], runtime: str, rows: Sequence[Arrays]
-) -> dict[Precision, list[dict[str, np.ndarray]]]:
+    artifacts: Mapping[FixedPrecision, Artifact], runtime: str, rows: Sequence[Arrays]
+) -> dict[FixedPrecision, list[dict[str, np.ndarray]]]:
     """Returns the outputs of each row, a list a precision; one process runs them all."""
     arguments = {"artifacts": artifacts, "runtime": runtime, "rows": rows}
     job = Job(name=f"run {runtime}", function=run_each, arguments=arguments)
-    outputs: dict[Precision, list[dict[str, np.ndarray]]]
+    outputs: dict[FixedPrecision, list[dict[str, np.ndarray]]]
     outputs = run_jobs([job], max_parallel=1)[0].get()
     return outputs
 
 
 def run_each(
     *,
-    artifacts: Mapping[Precision, Artifact],
+    artifacts: Mapping[FixedPrecision, Artifact],
     runtime: str,
     rows: Sequence[Arrays],
     report: Report,
-) -> dict[Precision, list[dict[str, np.ndarray]]]:
+) -> dict[FixedPrecision, list[dict[str, np.ndarray]]]:
     """The body of the worker."""
     return {
         precision: runtimes.run_artifact(

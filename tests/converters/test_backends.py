@@ -11,7 +11,7 @@ import torch
 import converters
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.load import Student
-from pipeline.precision import PRECISIONS, Precision
+from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.quantize import model_weights
 from pipeline.recipe import recipe_of
 from pipeline.runtimes import run_student
@@ -24,7 +24,7 @@ SEQ_LENS = (16, 48)
 RUNS_HERE = [
     runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
 ]
-TOLERANCE: dict[Precision, float] = {
+TOLERANCE: dict[FixedPrecision, float] = {
     # Relative to the largest logit, and at integers to the student with the very weights that the
     # artifact holds. Random weights this large make attention all or nothing, which the rounding of
     # activations turns into far more noise than in a trained student; a wrong artifact is off by
@@ -39,12 +39,12 @@ TOLERANCE: dict[Precision, float] = {
 @pytest.fixture(scope="module")
 def artifacts(
     students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[Precision, Artifact]]:
+) -> dict[str, dict[FixedPrecision, Artifact]]:
     """A two-layer DistilBERT for every backend at every precision, at two lengths."""
     student = students["distilbert"]
     return {
         backend: convert_all(
-            student, backend, PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
+            student, backend, FIXED_PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
         )
         for backend in converters.BACKENDS
     }
@@ -52,7 +52,7 @@ def artifacts(
 
 @pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)
 def test_artifact_computes_what_the_student_computes_at_each_length(
-    artifacts: dict[str, dict[Precision, Artifact]],
+    artifacts: dict[str, dict[FixedPrecision, Artifact]],
     students: dict[str, Student],
     runtime: converters.Runtime,
 ) -> None:
@@ -63,14 +63,14 @@ def test_artifact_computes_what_the_student_computes_at_each_length(
         for row in random_rows(student, seq_len=seq_len, num_tokens=(seq_len, 9))
     ]
     outputs = run(artifacts[runtime.backend], runtime.name, rows)
-    for precision in PRECISIONS:
+    for precision in FIXED_PRECISIONS:
         expected = with_weights_of(student, precision)
         assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
 
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
-    artifacts: dict[str, dict[Precision, Artifact]], backend: str
+    artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
     found = converters.backend(backend).inspect(artifacts[backend]["int8"].path)
     vocabulary, width, hidden, num_layers = 800, 64, 128, 2
@@ -87,7 +87,7 @@ def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_int4_artifact_holds_all_but_positions_and_head_in_four_bits(
-    artifacts: dict[str, dict[Precision, Artifact]], backend: str
+    artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
     found = converters.backend(backend).inspect(artifacts[backend]["int4"].path)
     vocabulary, width, hidden, num_layers = 800, 64, 128, 2
@@ -107,10 +107,10 @@ def test_int4_artifact_holds_all_but_positions_and_head_in_four_bits(
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_fp16_artifact_holds_half_the_bytes_of_fp32(
-    artifacts: dict[str, dict[Precision, Artifact]], backend: str
+    artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
     sizes = {}
-    halves: tuple[Precision, ...] = ("fp32", "fp16")
+    halves: tuple[FixedPrecision, ...] = ("fp32", "fp16")
     for precision in halves:
         found = converters.backend(backend).inspect(artifacts[backend][precision].path)
         sizes[precision] = sum(found.bytes_by_dtype.values())
@@ -136,7 +136,7 @@ def test_every_encoder_converts(
     students: dict[str, Student], architecture: str, backend: str, tmp_path: Path
 ) -> None:
     student = students[architecture]
-    precisions: tuple[Precision, ...] = ("fp32", "int8", "int4")
+    precisions: tuple[FixedPrecision, ...] = ("fp32", "int8", "int4")
     made = convert_all(student, backend, precisions, tmp_path, seq_lens=(48,))
     rows = random_rows(student, seq_len=48, num_tokens=(48, 20))
     runtime = next(each for each in RUNS_HERE if each.backend == backend)
@@ -182,7 +182,7 @@ def assert_close(
             assert difference <= tolerance * np.abs(wanted).max(), name
 
 
-def with_weights_of(student: Student, precision: Precision) -> Student:
+def with_weights_of(student: Student, precision: FixedPrecision) -> Student:
     """Returns the student with the weights that an artifact holds, its activations in floats."""
     matrices = trace(student, seq_lens=(16,)).matrices()
     integers = model_weights(matrices, recipe_of(precision)).integers

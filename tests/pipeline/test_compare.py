@@ -288,7 +288,7 @@ def test_failed_parity_fails_and_says_why():
 
 def test_thresholds_exist_for_every_precision_and_loosen_with_it():
     assert tuple(THRESHOLDS) == PRECISIONS
-    fp32, fp16, int8 = (THRESHOLDS[name] for name in PRECISIONS)
+    fp32, fp16, int8, int4, auto = (THRESHOLDS[name] for name in PRECISIONS)
     assert fp32.max_abs_diff == 1e-4
     assert (fp32.answer_agreement, fp32.near_tie) == (1.0, 0.0)
     assert fp16.answer_agreement == 1.0

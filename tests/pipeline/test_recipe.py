@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.precision import PRECISIONS
+from pipeline.precision import FIXED_PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of, tensor_group, write_recipe
 from pipeline.trace import trace
 
@@ -39,7 +39,7 @@ def test_every_weight_of_a_layer_is_in_its_group(students):
     assert groups.count("layer.1.ffn") == 2
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", FIXED_PRECISIONS)
 def test_recipe_survives_its_file(tmp_path, precision):
     recipe = recipe_of(precision)
     write_recipe(recipe, tmp_path / "recipe.json")

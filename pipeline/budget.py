@@ -1,0 +1,67 @@
+"""What artifacts may cost: bytes, and answers that are no longer right."""
+
+import math
+from dataclasses import dataclass
+
+from pipeline.errors import GateError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the artifacts of a build cost, the worst of them.
+
+    Attributes:
+        size_bytes: Of the largest.
+        f1_drop: Percentage points of F1 that the worst falls behind the PyTorch student; not a
+            number where one did not run.
+    """
+
+    size_bytes: float
+    f1_drop: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The most that artifacts may cost; infinite where nothing was asked."""
+
+    max_size_bytes: float = math.inf
+    max_f1_drop: float = math.inf
+
+    def allows_size(self, cost: Cost) -> bool:
+        """Whether every artifact is small enough."""
+        return cost.size_bytes <= self.max_size_bytes
+
+    def allows_answers(self, cost: Cost) -> bool:
+        """Whether every artifact answers well enough."""
+        return math.isinf(self.max_f1_drop) or cost.f1_drop <= self.max_f1_drop
+
+    def check(self, cost: Cost) -> None:
+        """Checks what was built.
+
+        Raises:
+            GateError: It costs more; the message says which budget is broken, and by how much.
+        """
+        if not self.allows_size(cost):
+            raise self.size_error(cost)
+        if not self.allows_answers(cost):
+            raise self.answers_error(cost)
+
+    def size_error(self, cost: Cost) -> GateError:
+        """Returns the error of artifacts that are too large."""
+        megabytes = cost.size_bytes / 1e6
+        excess = megabytes - self.max_size_bytes / 1e6
+        return GateError(
+            f"--max-size-mb {self.max_size_bytes / 1e6:g} is out of reach by {excess:.2f} MB",
+            hint=f"allow {megabytes:.2f}, trim the vocabulary, or distill a smaller student",
+        )
+
+    def answers_error(self, cost: Cost) -> GateError:
+        """Returns the error of artifacts that answer too badly."""
+        excess = cost.f1_drop - self.max_f1_drop
+        return GateError(
+            f"--max-f1-drop {self.max_f1_drop:g} is out of reach by {excess:.2f} points of F1",
+            hint=f"allow {cost.f1_drop:.2f}, or more megabytes",
+        )
+
+
+NO_BUDGET = Budget()
