@@ -181,18 +181,17 @@ def measure(
 def line(
     choices: Mapping[str, Sequence[Choice]], *, max_bytes: float = math.inf
 ) -> list[dict[str, Choice]]:
-    """Returns ever better choices for all groups, from the smallest on, as far as bytes allow.
+    """Returns ever better choices for all groups, as far as bytes allow, from the smallest on.
 
-    The list is empty where even the smallest is too large. A change that does not fit is passed
-    over for a smaller one that does.
+    The smallest is there even if it is too large. A change that does not fit is passed over for one
+    that does.
     """
     chosen = {
         group: min(each, key=lambda choice: (choice.size_bytes, choice.noise))
         for group, each in choices.items()
     }
-    steps = []
-    while sum(choice.size_bytes for choice in chosen.values()) <= max_bytes:
-        steps.append(dict(chosen))
+    steps = [chosen]
+    while True:
         free = max_bytes - sum(choice.size_bytes for choice in chosen.values())
         better = [
             (_gain(chosen[group], choice), group, choice)
@@ -202,10 +201,10 @@ def line(
             and choice.size_bytes - chosen[group].size_bytes <= free
         ]
         if not better:
-            break
+            return steps
         _, group, choice = max(better, key=lambda change: change[0])
-        chosen[group] = choice
-    return steps
+        chosen = {**chosen, group: choice}
+        steps.append(chosen)
 
 
 def _steps(
@@ -218,18 +217,16 @@ def _steps(
     num_floats = sum(each.numel() for each in student.model.parameters())
     num_floats -= sum(each.size for each in matrices.values())
     base = num_floats * _FLOAT_BYTES + _OPERATOR_BYTES
-    chosen = line(choices, max_bytes=budget.max_size_bytes - base)
-    if not chosen:
-        smallest = base + sum(min(c.size_bytes for c in each) for each in choices.values())
-        raise budget.size_error(Cost(size_bytes=smallest, f1_drop=math.nan))
-    steps = []
-    for before, now in zip([{}, *chosen], chosen, strict=False):
-        changed = [group for group in now if before and now[group] != before[group]]
+    steps: list[Step] = []
+    for now in line(choices, max_bytes=budget.max_size_bytes - base):
         groups = {group: choice.form for group, choice in now.items()}
+        before = steps[-1].recipe.groups if steps else groups
         steps.append(
             Step(
                 recipe=Recipe(precision="auto", default="int8", groups=groups),
-                change="".join(f"{group} {groups[group]}" for group in changed),
+                change="".join(
+                    f"{name} {groups[name]}" for name in groups if groups[name] != before[name]
+                ),
                 size_bytes=base + sum(choice.size_bytes for choice in now.values()),
                 snr_db=-10 * math.log10(sum(choice.noise for choice in now.values())),
             )
@@ -252,9 +249,7 @@ def _smallest_that_answers(
         steps[position] = replace(steps[position], f1_drop=exam.f1_drop(model))
         return steps[position].f1_drop <= budget.max_f1_drop
 
-    last = len(steps) - 1
-    if not answers_well(last):
-        raise budget.answers_error(Cost(size_bytes=math.nan, f1_drop=steps[last].f1_drop))
+    last = len(steps) - 1  # which artifacts judge, if nothing before it answers well
     return bisect_left(range(last), True, key=answers_well)
 
 

@@ -64,7 +64,7 @@ def refused(finished: Finished, *, code: int = 2) -> str:
 
 def test_build_json_has_the_fields_that_others_rely_on(built):
     found = built.finished.json
-    assert set(found) == {"bundle", "seconds", "artifacts", "parity", "skipped"}
+    assert set(found) == {"bundle", "seconds", "artifacts", "parity", "skipped", "steps"}
     assert found["bundle"] == str(built.folder)
     assert 0 < found["seconds"] < 600
     (artifact,) = found["artifacts"]
@@ -80,7 +80,7 @@ def test_build_json_has_the_fields_that_others_rely_on(built):
     for parity in found["parity"]:
         assert set(parity) == {
             "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff", "cosine",
-            "snr_db", "answer_agreement", "num_inputs", "gates", "reason",
+            "snr_db", "answer_agreement", "f1_drop", "num_inputs", "gates", "reason",
         }  # fmt: skip
         assert (parity["backend"], parity["precision"]) == ("tflite", "fp32")
         assert (parity["verdict"], parity["num_inputs"], parity["reason"]) == ("pass", 6, "")
@@ -104,7 +104,7 @@ def test_build_writes_what_design_promises(built):
     names = {path.relative_to(built.folder).as_posix() for path in built.folder.rglob("*.*")}
     assert names == {
         "manifest.json", "tokenizer/vocab.txt", "tokenizer/tokenizer.json", "tflite/model.tflite",
-        "vectors.json", "parity.json", "report.html",
+        "vectors.json", "parity.json", "recipe.json", "report.html",
     }  # fmt: skip
     assert verify(built.folder) == ()
     everything = b"".join(path.read_bytes() for path in built.folder.rglob("*") if path.is_file())
@@ -331,6 +331,13 @@ def test_wrong_call_is_refused(call, arguments, as_json):
         (["x" * 5000], "no folder x"),
         (["{student}", "--backend", "onnx"], "no backend 'onnx' (choose from executorch, tflite"),
         (["{student}", "--precision", "int2"], "no precision 'int2' (choose from fp32, fp16, int8"),
+        (["{student}", "--precision", "auto"], "--precision auto needs a budget (add"),
+        (["{student}", "--precision", "int4", "--group-size", "48"], "no group size 48 (choose"),
+        (["{student}", "--group-size", "64"], "--group-size goes with --precision int4, not int8"),
+        (["{student}", "--recipe", "/absent.json"], "no recipe /absent.json"),
+        (["{student}", "--recipe", "{squad}"], "is no recipe: precision: Field required"),
+        (["{student}", "--recipe", "{squad}", "--precision", "int4"], "--recipe says the"),
+        (["{student}", "--max-size-mb", "-1"], "Invalid value for '--max-size-mb'"),
         (["{student}", "--seq-len", "long"], "--seq-len long is not a list of numbers"),
         (["{student}", "--seq-len", ""], "--seq-len  is not a list of numbers"),
         (["{student}", "--seq-len", "64,,128"], "--seq-len 64,,128 is not a list of numbers"),
@@ -724,3 +731,46 @@ def test_doctor_without_packages_says_what_installs_them(without):
         assert found["backend", name]["ok"] is False
         assert found["backend", name]["hint"] == f"pip install 'pocketbert[{name}]'"
     assert found["runtime", "executorch"]["hint"] == "pip install 'pocketbert[executorch]'"
+
+
+def test_build_auto_finds_a_recipe_that_another_build_repeats(
+    call, student_folder, squad_file, tmp_path
+):
+    shared = (student_folder, "--backend", "tflite", "--seq-len", "64", "--data", squad_file)
+    first, second = tmp_path / "first", tmp_path / "second"
+    found = call(
+        "build", *shared, "-o", first, "--precision", "auto", "--max-size-mb", "0.48", "--json"
+    ).json
+    (artifact,) = found["artifacts"]
+    assert artifact["precision"] == "auto"
+    assert artifact["size_bytes"] <= 480_000
+    (chosen,) = (step for step in found["steps"] if step["is_chosen"])
+    recipe = json.loads((first / "recipe.json").read_text())
+    assert chosen["recipe"] == recipe
+    assert {"int8", "int4/32"} & set(recipe["groups"].values())
+    assert (first / "frontier.svg").read_text().startswith("<?xml")
+    assert verify(first) == ()
+
+    call("build", *shared, "-o", second, "--recipe", first / "recipe.json")
+    for name in ("tflite/model.tflite", "recipe.json", "parity.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (["--max-size-mb", "0.1"], "pocketbert: --max-size-mb 0.1 is out of reach by"),
+        (["--precision", "auto", "--max-size-mb", "0.1"], "--max-size-mb 0.1 is out of reach by"),
+    ],
+)
+def test_build_that_breaks_a_budget_leaves_the_earlier_bundle(
+    call, student_folder, squad_file, bundle_copy, budget, message
+):
+    before = {path: path.stat().st_mtime_ns for path in bundle_copy.rglob("*")}
+    finished = call(
+        "build", student_folder, "-o", bundle_copy, "--backend", "tflite", "--seq-len", "64",
+        "--data", squad_file, *budget,
+    )  # fmt: skip
+    assert finished.code == 1
+    assert message in finished.stderr.splitlines()[-1]
+    assert {path: path.stat().st_mtime_ns for path in bundle_copy.rglob("*")} == before

@@ -18,6 +18,7 @@ from pipeline.compare import (
     snr_db,
 )
 from pipeline.precision import PRECISIONS
+from pipeline.squad import Question
 from pipeline.tasks import question_answering as task
 from pipeline.tasks.question_answering import Encoded, Window
 from pipeline.values import Artifact
@@ -75,7 +76,7 @@ def make_cases(num_cases: int = 4) -> list[Case]:
     """Returns cases of one row each, with seven context tokens and two of padding."""
     rng = np.random.default_rng(5)
     cases = []
-    for _ in range(num_cases):
+    for number in range(num_cases):
         mask = np.array([[1] * 10 + [0] * 2], np.int32)
         offsets = tuple((2 * index, 2 * index + 1) for index in range(7))
         window = Window(
@@ -85,7 +86,11 @@ def make_cases(num_cases: int = 4) -> list[Case]:
         logits = {
             name: rng.normal(0, 3, (1, SEQ_LEN)).astype(np.float32) for name in task.OUTPUT_NAMES
         }
-        cases.append(Case(encoded=encoded, outputs=[logits], answer=task.decode(encoded, [logits])))
+        answer = task.decode(encoded, [logits])
+        example = Question(
+            id=str(number), question="?", context=encoded.context, answers=(answer.text,)
+        )
+        cases.append(Case(example=example, encoded=encoded, outputs=[logits], answer=answer))
     return cases
 
 
@@ -272,7 +277,7 @@ def test_parity_as_json_has_null_for_what_is_not_finite():
         content = json.loads(json.dumps(verdict.to_json(), allow_nan=False))
         assert set(content) == {
             "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff", "cosine",
-            "snr_db", "answer_agreement", "num_inputs", "gates", "reason",
+            "snr_db", "answer_agreement", "f1_drop", "num_inputs", "gates", "reason",
         }  # fmt: skip
         assert content["snr_db"] is None
         for gate in content["gates"]:
@@ -289,11 +294,12 @@ def test_failed_parity_fails_and_says_why():
 def test_thresholds_exist_for_every_precision_and_loosen_with_it():
     assert tuple(THRESHOLDS) == PRECISIONS
     fp32, fp16, int8, int4, auto = (THRESHOLDS[name] for name in PRECISIONS)
+    assert auto == int4
     assert fp32.max_abs_diff == 1e-4
     assert (fp32.answer_agreement, fp32.near_tie) == (1.0, 0.0)
     assert fp16.answer_agreement == 1.0
     assert int8.answer_agreement == 0.95
-    for stricter, looser in ((fp32, fp16), (fp16, int8)):
+    for stricter, looser in ((fp32, fp16), (fp16, int8), (int8, int4)):
         assert isinstance(stricter, Thresholds)
         assert stricter.max_abs_diff < looser.max_abs_diff
         assert stricter.cosine > looser.cosine
