@@ -20,6 +20,7 @@ from pipeline.tasks import question_answering
 from pipeline.tokenization import tokenizer_part, write_tokenizer
 from pipeline.trace import check_seq_lens, trace
 from pipeline.traced import TracedModel
+from pipeline.trim import Trimming, trim
 from pipeline.values import (
     Artifact,
 )
@@ -36,12 +37,17 @@ _TESTED_PACKAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """What a build made, and what the parity check said of it."""
+    """What a build made, and what the parity check said of it.
+
+    Attributes:
+        trimming: What a smaller vocabulary has saved, where one was asked for.
+    """
 
     folder: Path
     artifacts: tuple[Artifact, ...]
     parity: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
+    trimming: Trimming | None
     seconds: float
 
     @property
@@ -58,6 +64,7 @@ def build(
     precision: Precision = DEFAULT_PRECISION,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Sequence[Question] | None = None,
+    trim_corpus: Path | None = None,
     num_threads: int,
     stages: Stages,
 ) -> BuildResult:
@@ -71,6 +78,7 @@ def build(
         precision: Of every artifact.
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to compare on; nothing means the package's own questions.
+        trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
         num_threads: For every runtime.
         stages: Told how the work goes.
 
@@ -84,6 +92,10 @@ def build(
         student = load(model)
         lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
         _check_free_space(destination, student, num_artifacts=len(chosen))
+    trimming = None
+    if trim_corpus is not None:
+        with stages.stage("trim vocabulary"):
+            student, trimming = trim(student, trim_corpus)
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
     with bundle.staged(destination) as folder:
@@ -100,6 +112,7 @@ def build(
         artifacts=tuple(_moved(artifact, folder, destination) for artifact in artifacts),
         parity=tuple(verdicts),
         skipped=(*skipped, *not_run),
+        trimming=trimming,
         seconds=stages.seconds,
     )
 

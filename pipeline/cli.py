@@ -52,6 +52,13 @@ def build(
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "int8",
     seq_len: Annotated[str, typer.Option(help="Lengths in tokens, such as 64,128,384.")] = "384",
     data: Data = None,
+    trim_vocab: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CORPUS",
+            help="Text or SQuAD .json: drop the vocabulary that it never needs.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Converts a student for every backend, compares, and writes a bundle."""
@@ -67,6 +74,7 @@ def build(
         precision=_precision(precision),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
+        trim_corpus=trim_vocab,
         num_threads=_num_threads(),
         stages=Stages(),
     )
@@ -89,6 +97,9 @@ def build(
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
+    if result.trimming is not None:
+        payload["vocabulary"] = asdict(result.trimming)
+        remarks.append(report.trimming(result.trimming))
     show(
         payload, as_json, table, *remarks, f"{escape(str(result.folder))} in {result.seconds:.0f} s"
     )
@@ -166,7 +177,7 @@ def parity(
     from pipeline.stages import Stages
 
     with open_bundle(bundle) as opened:
-        student = students.find(opened.manifest.student, named=reference)
+        student = students.find(opened, named=reference)
         examples = read_squad(data) if data else student.task.own_examples()
         verdicts, skipped = flow.check(
             student,
