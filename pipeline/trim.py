@@ -2,10 +2,9 @@
 
 What is guaranteed of the smaller vocabulary, for any student that can be trimmed:
 
-1. The corpus is cut into the same pieces as before, what was unknown in it included. Its logits are
-   the same numbers, as the embedding's rows that are left are the same.
-2. No word of any other text becomes unknown: where the student had pieces for it, it still has
-   some, shorter ones perhaps.
+1. The corpus is cut into the same pieces as before, and what was unknown in it still is. Its logits
+   are the same numbers, as the embedding's rows that are left are the same.
+2. Any other text may be cut into shorter pieces, but its words are known or unknown as before.
 
 ``pieces_to_keep`` says why both hold.
 """
@@ -96,22 +95,22 @@ def read_corpus(path: Path) -> Iterator[str]:
 def pieces_to_keep(tokenizer: Tokenizer, texts: Iterable[str]) -> set[str]:
     """Returns the pieces that guarantee what this module promises.
 
-    These are the special tokens; every piece that the texts are cut into; in words of theirs that
-    end up unknown, the pieces that are found before the one that is missing; every character of the
-    vocabulary, ``x`` and ``##x``; and those of ``_without_fallback``. More pieces would do no harm.
+    These are the special tokens; every piece that the texts are cut into; every character of the
+    vocabulary, ``x`` and ``##x``; and those of ``_without_fallback``. More would do no harm.
 
     WordPiece takes the longest piece of its vocabulary at each position of a word, and knows a word
-    only if it finds one at each.
+    only if it finds one at each. A piece that was the longest of all is the longest of those that
+    are left; so words of the texts that are known keep their pieces, one after the other.
 
-    - The texts: a piece that was the longest of all is the longest of those that are left. By
-      induction over a word its pieces stay the same, and where there was none there is none now. A
-      word that was unknown stays so, as the pieces before the gap are kept, too: without them,
-      shorter ones might lead around it.
-    - Other texts: call a character tangled if a piece of ``_without_fallback`` holds it, and cut a
-      word where tangled characters and others meet. No piece holds both kinds, so none crosses a
-      cut. All pieces of a tangled part are kept, and it is cut into the same ones as before. In any
-      other part, each character that any piece covers has a piece of its own, ``x`` at the start of
-      a word and ``##x`` elsewhere. These are kept, so there is a match at each position.
+    For words to be known or unknown as before, call a character tangled if a piece of
+    ``_without_fallback`` holds it, and cut a word where tangled characters and others meet. No
+    piece holds both kinds, so none crosses a cut, and each part is known or unknown on its own:
+
+    - All the pieces of a tangled part are kept: it is cut as it was.
+    - Any other part is known, before and after, exactly if each of its characters has a piece of
+      its own, ``x`` at the start of a word and ``##x`` elsewhere. Where all have one, there is a
+      match at each position; and a longer piece over a character that has none would be one of
+      ``_without_fallback``.
 
     Args:
         tokenizer: Truncation switched off.
@@ -120,25 +119,18 @@ def pieces_to_keep(tokenizer: Tokenizer, texts: Iterable[str]) -> set[str]:
     Raises:
         InputError: The texts hold no word.
     """
-    vocabulary = tokenizer.get_vocab()
-    gaps = _Gaps(tokenizer)
-    unknown = special_id(tokenizer, "[UNK]")
     ids: set[int] = set()
-    kept = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     for text in texts:
-        encoding = tokenizer.encode(text, add_special_tokens=False)
-        ids.update(encoding.ids)
-        if unknown in encoding.ids:
-            spans = zip(encoding.ids, encoding.offsets, strict=True)
-            for shown in {text[start:end] for index, (start, end) in spans if index == unknown}:
-                kept.update(gaps.pieces_before(shown))
+        ids.update(tokenizer.encode(text, add_special_tokens=False).ids)
     if not ids:
         raise InputError(
             "the corpus holds no word", hint="give text such as the student is to read"
         )
-    kept.update(piece for piece, index in vocabulary.items() if index in ids)
-    kept.update(piece for piece in vocabulary if len(_spell(piece)) == 1)
-    kept.update({*SPECIAL_TOKENS, "[MASK]"} & vocabulary.keys())
+    vocabulary = tokenizer.get_vocab()
+    kept = {piece for piece, index in vocabulary.items() if index in ids}
+    kept |= {piece for piece in vocabulary if len(_spell(piece)) == 1}
+    kept |= {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    kept |= {*SPECIAL_TOKENS, "[MASK]"} & vocabulary.keys()
     return kept | _without_fallback(tokenizer)
 
 
@@ -196,44 +188,13 @@ def to_vocabulary(student: Student, tokenizer: Tokenizer) -> Student:
     return replace(student, model=model, tokenizer=tokenizer)
 
 
-class _Gaps:
-    """Goes through unknown words as WordPiece does."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._vocabulary = tokenizer.get_vocab(with_added_tokens=False)
-        self._longest = tokenizer_part(tokenizer).max_input_chars_per_word
-
-    def pieces_before(self, shown: str) -> Iterator[str]:
-        """Yields the pieces that are found in a word until there is none to be found.
-
-        Args:
-            shown: The word as it stands in a text, not normalized yet.
-        """
-        normalized = self._tokenizer.normalizer.normalize_str(shown)
-        for word, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normalized):
-            if len(word) <= self._longest:  # others are unknown without a look at their pieces
-                yield from self._pieces(word)
-
-    def _pieces(self, word: str) -> Iterator[str]:
-        start = 0
-        while start < len(word):
-            prefix = PREFIX if start else ""
-            ends = range(len(word), start, -1)
-            end = next((end for end in ends if prefix + word[start:end] in self._vocabulary), None)
-            if end is None:
-                return
-            yield prefix + word[start:end]
-            start = end
-
-
 def _without_fallback(tokenizer: Tokenizer) -> set[str]:
     """Returns the pieces that single characters cannot stand in for, and all that touch them.
 
     Where ``abc`` is a piece and ``##c`` is none, only longer pieces lead over that ``c``, and which
     of them WordPiece meets is decided by all that it took before. So each piece that shares a
-    character with such a one is kept, and each that shares one with those, and so on. There is none
-    in a vocabulary that was trained: its pieces grew from single characters.
+    character with such a one is kept, and each that shares one with those, and so on. A vocabulary
+    that was trained has no such piece: all of them grew from single characters.
     """
     vocabulary = tokenizer.get_vocab(with_added_tokens=False)
     # BERT cuts words at punctuation, so that nothing is ever cut into pieces such as [unused1].
