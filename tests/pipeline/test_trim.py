@@ -173,6 +173,18 @@ def test_trimmed_tokenizer_sets_special_tokens_by_their_new_ids(kind):
         assert (after.type_ids, after.offsets) == (before.type_ids, before.offsets)
 
 
+def test_special_tokens_that_are_not_marked_as_such_are_kept():
+    content = json.loads(make_tokenizer(["a"]).to_str())
+    content["added_tokens"] = []
+    assert kept_for(Tokenizer.from_str(json.dumps(content)), "a") == {"a"}
+
+
+def test_added_token_inside_the_model_keeps_its_place():
+    tokenizer = make_tokenizer(["a", "<ent>", "b"])
+    tokenizer.add_tokens([AddedToken("<ent>", normalized=False)])
+    assert trimmed_to(tokenizer, ["a"]).token_to_id("<ent>") == len(SPECIAL) + 1
+
+
 def test_added_token_outside_the_model_is_kept_and_comes_last():
     tokenizer = make_tokenizer(["a", "aa", "##a"])
     tokenizer.add_tokens([AddedToken("<ent>", normalized=False)])
@@ -268,6 +280,23 @@ def test_corpus_in_squad_layout_is_its_questions_and_contexts(squad_file):
     assert len(texts) == 8
     assert "Who designed the tower?" in texts
     assert any(text.startswith("Rain fell") for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("corpus.txt", b"The road.\ncaf\xe9\n", "line 2, is not UTF-8: invalid continuation byte"),
+        ("corpus.txt", "The road.".encode("utf-16"), "line 1, holds NUL"),
+        ("corpus.json", b"The road.", "is not JSON"),
+        ("corpus.JSON", b"[]", "is not in SQuAD layout"),
+        ("corpus.json", b'{"data": []}', "holds no word"),
+    ],
+)
+def test_corpus_that_cannot_be_read_is_refused(students, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        trim(students["bert"], tmp_path / name)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", "\ufeff".encode()])
