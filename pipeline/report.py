@@ -85,7 +85,7 @@ def inspection(path: str, found: Inspection) -> list[RenderableType]:
 
 
 def trimming(saved: "Trimming") -> str:
-    """Returns what trimming a vocabulary has saved, at the two ends of what a weight may take."""
+    """Returns what trimming a vocabulary has saved, at one byte a weight and at four."""
     num_weights = saved.num_weights_saved
     return (
         f"vocabulary: {saved.num_pieces:,} of {saved.num_pieces_before:,} pieces kept, "

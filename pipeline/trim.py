@@ -193,8 +193,8 @@ def _without_fallback(tokenizer: Tokenizer) -> set[str]:
 
     Where ``abc`` is a piece and ``##c`` is none, only longer pieces lead over that ``c``, and which
     of them WordPiece meets is decided by all that it took before. So each piece that shares a
-    character with such a one is kept, and each that shares one with those, and so on. A vocabulary
-    that was trained has no such piece: all of them grew from single characters.
+    character with such a one is kept, and each that shares one with those, and so on. Where a
+    vocabulary grew from single characters, as in training, it has no such piece.
     """
     vocabulary = tokenizer.get_vocab(with_added_tokens=False)
     # BERT cuts words at punctuation, so that nothing is ever cut into pieces such as [unused1].
