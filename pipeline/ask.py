@@ -99,7 +99,7 @@ def ask(
     asked = []
     if not names or PYTORCH in names:
         try:
-            student = reference.find(opened.manifest.student, named=named_reference)
+            student = reference.find(opened, named=named_reference)
             asked.append(ask_student(student, encoded, num_threads=num_threads, stages=stages))
         except ReferenceNotFoundError as err:
             skipped.insert(0, Skipped(runtime=PYTORCH, reason=f"{err.message}; {err.hint}"))

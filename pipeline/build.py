@@ -28,6 +28,7 @@ from pipeline.tasks import question_answering
 from pipeline.tokenization import tokenizer_part, write_tokenizer
 from pipeline.trace import check_seq_lens, trace
 from pipeline.traced import TracedModel
+from pipeline.trim import Trimming, trim
 from pipeline.values import Artifact
 from pipeline.workers import Job, Report, run_jobs
 
@@ -42,12 +43,18 @@ _TESTED_PACKAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """What a build made, what the parity check said of it, and what a search saw on its way."""
+    """What a build made, and what the parity check said of it.
+
+    Attributes:
+        trimming: What a smaller vocabulary has saved, where one was asked for.
+        steps: What a search saw on its way, where one was asked for.
+    """
 
     folder: Path
     artifacts: tuple[Artifact, ...]
     parity: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
+    trimming: Trimming | None
     steps: tuple[Step, ...]
     seconds: float
 
@@ -84,6 +91,7 @@ def build(
     budget: Budget = NO_BUDGET,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Sequence[Question] | None = None,
+    trim_corpus: Path | None = None,
     num_threads: int,
     stages: Stages,
 ) -> BuildResult:
@@ -98,6 +106,7 @@ def build(
         budget: What every artifact must keep to.
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to compare on; nothing means the package's own questions.
+        trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
         num_threads: For every runtime.
         stages: Told how the work goes.
 
@@ -112,6 +121,10 @@ def build(
         student = load(model)
         lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
         _check_free_space(destination, student, num_artifacts=len(chosen))
+    trimming = None
+    if trim_corpus is not None:
+        with stages.stage("trim vocabulary"):
+            student, trimming = trim(student, trim_corpus)
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
     examples = examples or student.task.own_examples()
@@ -143,6 +156,7 @@ def build(
         artifacts=tuple(_moved(artifact, folder, destination) for artifact in made.artifacts),
         parity=tuple(made.verdicts),
         skipped=(*skipped, *made.not_run),
+        trimming=trimming,
         steps=steps,
         seconds=stages.seconds,
     )

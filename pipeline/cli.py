@@ -70,6 +70,13 @@ def build(
     ] = None,
     seq_len: Annotated[str, typer.Option(help="Lengths in tokens, such as 64,128,384.")] = "384",
     data: Data = None,
+    trim_vocab: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CORPUS",
+            help="Text or SQuAD .json: drop the vocabulary that it never needs.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Converts a student for every backend, compares, and writes a bundle."""
@@ -86,6 +93,7 @@ def build(
         budget=_budget(max_size_mb, max_f1_drop, is_needed=precision == "auto"),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
+        trim_corpus=trim_vocab,
         num_threads=_num_threads(),
         stages=Stages(),
     )
@@ -105,11 +113,16 @@ def build(
         ],
         "parity": [each.to_json() for each in result.parity],
         "skipped": [asdict(each) for each in result.skipped],
-        "steps": [each.to_json() for each in result.steps],
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
-    seen = [report.frontier_table(result.steps)] if result.steps else []
+    if result.trimming is not None:
+        payload["vocabulary"] = asdict(result.trimming)
+        remarks.append(report.trimming(result.trimming))
+    seen = []
+    if result.steps:
+        payload["steps"] = [each.to_json() for each in result.steps]
+        seen.append(report.frontier_table(result.steps))
     last = f"{escape(str(result.folder))} in {result.seconds:.0f} s"
     show(payload, as_json, *seen, table, *remarks, last)
     return 0 if result.passed else 1
@@ -186,7 +199,7 @@ def parity(
     from pipeline.stages import Stages
 
     with open_bundle(bundle) as opened:
-        student = students.find(opened.manifest.student, named=reference)
+        student = students.find(opened, named=reference)
         examples = read_squad(data) if data else student.task.own_examples()
         verdicts, skipped = flow.check(
             student,

@@ -2,6 +2,9 @@
 
 A bundle holds no PyTorch weights and no path, only the student's name and the hash of its weights.
 Where that hash was last seen is remembered in the user's cache, one small file a student.
+
+The hash is that of the weights as they were loaded. Where a build trimmed the vocabulary, the
+bundle's tokenizer tells which pieces were kept, and the student that is found is trimmed to them.
 """
 
 import json
@@ -9,9 +12,12 @@ from pathlib import Path
 
 import platformdirs
 
+from pipeline import trim
+from pipeline.bundle import Bundle
 from pipeline.errors import InputError, PocketBertError
 from pipeline.load import EMBEDDED, Student, load
 from pipeline.manifest import StudentPart
+from pipeline.tokenization import read_tokenizer
 
 
 class ReferenceNotFoundError(InputError):
@@ -30,17 +36,19 @@ def remember(student: Student) -> None:
         return
 
 
-def find(part: StudentPart, *, named: str | None = None) -> Student:
-    """Loads the student that a bundle was made from.
+def find(opened: Bundle, *, named: str | None = None) -> Student:
+    """Loads the student that a bundle was made from, with the vocabulary of the bundle.
 
     Args:
-        part: What the bundle's manifest says of it.
-        named: Where the user says that it is.
+        opened: The bundle.
+        named: Where the user says that the student is.
 
     Raises:
         ReferenceNotFoundError: It cannot be found.
-        InputError: What the user named is another student.
+        InputError: What the user named is another student, or the bundle has no tokenizer.
     """
+    part = opened.manifest.student
+    tokenizer = read_tokenizer(opened.folder / "tokenizer")
     if named is not None:
         student = load(named)
         if student.weights_sha256 != part.weights_sha256:
@@ -49,7 +57,7 @@ def find(part: StudentPart, *, named: str | None = None) -> Student:
                 hint=f"name the model {part.name} whose weights have sha256 "
                 f"{part.weights_sha256[:12]}…",
             )
-        return student
+        return trim.to_vocabulary(student, tokenizer)
     place = None if part.name == EMBEDDED else _remembered(part)
     try:
         student = load(place)
@@ -57,7 +65,10 @@ def find(part: StudentPart, *, named: str | None = None) -> Student:
         raise _not_found(part, err.message) from err
     if student.weights_sha256 != part.weights_sha256:
         raise _not_found(part, "the model there has other weights now")
-    return student
+    try:
+        return trim.to_vocabulary(student, tokenizer)
+    except InputError as err:
+        raise _not_found(part, err.message) from err
 
 
 def _remembered(part: StudentPart) -> str:

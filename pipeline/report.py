@@ -20,6 +20,7 @@ from pipeline.values import Artifact, Inspection
 
 if TYPE_CHECKING:
     from pipeline.load import Student
+    from pipeline.trim import Trimming
 
 
 def write(
@@ -102,6 +103,15 @@ def inspection(path: str, found: Inspection) -> list[RenderableType]:
         f"operators: {found.num_ops}, {delegated}",
         largest,
     ]
+
+
+def trimming(saved: "Trimming") -> str:
+    """Returns what trimming a vocabulary has saved, at one byte a weight and at four."""
+    num_weights = saved.num_weights_saved
+    return (
+        f"vocabulary: {saved.num_pieces:,} of {saved.num_pieces_before:,} pieces kept, "
+        f"which saves {num_weights / 1e6:.1f} MB in int8 and {4 * num_weights / 1e6:.1f} MB in fp32"
+    )
 
 
 def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:

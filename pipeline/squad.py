@@ -130,9 +130,22 @@ def read_squad(path: Path) -> tuple[Question, ...]:
         StorageError: the file may not be read.
     """
     path = Path(path)
-    questions = _flatten(validate(_SquadFile, parse_json(read_text(path), path), path))
+    questions = _flatten(_read_file(path))
     _check(questions, path)
     return questions
+
+
+def read_texts(path: Path) -> tuple[str, ...]:
+    """Returns every question and context of a file in SQuAD layout, answered or not.
+
+    Raises:
+        InputError: the file is absent, a folder, not UTF-8, not JSON or not in SQuAD layout.
+        StorageError: the file may not be read.
+    """
+    paragraphs = [each for article in _read_file(path).data for each in article.paragraphs]
+    contexts = (paragraph.context for paragraph in paragraphs)
+    questions = (each.question for paragraph in paragraphs for each in paragraph.qas)
+    return (*contexts, *questions)
 
 
 def validate(model: type[Layout], value: Any, where: object) -> Any:
@@ -294,6 +307,11 @@ def _json_kind(value: object) -> str:
     if isinstance(value, str):
         return "a string"
     return "a list" if isinstance(value, list) else "an object"
+
+
+def _read_file(path: Path) -> _SquadFile:
+    squad_file: _SquadFile = validate(_SquadFile, parse_json(read_text(path), path), path)
+    return squad_file
 
 
 def _flatten(squad_file: _SquadFile) -> tuple[Question, ...]:

@@ -109,6 +109,20 @@ def built(
     return BuiltBundle(folder=folder, finished=finished)
 
 
+@pytest.fixture(scope="session")
+def built_trimmed(
+    tmp_path_factory: pytest.TempPathFactory, student_folder: Path, squad_file: Path
+) -> BuiltBundle:
+    """An ExecuTorch bundle whose vocabulary is that of its own questions."""
+    folder = tmp_path_factory.mktemp("built") / "trimmed"
+    finished = pocketbert(
+        "build", student_folder, "-o", folder, "--backend", "executorch", "--precision", "fp32",
+        "--seq-len", "64", "--data", squad_file, "--trim-vocab", squad_file, "--json",
+    )  # fmt: skip
+    assert finished.code == 0, finished.stdout + finished.stderr
+    return BuiltBundle(folder=folder, finished=finished)
+
+
 @pytest.fixture
 def bundle_copy(built: BuiltBundle, tmp_path: Path) -> Path:
     """The bundle again, to be damaged."""

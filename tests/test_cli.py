@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 
 from pipeline import __version__, cli
 from pipeline.bundle import verify
@@ -64,7 +65,7 @@ def refused(finished: Finished, *, code: int = 2) -> str:
 
 def test_build_json_has_the_fields_that_others_rely_on(built):
     found = built.finished.json
-    assert set(found) == {"bundle", "seconds", "artifacts", "parity", "skipped", "steps"}
+    assert set(found) == {"bundle", "seconds", "artifacts", "parity", "skipped"}
     assert found["bundle"] == str(built.folder)
     assert 0 < found["seconds"] < 600
     (artifact,) = found["artifacts"]
@@ -109,6 +110,65 @@ def test_build_writes_what_design_promises(built):
     assert verify(built.folder) == ()
     everything = b"".join(path.read_bytes() for path in built.folder.rglob("*") if path.is_file())
     assert str(built.folder.parents[1]).encode() not in everything, "a path of this machine"
+
+
+def test_build_with_a_trimmed_vocabulary_says_what_it_saved(built_trimmed, tokenizer):
+    found = built_trimmed.finished.json
+    saved = found["vocabulary"]
+    assert set(saved) == {"num_pieces", "num_pieces_before", "num_weights_saved"}
+    assert saved["num_pieces"] < saved["num_pieces_before"] == tokenizer.get_vocab_size()
+    dropped = saved["num_pieces_before"] - saved["num_pieces"]
+    assert saved["num_weights_saved"] == 64 * dropped
+    assert [each["verdict"] for each in found["parity"]] == ["pass"]
+    assert "\ntrim vocabulary " in built_trimmed.finished.stderr
+
+
+def test_build_with_a_trimmed_vocabulary_writes_one_vocabulary_everywhere(built_trimmed, tokenizer):
+    folder, saved = built_trimmed.folder, built_trimmed.finished.json["vocabulary"]
+    assert verify(folder) == ()
+    packed = Tokenizer.from_file(str(folder / "tokenizer" / "tokenizer.json")).get_vocab()
+    words = (folder / "tokenizer" / "vocab.txt").read_text().removesuffix("\n").split("\n")
+    assert packed == {word: index for index, word in enumerate(words)}
+    assert len(words) == saved["num_pieces"]
+    assert words == sorted(words, key=tokenizer.token_to_id)
+    special = read_manifest(folder).tokenizer.special_tokens
+    assert special == {token: words.index(token) for token in special}
+    for vector in json.loads((folder / "vectors.json").read_bytes())["vectors"]:
+        question = tokenizer.encode(vector["question"], add_special_tokens=False).tokens
+        ids = vector["windows"][0]["input_ids"]
+        assert [words[index] for index in ids[: len(question) + 1]] == ["[CLS]", *question]
+
+
+@pytest.mark.parametrize("found_by", ["cache", "name"])
+def test_student_of_a_trimmed_bundle_is_found_and_trimmed(
+    call, built_trimmed, student_folder, squad_file, tmp_path, monkeypatch, found_by
+):
+    """Every text is read with the bundle's vocabulary, one that its corpus lacks too."""
+    named = []
+    if found_by == "name":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        named = ["--reference", student_folder]
+    folder, other = built_trimmed.folder, "The keeper's cottages house an observatory, café."
+    asked = call("ask", folder, "-q", "Who came?", "-c", other, *named, "--json")
+    assert asked.code == 0
+    assert [each["runtime"] for each in asked.json["answers"]] == ["pytorch", "executorch"]
+    first, second = asked.json["answers"]
+    assert (first["text"], first["start"]) == (second["text"], second["start"])
+    assert first["score"] == pytest.approx(second["score"], abs=1e-4)
+    parity = call("parity", folder, "--limit", "5", *named, "--json")
+    assert parity.code == 0
+    assert parity.json["parity"][0]["max_abs_diff"] <= 1e-4
+    assert call("eval", folder, "--data", squad_file, *named).code == 0
+
+
+def test_student_of_a_trimmed_bundle_with_another_vocabulary_is_no_reference(
+    call, built_trimmed, student_copy
+):
+    """The weights are the same; what its tokens mean is not."""
+    path = student_copy / "tokenizer.json"
+    path.write_text(path.read_text().replace('"the"', '"zebra"'))
+    told = refused(call("parity", built_trimmed.folder, "--reference", student_copy))
+    assert "lacks 'the'" in told
 
 
 def asked(call: Call, bundle: Path, *arguments: str | Path) -> Finished:
@@ -347,6 +407,12 @@ def test_wrong_call_is_refused(call, arguments, as_json):
         (["{student}", "--data", "{student}"], "is a folder"),
         (["{student}", "--data", "{student}/config.json"], "is not in SQuAD layout"),
         (["{student}", "--data", "{squad}/deeper"], "no such path"),
+        (["{student}", "--trim-vocab", "/absent.txt"], "no corpus /absent.txt"),
+        (["{student}", "--trim-vocab", "{student}"], "no corpus {student}"),
+        (["{student}", "--trim-vocab", "{squad}/deeper"], "no such path"),
+        (["{student}", "--trim-vocab", "{student}/model.safetensors"], "holds NUL"),
+        (["{student}", "--trim-vocab", "{student}/config.json"], "is not in SQuAD layout"),
+        (["{student}", "--trim-vocab", "/dev/null"], "holds no word"),
         (["{student}", "-o", "{student}"], "exists and is not a bundle, so it is not overwritten"),
         (["{student}", "-o", "{squad}"], "exists and is not a bundle, so it is not overwritten"),
         (["{student}", "-o", "{squad}/deeper/still"], "is not a folder"),
@@ -362,7 +428,7 @@ def test_build_bad_input_is_refused_and_writes_nothing(
         filled += ["-o", str(tmp_path / "bundle")]
     before = sorted(student_folder.iterdir())
     told = refused(call("build", *filled, "--backend", "tflite"))
-    assert message in told
+    assert message.format(**places) in told
     assert list(tmp_path.iterdir()) == []
     assert sorted(student_folder.iterdir()) == before
 

@@ -16,6 +16,7 @@ from pipeline.squad import (
     labelled_questions,
     normalize_answer,
     read_squad,
+    read_texts,
     score,
 )
 
@@ -66,6 +67,13 @@ def test_read_squad_accepts_a_byte_order_mark(tmp_path):
     path = tmp_path / "squad.json"
     path.write_text(json.dumps(squad_document()), encoding="utf-8-sig")
     assert len(read_squad(path)) == 2
+
+
+def test_read_texts_gives_each_context_once_and_questions_without_answers_too(tmp_path):
+    document = squad_document()
+    document["data"][0]["paragraphs"][0]["qas"][1] |= {"answers": [], "is_impossible": True}
+    path = written(tmp_path, document)
+    assert read_texts(path) == ("Ada came at noon.", "Who came?", "When?")
 
 
 def test_read_squad_absent_file_is_named(tmp_path):
