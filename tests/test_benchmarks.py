@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.command import ROOT
@@ -37,6 +38,34 @@ def test_distill_step_with_another_loss_than_the_bare_loop_ends(
     bare = SimpleNamespace(update=lambda batch: 2.1)
     with pytest.raises(SystemExit, match="the steps do not compute the same: at update 1 the"):
         script.compare_losses(product, bare, [None], tolerance=0.01)
+
+
+def test_precision_table_weighs_and_asks_each_precision(
+    tmp_path: Path, student_folder: Path, squad_file: Path
+) -> None:
+    printed, figures = run(
+        tmp_path, "precision_table.py", student_folder, "--data", squad_file, "--limit", "3",
+        "--backend", "tflite", "--precisions", "fp32", "auto:0.5", "--threads", "1",
+    )  # fmt: skip
+    head, _, *rows = printed.splitlines()
+    assert head.startswith("| precision | runtime | MB | of fp32 | F1 | F1 lost (95 %) |")
+    assert rows[0].startswith("| fp32 | litert |")
+    assert {row.count(" | ") for row in rows} == {head.count(" | ")}
+    exact = figures["rows"][0]
+    assert (exact["same_answers"], exact["f1_lost"]) == (100, [0, 0, 0])
+    assert figures["rows"][-1]["precision"] == "auto:0.5"
+    assert figures["rows"][-1]["size_bytes"] < 0.5e6 < exact["size_bytes"]
+
+
+def test_paired_interval_holds_the_mean_and_narrows_with_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = load_script("precision_table", monkeypatch)
+    losses = np.random.default_rng(1).normal(2.0, 10.0, 400)
+    mean, low, high = script.paired_interval(losses)
+    assert mean == pytest.approx(losses.mean())
+    assert low < mean < high
+    assert high - low == pytest.approx(2 * 1.96 * 10.0 / 20, rel=0.15)
 
 
 def test_founding_table_scores_and_times_teacher_and_student(

@@ -1,0 +1,179 @@
+"""Measures what each precision costs: megabytes, answers and time, in every runtime.
+
+Run it with ``python benchmarks/precision_table.py [MODEL] --data SQUAD.json``; without a model it
+takes the student inside the package. It builds a bundle a precision, asks all questions in every
+runtime, and prints a Markdown table. The loss of F1 is that against PyTorch in fp32, with the 95 %
+interval of a paired bootstrap over questions; latency is the median over questions of the runtime's
+time for one of PyTorch, one after the other in one run.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from timing import describe_machine
+
+import converters
+from pipeline import bundle, squad
+from pipeline.ask import Asked, ask
+from pipeline.budget import NO_BUDGET, Budget
+from pipeline.build import build
+from pipeline.errors import PocketBertError
+from pipeline.precision import FIXED_PRECISIONS
+from pipeline.recipe import recipe_of
+from pipeline.runtimes import PYTORCH
+from pipeline.squad import Question, read_squad
+from pipeline.stages import Stages
+from pipeline.tasks.question_answering import Answer
+
+NUM_RESAMPLES = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One artifact in one runtime.
+
+    Attributes:
+        precision: Its name, with the budget where it was searched for.
+        f1: Percent.
+        f1_lost: Percentage points below PyTorch, and the 95 % interval of it.
+        same_answers: Percent of questions with PyTorch's own span.
+        latency_ratio: To PyTorch in fp32.
+    """
+
+    precision: str
+    runtime: str
+    size_bytes: int
+    f1: float
+    f1_lost: tuple[float, float, float]
+    same_answers: float
+    latency_ratio: float
+
+
+def measure(options: argparse.Namespace) -> list[Row]:
+    """Returns a row for each precision and runtime."""
+    examples = read_squad(options.data)[: options.limit]
+    rows: list[Row] = []
+    for name in options.precisions:
+        precision, _, megabytes = name.partition(":")
+        with tempfile.TemporaryDirectory() as folder:
+            made = build(
+                options.model,
+                destination=Path(folder, "bundle"),
+                backends=options.backend,
+                recipe=None if precision == "auto" else recipe_of(precision),
+                budget=Budget(max_size_bytes=float(megabytes) * 1e6) if megabytes else NO_BUDGET,
+                num_threads=options.threads,
+                stages=Stages(),
+            )
+            sizes = {each.backend: bundle.size_bytes(each.path) for each in made.artifacts}
+            with bundle.open_bundle(made.folder) as opened:
+                answers = ask(
+                    opened, examples, named_reference=options.model,
+                    num_threads=options.threads, stages=Stages(quiet=True),
+                )  # fmt: skip
+        rows += _rows(name, sizes, {each.runtime: each for each in answers.done}, examples)
+    return rows
+
+
+def _rows(
+    precision: str, sizes: dict[str, int], asked: dict[str, Asked], examples: tuple[Question, ...]
+) -> Iterator[Row]:
+    own = asked.pop(PYTORCH)
+    own_f1 = _f1_by_question(own, examples)
+    for runtime, each in asked.items():
+        f1 = _f1_by_question(each, examples)
+        yield Row(
+            precision=precision,
+            runtime=runtime,
+            size_bytes=sizes[_backend_of(runtime)],
+            f1=float(f1.mean()),
+            f1_lost=paired_interval(own_f1 - f1),
+            same_answers=100 * float(np.mean(list(map(_is_same, each.answers, own.answers)))),
+            latency_ratio=float(np.median(np.array(each.latency_ms) / np.array(own.latency_ms))),
+        )
+
+
+def _backend_of(runtime: str) -> str:
+    return converters.runtime(runtime).backend
+
+
+def _is_same(one: Answer, other: Answer) -> bool:
+    return (one.start, one.end) == (other.start, other.end)
+
+
+def _f1_by_question(asked: Asked, examples: Sequence[Question]) -> np.ndarray:
+    """Returns ``(questions,) float64``, percent."""
+    return np.array(
+        [
+            100 * squad.f1(prediction=answer.text, answers=example.answers)
+            for answer, example in zip(asked.answers, examples, strict=True)
+        ]
+    )
+
+
+def paired_interval(losses: np.ndarray) -> tuple[float, float, float]:
+    """Returns the mean of ``(questions,)`` losses, and the ends of its 95 % interval.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+    random = np.random.default_rng(0)
+    chosen = random.integers(0, len(losses), (NUM_RESAMPLES, len(losses)))
+    low, high = np.percentile(losses[chosen].mean(axis=1), (2.5, 97.5))
+    return float(losses.mean()), float(low), float(high)
+
+
+def make_table(rows: Sequence[Row]) -> str:
+    """Returns the rows in Markdown; sizes are also shares of the same backend's fp32."""
+    exact = {row.runtime: row.size_bytes for row in rows if row.precision == "fp32"}
+    lines = [
+        "| precision | runtime | MB | of fp32 | F1 | F1 lost (95 %) | same answers | time/PyTorch |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        share = f"{row.size_bytes / exact[row.runtime]:.3f}" if row.runtime in exact else ""
+        lost, low, high = row.f1_lost
+        lines.append(
+            f"| {row.precision} | {row.runtime} | {row.size_bytes / 1e6:.1f} | {share} "
+            f"| {row.f1:.1f} | {lost:.2f} ({low:.2f} to {high:.2f}) "
+            f"| {row.same_answers:.1f} % | {row.latency_ratio:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Prints a table, and writes a JSON file where one is named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", nargs="?", help="as `pocketbert build` takes it")
+    parser.add_argument("--data", type=Path, required=True, help="labelled questions")
+    parser.add_argument("--limit", type=int, help="use only the first questions")
+    parser.add_argument(
+        "--precisions", nargs="+", default=FIXED_PRECISIONS, metavar="NAME",
+        help="fp32, fp16, int8, int4, or auto:14 for a search under 14 MB",
+    )  # fmt: skip
+    parser.add_argument("--backend", action="append", default=[], help="all if none")
+    parser.add_argument(
+        "--threads", type=int, default=torch.get_num_threads(), help="of each runtime"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="for all the figures")
+    options = parser.parse_args()
+    try:
+        rows = measure(options)
+    except PocketBertError as err:
+        sys.exit(f"{err.message} ({err.hint})")
+    print(make_table(rows))  # noqa: T201
+    if options.json:
+        figures = {"machine": describe_machine(), "rows": [asdict(row) for row in rows]}
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
