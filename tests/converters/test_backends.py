@@ -18,7 +18,7 @@ from pipeline.runtimes import run_student
 from pipeline.trace import trace
 from pipeline.values import Artifact
 from tests.converters.conversion import convert_all, random_rows, run
-from tests.students import ARCHITECTURES, NUM_POSITIONS
+from tests.students import ARCHITECTURES
 
 SEQ_LENS = (16, 48)
 RUNS_HERE = [
@@ -86,7 +86,7 @@ def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
 
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
-def test_int4_artifact_holds_all_but_positions_and_head_in_four_bits(
+def test_int4_artifact_holds_linear_weights_and_embedding_in_four_bits(
     artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
     found = converters.backend(backend).inspect(artifacts[backend]["int4"].path)
@@ -96,13 +96,6 @@ def test_int4_artifact_holds_all_but_positions_and_head_in_four_bits(
     packed = {"int4", "uint4", "uint8"}
     in_four_bits = sum(found.bytes_by_dtype.get(dtype, 0) for dtype in packed)
     assert in_four_bits >= (vocabulary * width + linear) // 2
-    kept = NUM_POSITIONS * width + 2 * width
-    assert found.bytes_by_dtype["int8"] <= kept
-    assert not any(
-        tensor.dtype.startswith("float") and tensor.size_bytes >= width * width
-        for tensor in found.tensors
-        if "scale" not in tensor.name and tensor.size_bytes not in position_tables(SEQ_LENS)
-    )
 
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
