@@ -77,7 +77,7 @@ def _at_precision(traced: TracedModel, weights: ModelWeights) -> torch.export.Ex
     if weights.precision == "fp16":
         xnnpack_precision.to_fp16(module)
     else:
-        xnnpack_precision.quantize(module, weights.integers)
+        xnnpack_precision.quantize(module, weights.integers, weights.activations)
     inputs = traced.sample_inputs(traced.seq_lens[-1])
     return torch.export.export(
         module, (), inputs, dynamic_shapes=traced.dynamic_shapes, strict=False

@@ -34,7 +34,9 @@ def convert(traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Arti
         exact = Path(folder, FILE_NAME)
         _convert_fp32(traced, exact)
         stored = _stored(originals, weights)
-        tflite_weights.store(exact, stored, path, originals=originals)
+        tflite_weights.store(
+            exact, stored, path, originals=originals, activations=weights.activations
+        )
     return traced.artifact(backend="tflite", precision=weights.precision, path=path)
 
 
