@@ -16,7 +16,7 @@ from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
 from pipeline.precision import PRECISIONS
-from pipeline.recipe import GROUP_SIZES, Recipe, read_recipe, recipe_of
+from pipeline.recipe import Recipe, read_recipe, recipe_of
 
 app = typer.Typer(
     name="pocketbert",
@@ -329,12 +329,16 @@ def _recipe(path: Path | None, precision: str | None, group_size: int | None) ->
                 hint="leave out --precision and --group-size",
             )
         return read_recipe(path)
-    precision, group_size = precision or "int8", group_size or 32
+    precision = precision or "int8"
     if precision not in PRECISIONS:
         raise InputError(f"no precision {precision!r}", hint=f"choose from {', '.join(PRECISIONS)}")
-    if group_size not in GROUP_SIZES:
-        sizes = ", ".join(map(str, GROUP_SIZES))
-        raise InputError(f"no group size {group_size}", hint=f"choose from {sizes}")
+    if group_size is None:
+        return recipe_of(precision)
+    if precision != "int4":
+        raise InputError(
+            f"{precision} has one scale a row, not --group-size",
+            hint="leave it out, or add --precision int4",
+        )
     return recipe_of(precision, group_size=group_size)
 
 

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from converters.weights import ModelWeights, quantize
+from converters.weights import ModelWeights, QuantizedWeight, quantize
 from pipeline.errors import InputError
-from pipeline.recipe import Recipe, tensor_group
-
-_BITS = {"int8": 8, "int4": 4}
+from pipeline.recipe import Integers, Recipe, tensor_group
 
 
 def model_weights(matrices: Mapping[str, np.ndarray], recipe: Recipe) -> ModelWeights:
@@ -16,7 +14,7 @@ def model_weights(matrices: Mapping[str, np.ndarray], recipe: Recipe) -> ModelWe
 
     Args:
         matrices: ``(rows, columns) float32`` by name in the state dict.
-        recipe: Says the format of each; a row that groups do not divide evenly is one group.
+        recipe: Says the format of each.
 
     Raises:
         InputError: The recipe names a tensor group that these weights do not have.
@@ -30,10 +28,18 @@ def model_weights(matrices: Mapping[str, np.ndarray], recipe: Recipe) -> ModelWe
             )
     integers = {}
     for name, weight in matrices.items():
-        bits = _BITS.get(recipe.format_of(name))
-        if bits is None:
-            continue
-        is_even = weight.shape[1] % recipe.group_size == 0
-        group_size = recipe.group_size if bits == 4 and is_even else None
-        integers[name] = quantize(weight, bits=bits, group_size=group_size)
+        form = recipe.format_of(name)
+        if form != "fp32" and form != "fp16":
+            integers[name] = quantized(weight, form)
     return ModelWeights(precision=recipe.precision, integers=integers)
+
+
+def quantized(weight: np.ndarray, form: Integers) -> QuantizedWeight:
+    """Quantizes one weight, ``(rows, columns) float32``.
+
+    A row that groups do not divide evenly is one group.
+    """
+    bits, _, columns = form.removeprefix("int").partition("/")
+    group_size = int(columns or 0)
+    is_even = group_size and weight.shape[1] % group_size == 0
+    return quantize(weight, bits=int(bits), group_size=group_size if is_even else None)

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pipeline.errors import InputError
 from pipeline.precision import Precision
 
-Integers = Literal["int8", "int4"]
-GroupSize = Literal[32, 64, 128]
-GROUP_SIZES: tuple[GroupSize, ...] = get_args(GroupSize)
+Float = Literal["fp32", "fp16"]
+Integers = Literal["int8", "int4/32", "int4/64", "int4/128"]
+"""Bits, and at four bits the columns that share a scale; at eight bits these are all of a row."""
+
+GROUP_SIZES = (32, 64, 128)
 
 FILE_NAME = "recipe.json"
 
@@ -34,38 +36,47 @@ class Recipe(BaseModel):
         precision: The name that artifacts of this recipe go by.
         default: The format of what ``groups`` does not name.
         groups: Formats by tensor group.
-        group_size: Columns that share a scale at four bits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Precision
-    default: Literal["fp32", "fp16", "int8", "int4"]
+    default: Float | Integers
     groups: dict[str, Integers] = {}
-    group_size: GroupSize = 32
 
     @model_validator(mode="after")
     def _check_groups(self) -> "Recipe":
-        if self.groups and self.default not in get_args(Integers):
+        if self.groups and self.default in get_args(Float):
             raise ValueError(
-                f"groups of integers need a default of int8 or int4, not {self.default}"
+                f"groups of integers go with a default of integers, not {self.default}"
             )
         return self
 
-    def format_of(self, weight: str) -> str:
+    def format_of(self, weight: str) -> Float | Integers:
         """Returns the format of a weight by its name in the state dict."""
         return self.groups.get(tensor_group(weight), self.default)
 
 
-def recipe_of(precision: Precision, *, group_size: GroupSize = 32) -> Recipe:
+def recipe_of(precision: Precision, *, group_size: int = 32) -> Recipe:
     """Returns the recipe that a precision stands for.
 
     At ``int4`` the head and the positions keep eight bits: they are small, and hurt most.
+
+    Raises:
+        InputError: There are no groups of this size.
     """
-    if precision == "int4":
-        groups: dict[str, Integers] = {"head": "int8", "embeddings.positions": "int8"}
-        return Recipe(precision="int4", default="int4", groups=groups, group_size=group_size)
-    return Recipe(precision=precision, default=precision)
+    if precision != "int4":
+        return Recipe(precision=precision, default=precision)
+    if group_size not in GROUP_SIZES:
+        sizes = ", ".join(map(str, GROUP_SIZES))
+        raise InputError(f"no group size {group_size}", hint=f"choose from {sizes}")
+    return Recipe.model_validate(
+        {
+            "precision": "int4",
+            "default": f"int4/{group_size}",
+            "groups": {"head": "int8", "embeddings.positions": "int8"},
+        }
+    )
 
 
 def tensor_group(weight: str) -> str:
@@ -93,7 +104,7 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         return Recipe.model_validate_json(path.read_bytes())
-    except FileNotFoundError as err:
+    except (FileNotFoundError, IsADirectoryError) as err:
         raise InputError(f"no recipe {path}", hint="check --recipe") from err
     except ValidationError as err:
         fault = err.errors()[0]

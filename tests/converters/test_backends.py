@@ -1,29 +1,38 @@
 """What holds for every backend: it takes the trace of any encoder and computes what it computes."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import converters
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.load import Student
 from pipeline.precision import PRECISIONS, Precision
+from pipeline.quantize import model_weights
+from pipeline.recipe import recipe_of
 from pipeline.runtimes import run_student
+from pipeline.trace import trace
 from pipeline.values import Artifact
 from tests.converters.conversion import convert_all, random_rows, run
-from tests.students import ARCHITECTURES
+from tests.students import ARCHITECTURES, NUM_POSITIONS
 
 SEQ_LENS = (16, 48)
 RUNS_HERE = [
     runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
 ]
 TOLERANCE: dict[Precision, float] = {
-    # Relative to the largest logit. Random weights this large make attention all or nothing, which
-    # int8 turns into far more noise than a trained student shows; a wrong artifact is off by one.
+    # Relative to the largest logit, and at integers to the student with the very weights that the
+    # artifact holds. Random weights this large make attention all or nothing, which the rounding of
+    # activations turns into far more noise than in a trained student; a wrong artifact is off by
+    # one.
     "fp32": 1e-5,
     "fp16": 2e-2,
     "int8": 0.25,
+    "int4": 0.25,
 }
 
 
@@ -55,7 +64,8 @@ def test_artifact_computes_what_the_student_computes_at_each_length(
     ]
     outputs = run(artifacts[runtime.backend], runtime.name, rows)
     for precision in PRECISIONS:
-        assert_close(student, rows, outputs[precision], tolerance=TOLERANCE[precision])
+        expected = with_weights_of(student, precision)
+        assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
 
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
@@ -72,6 +82,26 @@ def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
         tensor.dtype.startswith("float") and tensor.size_bytes >= width * width
         for tensor in found.tensors
         if "position" not in tensor.name and tensor.size_bytes not in position_tables(SEQ_LENS)
+    )
+
+
+@pytest.mark.parametrize("backend", converters.BACKENDS)
+def test_int4_artifact_holds_all_but_positions_and_head_in_four_bits(
+    artifacts: dict[str, dict[Precision, Artifact]], backend: str
+) -> None:
+    found = converters.backend(backend).inspect(artifacts[backend]["int4"].path)
+    vocabulary, width, hidden, num_layers = 800, 64, 128, 2
+    linear = num_layers * (4 * width * width + 2 * width * hidden)
+    # ExecuTorch has no four-bit dtype: its embedding's kernel takes two numbers a byte.
+    packed = {"int4", "uint4", "uint8"}
+    in_four_bits = sum(found.bytes_by_dtype.get(dtype, 0) for dtype in packed)
+    assert in_four_bits >= (vocabulary * width + linear) // 2
+    kept = NUM_POSITIONS * width + 2 * width
+    assert found.bytes_by_dtype["int8"] <= kept
+    assert not any(
+        tensor.dtype.startswith("float") and tensor.size_bytes >= width * width
+        for tensor in found.tensors
+        if "scale" not in tensor.name and tensor.size_bytes not in position_tables(SEQ_LENS)
     )
 
 
@@ -106,13 +136,14 @@ def test_every_encoder_converts(
     students: dict[str, Student], architecture: str, backend: str, tmp_path: Path
 ) -> None:
     student = students[architecture]
-    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    precisions: tuple[Precision, ...] = ("fp32", "int8", "int4")
     made = convert_all(student, backend, precisions, tmp_path, seq_lens=(48,))
     rows = random_rows(student, seq_len=48, num_tokens=(48, 20))
     runtime = next(each for each in RUNS_HERE if each.backend == backend)
     outputs = run(made, runtime.name, rows)
     for precision in precisions:
-        assert_close(student, rows, outputs[precision], tolerance=TOLERANCE[precision])
+        expected = with_weights_of(student, precision)
+        assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
     assert [spec.name for spec in made["fp32"].inputs] == list(student.input_names)
 
 
@@ -149,6 +180,17 @@ def assert_close(
             wanted = reference[name][0, :num_tokens]
             difference = np.abs(actual[name][0, :num_tokens] - wanted).max()
             assert difference <= tolerance * np.abs(wanted).max(), name
+
+
+def with_weights_of(student: Student, precision: Precision) -> Student:
+    """Returns the student with the weights that an artifact holds, its activations in floats."""
+    matrices = trace(student, seq_lens=(16,)).matrices()
+    integers = model_weights(matrices, recipe_of(precision)).integers
+    model = copy.deepcopy(student.model)
+    for name, weight in integers.items():
+        parameter = model.get_parameter(name.removeprefix("model."))
+        parameter.data = torch.from_numpy(weight.dequantize())
+    return replace(student, model=model)
 
 
 def position_tables(seq_lens: tuple[int, ...]) -> set[int]:

@@ -1,0 +1,53 @@
+"""The student as an artifact computes it, in PyTorch: what quantization does to it, and no more.
+
+It takes the very integers that the backends store, so its answers are those of the artifacts but
+for the order of additions, and a recipe is judged without converting anything.
+"""
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from converters.weights import ModelWeights
+from pipeline.load import Student
+
+
+def emulated(student: Student, weights: ModelWeights) -> Student:
+    """Returns a student that computes with the given weights.
+
+    Linear layers of integers round their inputs as well, as XNNPACK does while it runs. Core ML
+    does not: it computes them in floats, so there the loss is a little smaller.
+
+    Args:
+        student: In fp32; it stays as it is.
+        weights: By the names of the traced student.
+    """
+    model = copy.deepcopy(student.model)
+    integers = {name.removeprefix("model."): each for name, each in weights.integers.items()}
+    with torch.no_grad():
+        for name, weight in integers.items():
+            model.get_parameter(name).copy_(torch.from_numpy(weight.dequantize()))
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and f"{name}.weight" in integers:
+            module.register_forward_pre_hook(_round_input)
+    return replace(student, model=model)
+
+
+def _round_input(_: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    return (round_per_token(inputs[0]),)
+
+
+def round_per_token(activations: torch.Tensor) -> torch.Tensor:
+    """Rounds each token to 256 levels from its least value to its largest, zero among them.
+
+    Args:
+        activations: ``(..., columns) float32``.
+    """
+    least = activations.amin(-1, keepdim=True).clamp(max=0)
+    largest = activations.amax(-1, keepdim=True).clamp(min=0)
+    scale = ((largest - least) / 255).clamp(min=torch.finfo(torch.float32).tiny)
+    zero = (-128 - least / scale).round().clamp(-128, 127)
+    integers = ((activations / scale).round() + zero).clamp(-128, 127)
+    return (integers - zero) * scale
