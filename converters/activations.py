@@ -1,9 +1,10 @@
 """Static int8 activations: fixed scales around a linear layer, the same in every backend.
 
-A runtime that multiplies integers by integers has to round the result to int8 as well. One scale for
-all channels of it would lose most of them beside the few that are large. So each channel has its own:
-it is divided out of the scales of the weight and of the bias, the layer yields whole numbers, and one
-multiplication behind it brings the scales back. The integers of the weight stay as they are.
+A runtime that multiplies integers by integers rounds the result to int8 as well. One scale for all
+channels of it would lose most of them beside the few that are large. So each channel has its own:
+it is divided out of the scales of the weight and out of the bias, the layer yields whole numbers,
+and one multiplication behind it brings the scales back. The integers of the weight stay as they
+are.
 """
 
 from dataclasses import dataclass

@@ -29,7 +29,11 @@ def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifa
     with path.open("wb") as file:
         edge.to_executorch().write_to_file(file)
     return traced.artifact(
-        backend="executorch", precision=weights.precision, path=path, by_position=True
+        backend="executorch",
+        precision=weights.precision,
+        activations=weights.kind_of_activations,
+        path=path,
+        by_position=True,
     )
 
 

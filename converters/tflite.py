@@ -37,7 +37,12 @@ def convert(traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Arti
         tflite_weights.store(
             exact, stored, path, originals=originals, activations=weights.activations
         )
-    return traced.artifact(backend="tflite", precision=weights.precision, path=path)
+    return traced.artifact(
+        backend="tflite",
+        precision=weights.precision,
+        activations=weights.kind_of_activations,
+        path=path,
+    )
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:

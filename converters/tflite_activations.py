@@ -1,7 +1,7 @@
-"""Lets linear layers of a ``.tflite`` file multiply int8 by int8, with activations of fixed scales.
+"""Lets linear layers of a ``.tflite`` file multiply int8 by int8, with fixed scales.
 
-``QUANTIZE``, ``FULLY_CONNECTED`` from int8 to int8 with a bias of int32, ``DEQUANTIZE``, and ``MUL``
-by the scales of the output channels. All else computes in floats.
+``QUANTIZE``, ``FULLY_CONNECTED`` from int8 to int8 with a bias of int32, ``DEQUANTIZE``, and
+``MUL`` by the scales of the output channels. All else computes in floats.
 """
 
 from collections.abc import Mapping

@@ -47,9 +47,9 @@ def store(
 ) -> None:
     """Writes a ``.tflite`` file again, with the named weights stored as given.
 
-    Linear layers with integer weights quantize their inputs on the fly, or as told. A table of which the
-    converter folded the first rows into a constant, as it does with positions, is looked up again,
-    so that all signatures share it.
+    Linear layers with integer weights quantize their inputs on the fly, where no scales are given.
+    A table of which the converter folded the first rows into a constant, as it does with positions,
+    is looked up again, so that all signatures share it.
 
     Args:
         exact: The model in fp32, as litert-torch wrote it.

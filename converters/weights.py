@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from converters.activations import LinearActivations
-from pipeline.precision import Precision
+from pipeline.precision import Activations, Precision
 
 LARGEST = {8: 127, 4: 7}
 """By bits. Symmetric, so that the zero point is zero and negating a weight is exact."""
@@ -59,6 +59,11 @@ class ModelWeights:
     precision: Precision
     integers: Mapping[str, QuantizedWeight] = field(default_factory=dict)
     activations: Mapping[str, LinearActivations] = field(default_factory=dict)
+
+    @property
+    def kind_of_activations(self) -> Activations:
+        """Whether they are fixed."""
+        return "static" if self.activations else "dynamic"
 
 
 def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) -> QuantizedWeight:

@@ -20,6 +20,9 @@ STATIC = torch.ops.quantized_decomposed
 _RANGE = {8: (-127, 127), 4: (-8, 7)}
 """Integers that the kernels are told of, by bits. XNNPACK knows four-bit weights by the second."""
 
+_Taken = tuple[fx.Node, float, int]
+"""What is rounded, and its scale and zero point."""
+
 _EMBEDDING = {8: "embedding_byte", 4: "embedding_4bit"}
 
 
@@ -36,10 +39,11 @@ def quantize(
         activations: How linear layers round what they take and give, by the name of the weight. The
             inputs of the others are quantized per token while the model runs.
     """
+    taken: dict[_Taken, fx.Node] = {}
     for node in _calls(module, ATEN.linear.default):
         name = _name_of(node.args[1])
         if name in activations:
-            _quantize_linear_static(module, node, weights[name], activations[name])
+            _quantize_linear_static(module, node, weights[name], activations[name], taken)
         elif name in weights:
             _quantize_linear(module, node, weights[name])
     for node in _calls(module, ATEN.embedding.default):
@@ -88,28 +92,36 @@ def _quantize_linear(module: fx.GraphModule, node: fx.Node, stored: QuantizedWei
 
 
 def _quantize_linear_static(
-    module: fx.GraphModule, node: fx.Node, stored: QuantizedWeight, activations: LinearActivations
+    module: fx.GraphModule,
+    node: fx.Node,
+    stored: QuantizedWeight,
+    activations: LinearActivations,
+    taken: dict[_Taken, fx.Node],
 ) -> None:
     """Sets the pairs around a linear layer that XNNPACK fuses into a product of int8 by int8.
 
-    XNNPACK rounds the bias to int32 itself.
+    XNNPACK rounds the bias to int32 itself. Layers that read one tensor share its integers, which
+    are kept in ``taken``.
     """
     activation, name = node.args[0], _name_of(node.args[1])
     bias = node.args[2] if len(node.args) > 2 else None
+    assert isinstance(activation, fx.Node)
+    scale, zero_point = activations.input_scale, activations.input_zero_point
+    key = activation, scale, zero_point
     graph = module.graph
     with graph.inserting_before(node):
         weight = _dequantized(
             module, name, replace(stored, scales=activations.divide(stored.scales))
         )
-        taken = _round_trip(
-            graph, activation, activations.input_scale, activations.input_zero_point
-        )
+        if key not in taken:
+            taken[key] = _quantize(graph, activation, scale, zero_point)
+        inputs = _dequantize(graph, taken[key], scale, zero_point)
         if isinstance(bias, fx.Node):
             values = module.get_parameter(str(bias.target)).detach().numpy()
             divided = torch.from_numpy(activations.divide(values))
-            bias = _constant(module, f"{bias.target}_divided", divided)
-        layer = graph.call_function(ATEN.linear.default, (taken, weight, bias))
-        given = _round_trip(graph, layer, 1.0, 0)
+            bias = _constant(module, f"{name}_bias", divided)
+        layer = graph.call_function(ATEN.linear.default, (inputs, weight, bias))
+        given = _dequantize(graph, _quantize(graph, layer, 1.0, 0), 1.0, 0)
         scales = torch.from_numpy(activations.output_scales)
         result = graph.call_function(
             ATEN.mul.Tensor, (given, _constant(module, f"{name}_output_scales", scales))
@@ -118,11 +130,14 @@ def _quantize_linear_static(
     graph.erase_node(node)
 
 
-def _round_trip(graph: fx.Graph, value: object, scale: float, zero_point: int) -> fx.Node:
-    """Adds a quantize and dequantize pair of fixed parameters."""
-    parameters = (scale, zero_point, LOWEST, HIGHEST, torch.int8)
-    quantized = graph.call_function(STATIC.quantize_per_tensor.default, (value, *parameters))
-    return graph.call_function(STATIC.dequantize_per_tensor.default, (quantized, *parameters))
+def _quantize(graph: fx.Graph, value: fx.Node, scale: float, zero_point: int) -> fx.Node:
+    arguments = (value, scale, zero_point, LOWEST, HIGHEST, torch.int8)
+    return graph.call_function(STATIC.quantize_per_tensor.default, arguments)
+
+
+def _dequantize(graph: fx.Graph, value: fx.Node, scale: float, zero_point: int) -> fx.Node:
+    arguments = (value, scale, zero_point, LOWEST, HIGHEST, torch.int8)
+    return graph.call_function(STATIC.dequantize_per_tensor.default, arguments)
 
 
 def _dequantized(module: fx.GraphModule, name: str, stored: QuantizedWeight) -> fx.Node:

@@ -68,7 +68,7 @@ class _Range:
 
 
 def _recorder(ranges: dict[str, _Range], name: str) -> Callable[..., None]:
-    def record(module: nn.Module, taken: tuple[Any, ...], given: torch.Tensor) -> None:
+    def record(_: nn.Module, taken: tuple[Any, ...], given: torch.Tensor) -> None:
         if name not in ranges:
             ranges[name] = _Range(given.shape[-1])
         ranges[name].add(taken[0], given)

@@ -10,8 +10,9 @@ from pathlib import Path
 import converters
 from converters.weights import ModelWeights
 from pipeline import __version__, bundle, manifest, parity, reference, report, vectors
-from pipeline.compare import THRESHOLDS, Parity
-from pipeline.errors import MissingPackageError, StorageError
+from pipeline.activations import calibrate
+from pipeline.compare import Parity, thresholds_of
+from pipeline.errors import InputError, MissingPackageError, StorageError
 from pipeline.load import Student, load
 from pipeline.quantize import model_weights
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
@@ -69,9 +70,9 @@ def build(
         destination: The bundle's folder. It appears when the bundle is whole; an earlier bundle
             there is replaced then.
         backends: What to build for; nothing means all that are installed.
-        recipe: What each weight is stored as.
+        recipe: What each weight is stored as, and whether activations are calibrated.
         seq_lens: The lengths that every artifact serves, in tokens.
-        examples: What to compare on; nothing means the package's own questions.
+        examples: What to calibrate and compare on; nothing means the package's own questions.
         num_threads: For every runtime.
         stages: Told how the work goes.
 
@@ -80,6 +81,8 @@ def build(
             bundle is written, its manifest records the failure, and the result tells.
     """
     chosen, skipped = _choose_backends(backends)
+    if recipe.activations == "static":
+        skipped += _floats_only(chosen)
     bundle.check_destination(destination)
     with stages.stage("load"):
         student = load(model)
@@ -87,11 +90,15 @@ def build(
         _check_free_space(destination, student, num_artifacts=len(chosen))
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
+    examples = examples or student.task.own_examples()
+    activations = None
+    if recipe.activations == "static":
+        with stages.stage("calibrate"):
+            activations = calibrate(student, examples, seq_len=lengths[-1])
     with stages.stage("quantize"):
-        weights = model_weights(traced.matrices(), recipe)
+        weights = model_weights(traced.matrices(), recipe, activations=activations)
     with bundle.staged(destination) as folder:
         artifacts = _convert(traced, chosen, weights, folder, stages)
-        examples = examples or student.task.own_examples()
         verdicts, not_run = parity.check(
             student, artifacts, examples=examples, num_threads=num_threads, stages=stages
         )
@@ -124,6 +131,18 @@ def _choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     if not chosen:
         raise MissingPackageError("no backend is installed", hint=converters.install_line("all"))
     return chosen, skipped
+
+
+def _floats_only(backends: Sequence[str]) -> list[Skipped]:
+    """Returns the backends to which static activations are nothing; not all may be such."""
+    floats = [name for name in backends if name not in converters.INTEGER_BACKENDS]
+    if len(floats) == len(backends):
+        raise InputError(
+            f"{', '.join(floats)} computes in floats, so it has no static activations",
+            hint=f"add a backend: {', '.join(converters.INTEGER_BACKENDS)}",
+        )
+    reason = "it computes in floats, so its activations are not static ones"
+    return [Skipped(runtime=name, reason=reason) for name in floats]
 
 
 def _check_free_space(destination: Path, student: Student, *, num_artifacts: int) -> None:
@@ -200,7 +219,7 @@ def _write_bundle(
 def _describe(
     folder: Path, student: Student, artifacts: Sequence[Artifact], verdicts: Sequence[Parity]
 ) -> manifest.Manifest:
-    precisions = sorted({artifact.precision for artifact in artifacts})
+    named = {manifest.thresholds_name(artifact): artifact for artifact in artifacts}
     return manifest.Manifest(
         pocketbert_version=__version__,
         student=manifest.StudentPart(
@@ -213,7 +232,9 @@ def _describe(
         tokenizer=tokenizer_part(student.tokenizer),
         span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
         artifacts=tuple(bundle.artifact_part(artifact, folder) for artifact in artifacts),
-        thresholds={name: vars(THRESHOLDS[name]) for name in precisions},
+        thresholds={
+            name: vars(thresholds_of(artifact)) for name, artifact in sorted(named.items())
+        },
         verdicts=tuple(
             manifest.VerdictPart(
                 backend=each.backend,

@@ -15,7 +15,7 @@ from pipeline import __version__, console, report
 from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
-from pipeline.precision import PRECISIONS
+from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
 
 app = typer.Typer(
@@ -56,6 +56,10 @@ def build(
     group_size: Annotated[
         int | None, typer.Option(help="Columns that share a scale at four bits: 32, 64 or 128.")
     ] = None,
+    activations: Annotated[
+        str | None,
+        typer.Option(help="How int8 rounds what layers take: dynamic, as it runs, or static."),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="The recipe.json of a bundle: repeats its precisions.")
     ] = None,
@@ -73,7 +77,7 @@ def build(
         model,
         destination=output,
         backends=backend or (),
-        recipe=_recipe(recipe, precision, group_size),
+        recipe=_recipe(recipe, precision, group_size, activations),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
         num_threads=_num_threads(),
@@ -321,25 +325,31 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def _recipe(path: Path | None, precision: str | None, group_size: int | None) -> Recipe:
+def _recipe(
+    path: Path | None, precision: str | None, group_size: int | None, activations: str | None
+) -> Recipe:
     if path is not None:
-        if precision or group_size:
+        if precision or group_size or activations:
             raise InputError(
-                "--recipe says the precision and the group size itself",
-                hint="leave out --precision and --group-size",
+                "--recipe says the precision, the group size and the activations itself",
+                hint="leave out --precision, --group-size and --activations",
             )
         return read_recipe(path)
-    precision = precision or "int8"
+    precision, activations = precision or "int8", activations or "dynamic"
+    if activations not in ACTIVATIONS:
+        raise InputError(
+            f"no activations {activations!r}", hint=f"choose from {', '.join(ACTIVATIONS)}"
+        )
     if precision not in PRECISIONS:
         raise InputError(f"no precision {precision!r}", hint=f"choose from {', '.join(PRECISIONS)}")
     if group_size is None:
-        return recipe_of(precision)
+        return recipe_of(precision, activations=activations)
     if precision != "int4":
         raise InputError(
             f"{precision} has one scale a row, not --group-size",
             hint="leave it out, or add --precision int4",
         )
-    return recipe_of(precision, group_size=group_size)
+    return recipe_of(precision, group_size=group_size, activations=activations)
 
 
 def _context(passage: str | None, path: Path | None) -> str:

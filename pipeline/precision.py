@@ -12,3 +12,9 @@ from typing import Literal, get_args
 
 Precision = Literal["fp32", "fp16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+Activations = Literal["dynamic", "static"]
+ACTIVATIONS: tuple[Activations, ...] = get_args(Activations)
+"""How runtimes that multiply integers round what a linear layer takes: each token by its own range
+while they run, or all alike by ranges that the file fixes, which rounds the layer's output as well.
+"""
