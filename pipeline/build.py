@@ -141,7 +141,10 @@ def _floats_only(backends: Sequence[str]) -> list[Skipped]:
             f"{', '.join(floats)} computes in floats, so it has no static activations",
             hint=f"add a backend: {', '.join(converters.INTEGER_BACKENDS)}",
         )
-    reason = "it computes in floats, so its activations are not static ones"
+    reason = (
+        "it computes in floats: --activations static is for "
+        f"{', '.join(converters.INTEGER_BACKENDS)}"
+    )
     return [Skipped(runtime=name, reason=reason) for name in floats]
 
 
