@@ -133,7 +133,7 @@ def make_table(rows: Sequence[Row]) -> str:
     """Returns the rows in Markdown; sizes are also shares of the same backend's fp32."""
     exact = {row.runtime: row.size_bytes for row in rows if row.precision == "fp32"}
     lines = [
-        "| precision | runtime | MB | of fp32 | F1 | F1 lost (95 %) | same answers | time/PyTorch |",
+        "| precision | runtime | MB | of fp32 | F1 | F1 lost (95 %) | same answers | time ratio |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:

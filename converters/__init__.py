@@ -70,6 +70,9 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 }
 """Each backend with the packages that it converts with, in the extra of the same name."""
 
+INTEGER_BACKENDS = ("executorch", "tflite")
+"""Those whose runtimes multiply integers by integers; Core ML computes in floats."""
+
 RUNTIMES = (
     Runtime(name="executorch", backend="executorch", packages=("executorch",), extra="executorch"),
     Runtime(name="litert", backend="tflite", packages=("ai_edge_litert",), extra="tflite"),

@@ -29,7 +29,11 @@ def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifa
     with path.open("wb") as file:
         edge.to_executorch().write_to_file(file)
     return traced.artifact(
-        backend="executorch", precision=weights.precision, path=path, by_position=True
+        backend="executorch",
+        precision=weights.precision,
+        activations=weights.kind_of_activations,
+        path=path,
+        by_position=True,
     )
 
 
@@ -77,7 +81,7 @@ def _at_precision(traced: TracedModel, weights: ModelWeights) -> torch.export.Ex
     if weights.precision == "fp16":
         xnnpack_precision.to_fp16(module)
     else:
-        xnnpack_precision.quantize(module, weights.integers)
+        xnnpack_precision.quantize(module, weights.integers, weights.activations)
     inputs = traced.sample_inputs(traced.seq_lens[-1])
     return torch.export.export(
         module, (), inputs, dynamic_shapes=traced.dynamic_shapes, strict=False

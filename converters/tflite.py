@@ -34,8 +34,15 @@ def convert(traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Arti
         exact = Path(folder, FILE_NAME)
         _convert_fp32(traced, exact)
         stored = _stored(originals, weights)
-        tflite_weights.store(exact, stored, path, originals=originals)
-    return traced.artifact(backend="tflite", precision=weights.precision, path=path)
+        tflite_weights.store(
+            exact, stored, path, originals=originals, activations=weights.activations
+        )
+    return traced.artifact(
+        backend="tflite",
+        precision=weights.precision,
+        activations=weights.kind_of_activations,
+        path=path,
+    )
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:

@@ -151,6 +151,15 @@ class Graph:
             return None
         return data.view(np.float32).reshape(stored.shape or ())
 
+    def operators(self, code: int) -> list[Any]:
+        """Returns its operators of one built-in kind."""
+        return [each for each in self._graph.operators if self.model.code(each) == code]
+
+    def maker(self, tensor: int) -> Any:
+        """Returns the operator that computes a tensor, or nothing where it is given."""
+        makers = (each for each in self._graph.operators if tensor in each.outputs)
+        return next(makers, None)
+
     def uses(self, tensor: int) -> list[tuple[Any, int]]:
         """Returns the operators that take a tensor, and as which of their inputs."""
         return [

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from converters import tflite_activations
+from converters.activations import LinearActivations
 from converters.tflite_graph import EditedModel, Graph
 from converters.weights import QuantizedWeight
 
@@ -41,12 +43,13 @@ def store(
     path: Path,
     *,
     originals: Mapping[str, np.ndarray],
+    activations: Mapping[str, LinearActivations] | None = None,
 ) -> None:
     """Writes a ``.tflite`` file again, with the named weights stored as given.
 
-    Linear layers with integer weights quantize their inputs on the fly. A table of which the
-    converter folded the first rows into a constant, as it does with positions, is looked up again,
-    so that all signatures share it.
+    Linear layers with integer weights quantize their inputs on the fly, where no scales are given.
+    A table of which the converter folded the first rows into a constant, as it does with positions,
+    is looked up again, so that all signatures share it.
 
     Args:
         exact: The model in fp32, as litert-torch wrote it.
@@ -54,6 +57,7 @@ def store(
         path: Of the file to write.
         originals: ``(rows, columns) float32`` of each of these names. By their values the weights
             are found: the names in the file are those of modules, several to a tensor.
+        activations: How linear layers round what they take and give, by the name of the weight.
 
     Raises:
         ValueError: A weight is not in the file, or has no form that the runtimes compute with.
@@ -74,6 +78,7 @@ def store(
             f"{exact} holds no constant with the values of {', '.join(missing)}; "
             "give the weights that it was converted from"
         )
+    tflite_activations.fix(model, activations or {})
     model.save(path)
 
 

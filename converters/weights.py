@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.precision import Precision
+from converters.activations import LinearActivations
+from pipeline.precision import Activations, Precision
 
 LARGEST = {8: 127, 4: 7}
 """By bits. Symmetric, so that the zero point is zero and negating a weight is exact."""
@@ -45,16 +46,24 @@ class QuantizedWeight:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelWeights:
-    """What an artifact stores as the weights of its model.
+    """What an artifact stores as the weights of its model, and how it rounds what they multiply.
 
     Attributes:
         precision: The name that the artifact goes by.
         integers: Matrices of linear layers and embeddings, by their names in the state dict. What
             is not named here stays a float: all at ``fp32`` and ``fp16``, else norms and biases.
+        activations: Of linear layers of eight bits, by the name of the weight, for the runtimes
+            that multiply integers. The inputs of the others are quantized on the fly.
     """
 
     precision: Precision
     integers: Mapping[str, QuantizedWeight] = field(default_factory=dict)
+    activations: Mapping[str, LinearActivations] = field(default_factory=dict)
+
+    @property
+    def kind_of_activations(self) -> Activations:
+        """Whether they are fixed."""
+        return "static" if self.activations else "dynamic"
 
 
 def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) -> QuantizedWeight:

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import executorch.exir.passes._quant_patterns_and_replacements
 import executorch.kernels.quantized  # noqa: F401  registers quantized_decomposed.embedding_byte
@@ -9,30 +10,42 @@ import torch
 import torchao  # noqa: F401  registers torchao.quantize_affine and its kin
 from torch import fx
 
+from converters.activations import HIGHEST, LOWEST, LinearActivations
 from converters.weights import QuantizedWeight
 
 ATEN = torch.ops.aten
 AFFINE = torch.ops.torchao
+STATIC = torch.ops.quantized_decomposed
 
 _RANGE = {8: (-127, 127), 4: (-8, 7)}
 """Integers that the kernels are told of, by bits. XNNPACK knows four-bit weights by the second."""
 
+_Taken = tuple[fx.Node, float, int]
+"""What is rounded, and its scale and zero point."""
+
 _EMBEDDING = {8: "embedding_byte", 4: "embedding_4bit"}
 
 
-def quantize(module: fx.GraphModule, weights: Mapping[str, QuantizedWeight]) -> None:
+def quantize(
+    module: fx.GraphModule,
+    weights: Mapping[str, QuantizedWeight],
+    activations: Mapping[str, LinearActivations],
+) -> None:
     """Stores the weights of linear layers and embeddings as integers, in place.
-
-    The input of each such linear layer is quantized per token while the model runs.
 
     Args:
         module: The traced graph.
         weights: By the name of the parameter; the others stay as they are.
+        activations: How linear layers round what they take and give, by the name of the weight. The
+            inputs of the others are quantized per token while the model runs.
     """
+    taken: dict[_Taken, fx.Node] = {}
     for node in _calls(module, ATEN.linear.default):
-        stored = weights.get(_name_of(node.args[1]))
-        if stored is not None:
-            _quantize_linear(module, node, stored)
+        name = _name_of(node.args[1])
+        if name in activations:
+            _quantize_linear_static(module, node, weights[name], activations[name], taken)
+        elif name in weights:
+            _quantize_linear(module, node, weights[name])
     for node in _calls(module, ATEN.embedding.default):
         stored = weights.get(_name_of(node.args[0]))
         if stored is not None:
@@ -72,26 +85,77 @@ def _name_of(argument: object) -> str:
 def _quantize_linear(module: fx.GraphModule, node: fx.Node, stored: QuantizedWeight) -> None:
     activation, name = node.args[0], _name_of(node.args[1])
     assert isinstance(activation, fx.Node)
+    with module.graph.inserting_before(node):
+        weight = _dequantized(module, name, stored)
+        quantized = _quantize_per_token(module.graph, activation, stored.values.shape[1])
+    node.args = (quantized, weight, *node.args[2:])
+
+
+def _quantize_linear_static(
+    module: fx.GraphModule,
+    node: fx.Node,
+    stored: QuantizedWeight,
+    activations: LinearActivations,
+    taken: dict[_Taken, fx.Node],
+) -> None:
+    """Sets the pairs around a linear layer that XNNPACK fuses into a product of int8 by int8.
+
+    XNNPACK rounds the bias to int32 itself. Layers that read one tensor share its integers, which
+    are kept in ``taken``.
+    """
+    activation, name = node.args[0], _name_of(node.args[1])
+    bias = node.args[2] if len(node.args) > 2 else None
+    assert isinstance(activation, fx.Node)
+    scale, zero_point = activations.input_scale, activations.input_zero_point
+    key = activation, scale, zero_point
+    graph = module.graph
+    with graph.inserting_before(node):
+        weight = _dequantized(
+            module, name, replace(stored, scales=activations.divide(stored.scales))
+        )
+        if key not in taken:
+            taken[key] = _quantize(graph, activation, scale, zero_point)
+        inputs = _dequantize(graph, taken[key], scale, zero_point)
+        if isinstance(bias, fx.Node):
+            values = module.get_parameter(str(bias.target)).detach().numpy()
+            divided = torch.from_numpy(activations.divide(values))
+            bias = _constant(module, f"{name}_bias", divided)
+        layer = graph.call_function(ATEN.linear.default, (inputs, weight, bias))
+        given = _dequantize(graph, _quantize(graph, layer, 1.0, 0), 1.0, 0)
+        scales = torch.from_numpy(activations.output_scales)
+        result = graph.call_function(
+            ATEN.mul.Tensor, (given, _constant(module, f"{name}_output_scales", scales))
+        )
+    node.replace_all_uses_with(result)
+    graph.erase_node(node)
+
+
+def _quantize(graph: fx.Graph, value: fx.Node, scale: float, zero_point: int) -> fx.Node:
+    arguments = (value, scale, zero_point, LOWEST, HIGHEST, torch.int8)
+    return graph.call_function(STATIC.quantize_per_tensor.default, arguments)
+
+
+def _dequantize(graph: fx.Graph, value: fx.Node, scale: float, zero_point: int) -> fx.Node:
+    arguments = (value, scale, zero_point, LOWEST, HIGHEST, torch.int8)
+    return graph.call_function(STATIC.dequantize_per_tensor.default, arguments)
+
+
+def _dequantized(module: fx.GraphModule, name: str, stored: QuantizedWeight) -> fx.Node:
+    """Adds a weight of integers, and the operator that tells XNNPACK how to read it."""
     scales = torch.from_numpy(stored.scales)
     if stored.bits == 8:
         scales = scales[:, 0]
-    low, high = _RANGE[stored.bits]
-    graph = module.graph
-    with graph.inserting_before(node):
-        weight = graph.call_function(
-            AFFINE.dequantize_affine.default,
-            (
-                _constant(module, f"{name}_values", torch.from_numpy(stored.values)),
-                [1, stored.group_size],
-                _constant(module, f"{name}_scales", scales),
-                _constant(module, f"{name}_zeros", torch.zeros_like(scales, dtype=torch.int8)),
-                torch.int8,
-                low,
-                high,
-            ),
-        )
-        quantized = _quantize_per_token(graph, activation, stored.values.shape[1])
-    node.args = (quantized, weight, *node.args[2:])
+    return module.graph.call_function(
+        AFFINE.dequantize_affine.default,
+        (
+            _constant(module, f"{name}_values", torch.from_numpy(stored.values)),
+            [1, stored.group_size],
+            _constant(module, f"{name}_scales", scales),
+            _constant(module, f"{name}_zeros", torch.zeros_like(scales, dtype=torch.int8)),
+            torch.int8,
+            *_RANGE[stored.bits],
+        ),
+    )
 
 
 def _quantize_per_token(graph: fx.Graph, activation: fx.Node, width: int) -> fx.Node:

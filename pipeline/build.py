@@ -13,9 +13,10 @@ import numpy as np
 import converters
 from converters.weights import ModelWeights
 from pipeline import __version__, bundle, frontier, manifest, parity, reference, report, vectors
+from pipeline.activations import calibrate
 from pipeline.budget import NO_BUDGET, Budget, Cost
-from pipeline.compare import THRESHOLDS, Parity
-from pipeline.errors import MissingPackageError, StorageError
+from pipeline.compare import Parity, thresholds_of
+from pipeline.errors import InputError, MissingPackageError, StorageError
 from pipeline.load import Student, load
 from pipeline.quantize import model_weights
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
@@ -102,10 +103,11 @@ def build(
         destination: The bundle's folder. It appears when the bundle is whole; an earlier bundle
             there is replaced then.
         backends: What to build for; nothing means all that are installed.
-        recipe: What each weight is stored as; nothing lets a search choose it under the budget.
+        recipe: What each weight is stored as, and whether activations are calibrated; nothing lets
+            a search choose it under the budget.
         budget: What every artifact must keep to.
         seq_lens: The lengths that every artifact serves, in tokens.
-        examples: What to compare on; nothing means the package's own questions.
+        examples: What to calibrate and compare on; nothing means the package's own questions.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
         num_threads: For every runtime.
         stages: Told how the work goes.
@@ -116,6 +118,9 @@ def build(
             budget raises, and writes nothing.
     """
     chosen, skipped = _choose_backends(backends)
+    is_static = recipe is not None and recipe.activations == "static"
+    if is_static:
+        skipped += _floats_only(chosen)
     bundle.check_destination(destination)
     with stages.stage("load"):
         student = load(model)
@@ -128,10 +133,16 @@ def build(
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
     examples = examples or student.task.own_examples()
+    activations = None
+    if is_static:
+        with stages.stage("calibrate"):
+            activations = calibrate(student, examples, seq_len=lengths[-1])
     with bundle.staged(destination) as folder:
 
         def make(recipe: Recipe) -> _Made:
-            artifacts = _convert(traced, chosen, recipe, folder, stages)
+            with stages.stage("quantize"):
+                weights = model_weights(traced.matrices(), recipe, activations=activations)
+            artifacts = _convert(traced, chosen, weights, folder, stages)
             made = _Made(recipe=recipe, artifacts=artifacts)
             if not budget.allows_size(made.cost):
                 return made
@@ -180,6 +191,21 @@ def _choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     return chosen, skipped
 
 
+def _floats_only(backends: Sequence[str]) -> list[Skipped]:
+    """Returns the backends to which static activations are nothing; not all may be such."""
+    floats = [name for name in backends if name not in converters.INTEGER_BACKENDS]
+    if len(floats) == len(backends):
+        raise InputError(
+            f"{', '.join(floats)} computes in floats, so it has no static activations",
+            hint=f"add a backend: {', '.join(converters.INTEGER_BACKENDS)}",
+        )
+    reason = (
+        "it computes in floats: --activations static is for "
+        f"{', '.join(converters.INTEGER_BACKENDS)}"
+    )
+    return [Skipped(runtime=name, reason=reason) for name in floats]
+
+
 def _check_free_space(destination: Path, student: Student, *, num_artifacts: int) -> None:
     """Refuses at the start what would fail after minutes: most converters die badly there."""
     weights_bytes = sum(weight.nbytes for weight in student.model.parameters())
@@ -198,13 +224,11 @@ def _check_free_space(destination: Path, student: Student, *, num_artifacts: int
 def _convert(
     traced: TracedModel,
     backends: Sequence[str],
-    recipe: Recipe,
+    weights: ModelWeights,
     folder: Path,
     stages: Stages,
 ) -> list[Artifact]:
-    """Quantizes once, and converts for every backend in a process of its own."""
-    with stages.stage("quantize"):
-        weights = model_weights(traced.matrices(), recipe)
+    """Converts for every backend, each in a process of its own."""
     for name in backends:
         shutil.rmtree(folder / name, ignore_errors=True)  # of an attempt before
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
@@ -262,7 +286,7 @@ def _write_bundle(
 def _describe(
     folder: Path, student: Student, artifacts: Sequence[Artifact], verdicts: Sequence[Parity]
 ) -> manifest.Manifest:
-    precisions = sorted({artifact.precision for artifact in artifacts})
+    named = {manifest.thresholds_name(artifact): artifact for artifact in artifacts}
     return manifest.Manifest(
         pocketbert_version=__version__,
         student=manifest.StudentPart(
@@ -275,7 +299,9 @@ def _describe(
         tokenizer=tokenizer_part(student.tokenizer),
         span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
         artifacts=tuple(bundle.artifact_part(artifact, folder) for artifact in artifacts),
-        thresholds={name: vars(THRESHOLDS[name]) for name in precisions},
+        thresholds={
+            name: vars(thresholds_of(artifact)) for name, artifact in sorted(named.items())
+        },
         verdicts=tuple(
             manifest.VerdictPart(
                 backend=each.backend,

@@ -176,6 +176,7 @@ def artifact_part(artifact: Artifact, folder: Path) -> ArtifactPart:
     return ArtifactPart(
         backend=artifact.backend,
         precision=artifact.precision,
+        activations=artifact.activations,
         path=artifact.path.relative_to(folder).as_posix(),
         size_bytes=size_bytes(artifact.path),
         seq_lens=artifact.seq_lens,
@@ -194,6 +195,7 @@ def _artifact(part: ArtifactPart, folder: Path) -> Artifact:
     return Artifact(
         backend=part.backend,
         precision=part.precision,
+        activations=part.activations,
         path=folder / part.path,
         seq_lens=part.seq_lens,
         inputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.inputs),

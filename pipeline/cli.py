@@ -17,7 +17,7 @@ from pipeline.budget import Budget
 from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
-from pipeline.precision import PRECISIONS
+from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
 
 app = typer.Typer(
@@ -58,6 +58,10 @@ def build(
     group_size: Annotated[
         int | None, typer.Option(help="Columns that share a scale at four bits: 32, 64 or 128.")
     ] = None,
+    activations: Annotated[
+        str | None,
+        typer.Option(help="How int8 rounds what layers take: dynamic, as it runs, or static."),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="The recipe.json of a bundle: repeats its precisions.")
     ] = None,
@@ -89,7 +93,7 @@ def build(
         model,
         destination=output,
         backends=backend or (),
-        recipe=_recipe(recipe, precision, group_size),
+        recipe=_recipe(recipe, precision, group_size, activations),
         budget=_budget(max_size_mb, max_f1_drop, is_needed=precision == "auto"),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
@@ -356,23 +360,33 @@ def _budget(max_size_mb: float | None, max_f1_drop: float | None, *, is_needed: 
     )
 
 
-def _recipe(path: Path | None, precision: str | None, group_size: int | None) -> Recipe | None:
+def _recipe(
+    path: Path | None, precision: str | None, group_size: int | None, activations: str | None
+) -> Recipe | None:
     """Returns what the options say of the weights; nothing where a search is to find it."""
     if path is not None:
-        if precision or group_size:
+        if precision or group_size or activations:
             raise InputError(
-                "--recipe says the precision and the group size itself",
-                hint="leave out --precision and --group-size",
+                "--recipe says the precision, the group size and the activations itself",
+                hint="leave out --precision, --group-size and --activations",
             )
         return read_recipe(path)
-    precision = precision or "int8"
+    precision, activations = precision or "int8", activations or "dynamic"
+    if activations not in ACTIVATIONS:
+        raise InputError(
+            f"no activations {activations!r}", hint=f"choose from {', '.join(ACTIVATIONS)}"
+        )
     if precision not in PRECISIONS:
         raise InputError(f"no precision {precision!r}", hint=f"choose from {', '.join(PRECISIONS)}")
     if group_size is not None and precision != "int4":
         raise InputError(
             f"--group-size goes with --precision int4, not {precision}", hint="leave it out"
         )
-    return None if precision == "auto" else recipe_of(precision, group_size=group_size or 32)
+    if precision != "auto":
+        return recipe_of(precision, group_size=group_size or 32, activations=activations)
+    if activations == "static":
+        raise InputError("static activations go with int8, not auto", hint="leave them out")
+    return None
 
 
 def _context(passage: str | None, path: Path | None) -> str:

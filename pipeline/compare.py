@@ -6,7 +6,7 @@ position fails good models. Every gate is a metric with a threshold and a reason
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -62,6 +62,17 @@ THRESHOLDS: dict[Precision, Thresholds] = {
     ),
 }
 THRESHOLDS["auto"] = THRESHOLDS["int4"]
+
+# One range for all tokens: a token that is large in one channel leaves the others few levels, and
+# three times as many close calls turn as where each token has its own.
+STATIC_THRESHOLDS = replace(THRESHOLDS["int8"], max_abs_diff=3.0, answer_agreement=0.85)
+
+
+def thresholds_of(artifact: Artifact) -> Thresholds:
+    """Returns what an artifact must keep to."""
+    if artifact.activations == "static":
+        return STATIC_THRESHOLDS
+    return THRESHOLDS[artifact.precision]
 
 
 @dataclass(frozen=True, kw_only=True)

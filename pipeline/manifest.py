@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import GateError, InputError
-from pipeline.precision import Precision
+from pipeline.precision import Activations, Precision
+from pipeline.values import Artifact
 
 FILE_NAME = "manifest.json"
 SCHEMA_VERSION = "1.0"
@@ -94,6 +95,7 @@ class ArtifactPart(_Part):
     seq_lens: _SeqLens
     inputs: tuple[TensorPart, ...] = Field(min_length=1)
     outputs: tuple[TensorPart, ...] = Field(min_length=1)
+    activations: Activations = "dynamic"
 
 
 class VerdictPart(_Part):
@@ -119,6 +121,12 @@ class Manifest(_Part):
     verdicts: tuple[VerdictPart, ...]
     versions: dict[str, str] = Field(description="Packages that built and tested the artifacts.")
     files: dict[_Inside, str] = Field(description="sha256 of every other file, by relative path.")
+
+
+def thresholds_name(artifact: Artifact) -> str:
+    """Returns the name under which a manifest tells what an artifact must keep to."""
+    static = artifact.activations == "static"
+    return f"{artifact.precision} static" if static else artifact.precision
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

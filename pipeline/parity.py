@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline import runtimes
-from pipeline.compare import THRESHOLDS, Case, Parity, compare, failed_parity
+from pipeline.compare import Case, Parity, compare, failed_parity, thresholds_of
 from pipeline.load import Student
 from pipeline.runtimes import Skipped
 from pipeline.squad import Question
@@ -96,7 +96,7 @@ def _judge(
             cases=cases[seq_len],
             outputs=[[next(outputs) for _ in case.encoded.windows] for case in cases[seq_len]],
             task=student.task,
-            thresholds=THRESHOLDS[artifact.precision],
+            thresholds=thresholds_of(artifact),
             seq_len=seq_len,
         )
         for seq_len in artifact.seq_lens

@@ -17,3 +17,9 @@ FIXED_PRECISIONS: tuple[FixedPrecision, ...] = get_args(FixedPrecision)
 
 Precision = FixedPrecision | Literal["auto"]
 PRECISIONS: tuple[Precision, ...] = (*FIXED_PRECISIONS, "auto")
+
+Activations = Literal["dynamic", "static"]
+ACTIVATIONS: tuple[Activations, ...] = get_args(Activations)
+"""How runtimes that multiply integers round what a linear layer takes: each token by its own range
+while they run, or all alike by ranges that the file fixes, which rounds the layer's output as well.
+"""

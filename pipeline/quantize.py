@@ -4,17 +4,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from converters.activations import LinearActivations
 from converters.weights import ModelWeights, QuantizedWeight, quantize
 from pipeline.errors import InputError
 from pipeline.recipe import Integers, Recipe, tensor_group
 
 
-def model_weights(matrices: Mapping[str, np.ndarray], recipe: Recipe) -> ModelWeights:
+def model_weights(
+    matrices: Mapping[str, np.ndarray],
+    recipe: Recipe,
+    *,
+    activations: Mapping[str, LinearActivations] | None = None,
+) -> ModelWeights:
     """Quantizes those weights that a recipe wants as integers.
 
     Args:
         matrices: ``(rows, columns) float32`` by name in the state dict.
         recipe: Says the format of each.
+        activations: Of linear layers by the name of the weight, where the recipe fixes them.
 
     Raises:
         InputError: The recipe names a tensor group that these weights do not have.
@@ -31,7 +38,9 @@ def model_weights(matrices: Mapping[str, np.ndarray], recipe: Recipe) -> ModelWe
         form = recipe.format_of(name)
         if form != "fp32" and form != "fp16":
             integers[name] = quantized(weight, form)
-    return ModelWeights(precision=recipe.precision, integers=integers)
+    return ModelWeights(
+        precision=recipe.precision, integers=integers, activations=activations or {}
+    )
 
 
 def quantized(weight: np.ndarray, form: Integers) -> QuantizedWeight:

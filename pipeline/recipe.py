@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipeline.errors import InputError
-from pipeline.precision import FixedPrecision, Precision
+from pipeline.precision import Activations, FixedPrecision, Precision
 
 Float = Literal["fp32", "fp16"]
 Integers = Literal["int8", "int4/32", "int4/64", "int4/128"]
@@ -30,12 +30,14 @@ _EMBEDDINGS = {
 
 
 class Recipe(BaseModel):
-    """The format of every weight matrix; norms and biases are always floats.
+    """The format of every weight matrix, and of activations; norms and biases are always floats.
 
     Attributes:
         precision: The name that artifacts of this recipe go by.
         default: The format of what ``groups`` does not name.
         groups: Formats by tensor group.
+        activations: Of linear layers. Static ones go with int8 throughout: no runtime has kernels
+            of static activations and other weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class Recipe(BaseModel):
     precision: Precision
     default: Float | Integers
     groups: dict[str, Integers] = {}
+    activations: Activations = "dynamic"
 
     @model_validator(mode="after")
     def _check_groups(self) -> "Recipe":
@@ -50,6 +53,8 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"groups of integers go with a default of integers, not {self.default}"
             )
+        if self.activations == "static" and {self.default, *self.groups.values()} != {"int8"}:
+            raise ValueError("static activations go with int8 throughout")
         return self
 
     def format_of(self, weight: str) -> Float | Integers:
@@ -57,16 +62,23 @@ class Recipe(BaseModel):
         return self.groups.get(tensor_group(weight), self.default)
 
 
-def recipe_of(precision: FixedPrecision, *, group_size: int = 32) -> Recipe:
+def recipe_of(
+    precision: FixedPrecision, *, group_size: int = 32, activations: Activations = "dynamic"
+) -> Recipe:
     """Returns the recipe that a precision stands for.
 
     At ``int4`` the head and the positions keep eight bits: they are small, and hurt most.
 
     Raises:
-        InputError: There are no groups of this size.
+        InputError: There are no groups of this size, or no such activations at this precision.
     """
+    if activations == "static" and precision != "int8":
+        raise InputError(
+            f"static activations go with int8, not {precision}",
+            hint="leave out --activations, or --precision",
+        )
     if precision != "int4":
-        return Recipe(precision=precision, default=precision)
+        return Recipe(precision=precision, default=precision, activations=activations)
     if group_size not in GROUP_SIZES:
         sizes = ", ".join(map(str, GROUP_SIZES))
         raise InputError(f"no group size {group_size}", hint=f"choose from {sizes}")

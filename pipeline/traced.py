@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.precision import Precision
+from pipeline.precision import Activations, Precision
 from pipeline.values import Artifact, TensorSpec
 
 _ABOUT = "pocketbert.json"
@@ -73,7 +73,13 @@ class TracedModel:
         return found
 
     def artifact(
-        self, *, backend: str, precision: Precision, path: Path, by_position: bool = False
+        self,
+        *,
+        backend: str,
+        precision: Precision,
+        path: Path,
+        activations: Activations = "dynamic",
+        by_position: bool = False,
     ) -> Artifact:
         """Describes what a backend made of this model.
 
@@ -81,11 +87,13 @@ class TracedModel:
             backend: That made it.
             precision: Of the artifact.
             path: Where it lies.
+            activations: Of its linear layers.
             by_position: Whether its tensors go by position, as ExecuTorch's do, or by name.
         """
         return Artifact(
             backend=backend,
             precision=precision,
+            activations=activations,
             path=path,
             seq_lens=self.seq_lens,
             inputs=_specs(self.input_names, "int32", by_position),

@@ -7,14 +7,18 @@ from typing import Protocol
 
 import numpy as np
 
-from pipeline.precision import Precision
+from pipeline.precision import Activations, Precision
 
 Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """One file or package of one backend and precision."""
+    """One file or package of one backend and precision.
+
+    Attributes:
+        activations: ``static`` where the file fixes how its linear layers round what they take.
+    """
 
     backend: str
     precision: Precision
@@ -22,6 +26,7 @@ class Artifact:
     seq_lens: tuple[int, ...]
     inputs: tuple["TensorSpec", ...]
     outputs: tuple["TensorSpec", ...]
+    activations: Activations = "dynamic"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from pipeline.bundle import verify
 from pipeline.errors import storage_error
 from pipeline.load import load
 from pipeline.manifest import read_manifest, write_manifest
+from pipeline.recipe import read_recipe
 from pipeline.tokenization import write_tokenizer
 from tests.bundles import write_bundle
 from tests.command import COMMAND, ROOT, Finished, pocketbert
@@ -398,6 +399,12 @@ def test_wrong_call_is_refused(call, arguments, as_json):
         (["{student}", "--recipe", "{squad}"], "is no recipe: precision: Field required"),
         (["{student}", "--recipe", "{squad}", "--precision", "int4"], "--recipe says the"),
         (["{student}", "--max-size-mb", "-1"], "Invalid value for '--max-size-mb'"),
+        (["{student}", "--activations", "wild"], "no activations 'wild' (choose from dynamic"),
+        (["{student}", "--activations", "static", "--precision", "int4"], "with int8, not int4"),
+        (["{student}", "--activations", "static", "--backend", "coreml"],
+         "coreml computes in floats, so it has no static activations (add a backend: executorch"),
+        (["{student}", "--activations", "static", "--recipe", "{squad}"],
+         "--recipe says the precision, the group size and the activations itself"),
         (["{student}", "--seq-len", "long"], "--seq-len long is not a list of numbers"),
         (["{student}", "--seq-len", ""], "--seq-len  is not a list of numbers"),
         (["{student}", "--seq-len", "64,,128"], "--seq-len 64,,128 is not a list of numbers"),
@@ -565,6 +572,33 @@ def test_ask_answers_that_are_not_finite_have_a_null_score(call, bundle_copy, st
     assert finished.code == 0, finished
     (answer,) = finished.json["answers"]
     assert answer["score"] is None
+
+
+def test_build_static_says_so_in_the_bundle_and_of_core_ml_that_it_is_not(
+    call, student_folder, squad_file, tmp_path
+):
+    folder = tmp_path / "bundle"
+    finished = call(
+        "build", student_folder, "-o", folder, "--backend", "tflite", "--backend", "coreml",
+        "--activations", "static", "--seq-len", "32", "--data", squad_file, "--json",
+    )  # fmt: skip
+    # A student of random weights need not keep to the gates of trained ones.
+    assert finished.code in (0, 1), finished
+    note = {"runtime": "coreml", "reason": "it computes in floats: --activations static is for"
+            " executorch, tflite"}  # fmt: skip
+    assert note in finished.json["skipped"]
+    assert read_recipe(folder / "recipe.json").activations == "static"
+    assert verify(folder) == ()
+    manifest = read_manifest(folder)
+    kinds = {part.backend: part.activations for part in manifest.artifacts}
+    assert kinds == {"tflite": "static", "coreml": "dynamic"}
+    assert set(manifest.thresholds) == {"int8", "int8 static"}
+    gates = {
+        (each["backend"], gate["name"]): gate["threshold"]
+        for each in finished.json["parity"]
+        for gate in each["gates"]
+    }
+    assert gates["tflite", "answer_agreement"] < gates["coreml", "answer_agreement"]
 
 
 # What the machine does

@@ -16,6 +16,7 @@ from pipeline.compare import (
     failed_parity,
     max_abs_diff,
     snr_db,
+    thresholds_of,
 )
 from pipeline.precision import PRECISIONS
 from pipeline.squad import Question
@@ -289,6 +290,17 @@ def test_failed_parity_fails_and_says_why():
     parity = failed_parity(ARTIFACT, "litert", seq_len=SEQ_LEN, reason="run litert crashed")
     assert (parity.verdict, parity.num_inputs, parity.reason) == ("fail", 0, "run litert crashed")
     assert failed_gates(parity) == {"runs"}
+
+
+def test_static_activations_loosen_two_gates_and_no_other():
+    artifact = replace(ARTIFACT, precision="int8")
+    dynamic = thresholds_of(artifact)
+    static = thresholds_of(replace(artifact, activations="static"))
+    assert dynamic == THRESHOLDS["int8"]
+    assert static.max_abs_diff > dynamic.max_abs_diff
+    assert static.answer_agreement < dynamic.answer_agreement
+    same = {"max_abs_diff": 0.0, "answer_agreement": 0.0}
+    assert replace(static, **same) == replace(dynamic, **same)
 
 
 def test_thresholds_exist_for_every_precision_and_loosen_with_it():

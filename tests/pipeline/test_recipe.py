@@ -53,6 +53,20 @@ def test_int4_keeps_eight_bits_where_they_are_small_and_matter():
     assert recipe.format_of("model.qa_outputs.weight") == "int8"
 
 
+def test_static_activations_survive_their_file_and_are_dynamic_where_it_is_silent(tmp_path):
+    recipe = recipe_of("int8", activations="static")
+    write_recipe(recipe, tmp_path / "recipe.json")
+    assert read_recipe(tmp_path / "recipe.json") == recipe != recipe_of("int8")
+    (tmp_path / "old.json").write_text('{"precision": "int8", "default": "int8"}')
+    assert read_recipe(tmp_path / "old.json").activations == "dynamic"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int4"])
+def test_static_activations_without_int8_are_refused(precision):
+    with pytest.raises(InputError, match=f"static activations go with int8, not {precision}"):
+        recipe_of(precision, activations="static")
+
+
 def test_group_size_that_no_backend_has_is_refused():
     with pytest.raises(InputError, match="no group size 48") as caught:
         recipe_of("int4", group_size=48)
@@ -70,6 +84,13 @@ def test_group_size_that_no_backend_has_is_refused():
         (b'{"precision": "int4", "default": "int4/32", "gruops": {}}', "gruops"),
         (b'{"precision": "int8", "default": "int8", "groups": {"head": "fp16"}}', "groups.head"),
         (b'{"precision": "fp16", "default": "fp16", "groups": {"head": "int8"}}', "not fp16"),
+        (b'{"precision": "fp16", "default": "fp16", "activations": "static"}', "int8 throughout"),
+        (
+            b'{"precision": "int8", "default": "int8", "groups": {"layer.0.ffn": "int4/32"},'
+            b' "activations": "static"}',
+            "int8 throughout",
+        ),
+        (b'{"precision": "int8", "default": "int8", "activations": "wild"}', "activations"),
     ],
 )
 def test_malformed_recipe_is_told_in_one_line(tmp_path, content, fault):
