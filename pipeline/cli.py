@@ -17,6 +17,7 @@ from pipeline.distillation.command import distill
 from pipeline.errors import InputError
 from pipeline.precision import PRECISIONS
 from pipeline.recipe import GROUP_SIZES, Recipe, read_recipe, recipe_of
+from pipeline.values import StoredTensor
 
 app = typer.Typer(
     name="pocketbert",
@@ -236,7 +237,7 @@ def inspect(
     target: Annotated[Path, typer.Argument(metavar="(ARTIFACT|BUNDLE)", help="What to read.")],
     as_json: AsJson = False,
 ) -> int:
-    """Tells bytes by dtype, the largest tensors and what is delegated, from the files alone."""
+    """Tells what the files hold, what of it stayed in floating point, and what is delegated."""
     from pipeline import inspection
 
     found = inspection.inspect(target)
@@ -246,9 +247,13 @@ def inspect(
                 "path": path,
                 "size_bytes": each.size_bytes,
                 "bytes_by_dtype": dict(each.bytes_by_dtype),
-                "largest_tensors": [asdict(tensor) for tensor in each.tensors[:10]],
+                "largest_tensors": [_tensor(tensor) for tensor in each.tensors[:10]],
+                "float_bytes": sum(tensor.size_bytes for tensor in each.float_tensors),
+                "largest_float_tensors": [_tensor(tensor) for tensor in each.float_tensors[:10]],
                 "num_ops": each.num_ops,
                 "num_delegated_ops": each.num_delegated_ops,
+                "num_macs": each.num_macs,
+                "num_delegated_macs": each.num_delegated_macs,
             }
             for path, each in found.items()
         ]
@@ -336,6 +341,10 @@ def _recipe(path: Path | None, precision: str | None, group_size: int | None) ->
         sizes = ", ".join(map(str, GROUP_SIZES))
         raise InputError(f"no group size {group_size}", hint=f"choose from {sizes}")
     return recipe_of(precision, group_size=group_size)
+
+
+def _tensor(stored: StoredTensor) -> dict[str, str | int]:
+    return {"name": stored.name, "dtype": stored.dtype, "size_bytes": stored.size_bytes}
 
 
 def _context(passage: str | None, path: Path | None) -> str:

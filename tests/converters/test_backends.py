@@ -11,10 +11,9 @@ from pipeline.load import Student
 from pipeline.precision import PRECISIONS, Precision
 from pipeline.runtimes import run_student
 from pipeline.values import Artifact
-from tests.converters.conversion import convert_all, random_rows, run
+from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
 
-SEQ_LENS = (16, 48)
 RUNS_HERE = [
     runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
 ]
@@ -25,20 +24,6 @@ TOLERANCE: dict[Precision, float] = {
     "fp16": 2e-2,
     "int8": 0.25,
 }
-
-
-@pytest.fixture(scope="module")
-def artifacts(
-    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[Precision, Artifact]]:
-    """A two-layer DistilBERT for every backend at every precision, at two lengths."""
-    student = students["distilbert"]
-    return {
-        backend: convert_all(
-            student, backend, PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
-        )
-        for backend in converters.BACKENDS
-    }
 
 
 @pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)
