@@ -177,7 +177,7 @@ def _how_it_differs(
         return f"has scales of shape {nearest.scales.shape} instead of {given.scales.shape}"
     errors = np.abs(nearest.dequantize().astype(np.float32) - given.dequantize())
     steps = errors.reshape(*given.scales.shape, -1).max(axis=2) / given.scales
-    return f"is stored with values up to {steps.max():.3g} steps off"
+    return f"is stored with values up to {steps.max():.2g} steps off"
 
 
 def _name_of(

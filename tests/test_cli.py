@@ -263,6 +263,26 @@ def test_verify_json(bundle_copy, call):
     assert all(set(each) == {"path", "problem"} for each in finished.json["problems"])
 
 
+def test_build_that_fails_its_audit_ends_with_one_and_leaves_the_earlier_bundle(
+    bundle_copy, student_folder, tmp_path
+):
+    """A recipe that calls its floats int8 is what a converter does that declines to compress."""
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"precision": "int8", "default": "fp16"}))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    finished = pocketbert(
+        "build", student_folder, "-o", bundle_copy, "--backend", "tflite", "--recipe", recipe,
+        "--seq-len", "32", "--json",
+    )  # fmt: skip
+    assert finished.code == 1
+    assert finished.error["message"].startswith(
+        "the int8 file for tflite is not what it claims to be: "
+        "model.distilbert.embeddings.word_embeddings.weight stayed in float32, 204,800 bytes; "
+    )
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert verify(bundle_copy) == ()
+
+
 def test_verify_damaged_bundle_ends_with_one_and_names_the_file(bundle_copy, call):
     (bundle_copy / "tflite" / "model.tflite").write_bytes(b"")
     finished = call("verify", bundle_copy)
