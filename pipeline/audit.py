@@ -119,7 +119,7 @@ def error_steps(weight: QuantizedWeight, original: np.ndarray) -> float:
 def _problems_of(
     matrices: Sequence[StoredMatrix], weights: ModelWeights, originals: Mapping[str, np.ndarray]
 ) -> Iterator[str]:
-    """Yields what is wrong with one function."""
+    """Yields what is wrong with one function, the largest floats first."""
     integers = [each.weight for each in matrices if isinstance(each.weight, QuantizedWeight)]
     floats = [
         (each.name, each.weight)
@@ -127,7 +127,7 @@ def _problems_of(
         if not isinstance(each.weight, QuantizedWeight)
     ]
     told: set[str] = set()
-    for stored_name, values in floats:
+    for stored_name, values in sorted(floats, key=lambda each: -each[1].nbytes):
         dtype = str(values.dtype)
         if _is_matrix(values) and dtype not in _FLOATS.get(weights.precision, ()):
             name = _name_of(values, weights, originals) or stored_name
