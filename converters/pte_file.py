@@ -1,6 +1,7 @@
 """Opens a finished ``.pte`` file: its program, and the graphs that it hands to XNNPACK."""
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
 from executorch.exir.schema import KernelCall, Tensor
 
 from pipeline.errors import InputError
+
+_NOT_FINITE = re.compile(r"(?<=[:,\[ ])(-?inf|-?nan)(?=[,\]}\s])")
+"""As flatc writes the bounds of a ReLU, in which JSON has no such numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +159,13 @@ def _decode(flatbuffer: bytes) -> dict[str, Any]:
         binary.write_bytes(flatbuffer)
         options = ["--json", "--strict-json", "--raw-binary", "--defaults-json", "-o", folder]
         _run_flatc([*options, str(schema), "--", str(binary)])
-        graph: dict[str, Any] = json.loads(Path(folder, "graph.json").read_text())
+        text = Path(folder, "graph.json").read_text()
+    graph: dict[str, Any] = json.loads(_NOT_FINITE.sub(_as_json, text))
     return graph
+
+
+def _as_json(found: re.Match[str]) -> str:
+    return {"inf": "Infinity", "-inf": "-Infinity"}.get(found[0], "NaN")
 
 
 def _value(union: Mapping[str, Any]) -> XnnpackValue:
@@ -177,4 +186,4 @@ def _constant(entry: Mapping[str, Any], inline: bytes, file: PTEFile) -> tuple[s
         data = inline[entry["offset"] :][: entry["size"]] if entry["size"] else b""
         return "", data
     index = file.named_data.pte_data[key].buffer_index
-    return key, bytes(file.named_data.buffers[index])
+    return key, bytes(file.named_data.buffers[index])[: entry["size"]]

@@ -4,6 +4,7 @@ XNNPACK's four-bit values lie two in a byte, the first in the lower half, eight 
 the embedding's kernel has the first in the upper half.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,13 @@ def _matrices(method: Method, program: Program) -> Iterator[StoredMatrix]:
 def _array(program: Program, tensor: Any) -> np.ndarray:
     """Returns a constant of the program in its own shape, as int8, uint8 or floats."""
     kinds = {**_FLOATS, "CHAR": np.int8, "BYTE": np.uint8}
-    content = program.buffers[tensor.data_buffer_idx]
-    return np.frombuffer(content, kinds[tensor.scalar_type.name]).reshape(tensor.sizes)
+    # What is read from a file may be longer: buffers are padded.
+    content = np.frombuffer(
+        program.buffers[tensor.data_buffer_idx],
+        kinds[tensor.scalar_type.name],
+        count=math.prod(tensor.sizes),
+    )
+    return content.reshape(tensor.sizes)
 
 
 def _table(

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 import converters
+from pipeline.audit import find_problems
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.load import Student
 from pipeline.precision import PRECISIONS, Precision
+from pipeline.quantize import model_weights
+from pipeline.recipe import recipe_of
 from pipeline.runtimes import run_student
+from pipeline.trace import trace
 from pipeline.values import Artifact
 from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
@@ -98,6 +102,7 @@ def test_every_encoder_converts(
     outputs = run(made, runtime.name, rows)
     for precision in precisions:
         assert_close(student, rows, outputs[precision], tolerance=TOLERANCE[precision])
+        assert problems_of(student, made[precision]) == []
     assert [spec.name for spec in made["fp32"].inputs] == list(student.input_names)
 
 
@@ -134,6 +139,16 @@ def assert_close(
             wanted = reference[name][0, :num_tokens]
             difference = np.abs(actual[name][0, :num_tokens] - wanted).max()
             assert difference <= tolerance * np.abs(wanted).max(), name
+
+
+def problems_of(student: Student, artifact: Artifact) -> list[str]:
+    """Audits an artifact, and sees that it can be inspected."""
+    module = converters.backend(artifact.backend)
+    assert module.inspect(artifact.path).num_macs > 0
+    originals = trace(student, seq_lens=artifact.seq_lens).matrices()
+    weights = model_weights(originals, recipe_of(artifact.precision))
+    stored = module.read_matrices(artifact.path)
+    return find_problems(stored, weights=weights, originals=originals)
 
 
 def position_tables(seq_lens: tuple[int, ...]) -> set[int]:
