@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from converters.weights import ModelWeights
+from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.values import Artifact, Inspection, Runner
 
@@ -41,6 +41,10 @@ class Backend(Protocol):
 
     def inspect(self, path: Path) -> Inspection:
         """Tells what a finished artifact holds, from the file alone."""
+        ...
+
+    def read_matrices(self, path: Path) -> dict[str, list[StoredMatrix]]:
+        """Reads every matrix that a finished artifact stores, for each function that uses it."""
         ...
 
 

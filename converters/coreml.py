@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.coreml_reference import CoreMLReference, read_program, stored_tensors
-from converters.coreml_weights import check_stored, deployment_target, store
-from converters.weights import ModelWeights
+from converters import mil_inspection, mil_matrices
+from converters.coreml_reference import CoreMLReference
+from converters.coreml_weights import deployment_target, store
+from converters.weights import ModelWeights, StoredMatrix
 from converters.workarounds import coremltools_without_tensorflow
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, Inspection, Runner
@@ -35,7 +36,6 @@ def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifa
     else:
         _convert_lengths(traced, weights, path)
     _settle_bytes(path)
-    check_stored(path, weights.integers)
     return traced.artifact(backend="coreml", precision=weights.precision, path=path)
 
 
@@ -51,19 +51,13 @@ def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
 
 
 def inspect(path: Path) -> Inspection:
-    """Tells what a package holds.
+    """Tells what a package holds."""
+    return mil_inspection.inspect(path)
 
-    Which operators the Neural Engine takes is decided on the phone, so nothing is said of it.
-    """
-    program = read_program(path)
-    operators = [op for function in program.functions.values() for op in function.operations]
-    stored = stored_tensors(program)
-    return Inspection(
-        tensors=tuple(sorted(stored, key=lambda tensor: -tensor.size_bytes)),
-        num_ops=sum(op.op_type != "const" for op in operators),
-        num_delegated_ops=None,
-        size_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
-    )
+
+def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
+    """Reads every matrix that a package stores, by function."""
+    return mil_matrices.read_matrices(path)
 
 
 class _FunctionRunner:

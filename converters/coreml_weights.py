@@ -8,30 +8,19 @@ Source: coremltools guide, "Conversion", section "Use compression info embedded 
 https://apple.github.io/coremltools/docs-guides/source/opt-conversion.html
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 
-from converters.mil_package import read_program
 from converters.weights import QuantizedWeight
 from converters.workarounds import coremltools_without_tensorflow
-from pipeline.errors import GateError, InputError
+from pipeline.errors import InputError
 
 with coremltools_without_tensorflow():
     import coremltools as ct
 
 _QUANTIZATION = 3
 """The guide's number for linear quantization, beside 1 for pruning and 2 for palettes."""
-
-_FP16_ROUNDING = 2.0**-11, 2.0**-24
-"""What a scale may lose on its way to fp16, relative to it and in full where it is subnormal.
-
-The scales of four-bit groups lose nothing from 2**-17 on: they are bfloat16 numbers, of 8
-significant bits where fp16 has 11. So a weight, of 3 bits times 8, is exact in fp16 as well.
-"""
 
 
 def deployment_target(weights: Mapping[str, QuantizedWeight]) -> ct.target:
@@ -76,28 +65,6 @@ def store(
     return noted
 
 
-def check_stored(path: Path, weights: Mapping[str, QuantizedWeight]) -> None:
-    """Checks that every function of a saved package holds these weights, integer by integer.
-
-    A note that coremltools cannot follow costs it a warning, and the weight stays a float.
-
-    Raises:
-        GateError: A weight is missing.
-    """
-    for name, function in read_program(path).functions.items():
-        stored = list(_stored_weights(function))
-        missing = [
-            weight_name
-            for weight_name, weight in weights.items()
-            if not any(_is_same(weight, *found) for found in stored)
-        ]
-        if missing:
-            raise GateError(
-                f"function {name} of {path} does not hold {', '.join(missing)} as quantized",
-                hint="leave these weights out of the recipe",
-            )
-
-
 def _parameter(program: torch.export.ExportedProgram, name: str) -> str:
     """Returns the program's name of a weight: its wrapper puts a prefix before the student's."""
     names: Sequence[str] = program.graph_signature.parameters
@@ -118,29 +85,3 @@ def _notes(parameter: str, weight: QuantizedWeight) -> dict[str, torch.Tensor]:
         "quantization_scale": torch.from_numpy(weight.scales),
     }
     return {f"{module}{dot}_COREML_/{leaf}/{key}": value for key, value in notes.items()}
-
-
-def _stored_weights(function: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the integers and the scales of each matrix that is stored without an offset."""
-    for operation in function.operations:
-        if operation.op_type == "constexpr_affine_dequantize":
-            values, offset = operation.quantized_data.val, operation.zero_point.val
-            if operation.axis.val != 0:
-                continue
-        elif operation.op_type == "constexpr_blockwise_shift_scale":
-            values = operation.data.val
-            offset = 0 if operation.offset is None else operation.offset.val
-        else:
-            continue
-        if values.ndim == 2 and not np.any(offset):
-            scales = np.asarray(operation.scale.val, np.float32)
-            yield values.astype(np.int8), scales.reshape(len(values), -1)
-
-
-def _is_same(weight: QuantizedWeight, values: np.ndarray, scales: np.ndarray) -> bool:
-    relative, absolute = _FP16_ROUNDING
-    return (
-        scales.shape == weight.scales.shape
-        and np.allclose(scales, weight.scales, rtol=relative, atol=absolute)
-        and np.array_equal(values, weight.values)
-    )

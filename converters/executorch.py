@@ -10,8 +10,8 @@ from executorch.exir import to_edge_transform_and_lower
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from converters import pte_inspection, xnnpack_precision
-from converters.weights import ModelWeights
+from converters import pte_inspection, pte_matrices, xnnpack_precision
+from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, Inspection, Runner
@@ -46,6 +46,11 @@ def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
 def inspect(path: Path) -> Inspection:
     """Tells what a ``.pte`` file holds."""
     return pte_inspection.inspect(path)
+
+
+def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
+    """Reads every matrix that a ``.pte`` file stores, by method."""
+    return pte_matrices.read_matrices(path)
 
 
 class _ExecuTorchRunner:

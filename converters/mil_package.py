@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,27 +108,41 @@ def stored_tensors(program: Any) -> list[StoredTensor]:
 
     Functions of one package share equal constants; within a function each one counts.
     """
-    stored: Counter[tuple[StoredTensor, bytes]] = Counter()
+    stored: dict[Any, list[StoredTensor]] = {}
     for function in program.functions.values():
-        stored |= Counter(
-            (_stored_tensor(operation.outputs[0]), _digest(operation.outputs[0].val))
-            for operation in function.operations
-            if operation.op_type == "const" and isinstance(operation.outputs[0].val, np.ndarray)
-        )
-    return [tensor for tensor, _ in stored.elements()]
+        own: dict[Any, list[StoredTensor]] = {}
+        for tensor, digest in _constants(function):
+            # The loader gives the names of what functions share a number for each function.
+            own.setdefault((tensor.dtype, tensor.is_scale, digest), []).append(tensor)
+        for key, tensors in own.items():
+            stored[key] = max(stored.get(key, []), tensors, key=len)
+    return [tensor for tensors in stored.values() for tensor in tensors]
+
+
+def _constants(function: Any) -> Iterator[tuple[StoredTensor, bytes]]:
+    """Yields the arrays of a function, each with a digest of its content."""
+    scales = {
+        operation.inputs["scale"]
+        for operation in function.operations
+        if operation.op_type.startswith("constexpr_") and "scale" in operation.inputs
+    }
+    for operation in function.operations:
+        if operation.op_type == "const" and isinstance(operation.outputs[0].val, np.ndarray):
+            var = operation.outputs[0]
+            yield _stored_tensor(var, is_scale=var in scales), _digest(var.val)
 
 
 def _digest(array: np.ndarray) -> bytes:
     return hashlib.sha256(array.tobytes()).digest()
 
 
-def _stored_tensor(var: Any) -> StoredTensor:
+def _stored_tensor(var: Any, *, is_scale: bool) -> StoredTensor:
     from coremltools.converters.mil.mil import types
 
     # The loader unpacks elements of less than a byte; the file packs them.
     num_bits = var.dtype.get_bitwidth() * var.val.size
     dtype = types.builtin_to_string(var.dtype).replace("fp", "float")
-    return StoredTensor(name=var.name, dtype=dtype, size_bytes=-(-num_bits // 8))
+    return StoredTensor(name=var.name, dtype=dtype, size_bytes=-(-num_bits // 8), is_scale=is_scale)
 
 
 def _load(spec: Any, root: Path) -> Any:

@@ -1,22 +1,11 @@
-"""Reads what a finished ``.pte`` file holds, delegates included."""
+"""Tells what a finished ``.pte`` file holds, delegates included."""
 
-import json
 import math
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (
-    XNNHeader,
-    _get_schema_bytes,
-)
-from executorch.exir._serialize._flatbuffer import _run_flatc
-from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
-from executorch.exir.schema import DelegateCall, KernelCall
-from executorch.exir.schema import Tensor as ProgramTensor
-
-from pipeline.errors import InputError
+from converters.pte_file import Kernel, Method, Program, XnnpackGraph, read_program
+from converters.pte_matrices import EMBEDDING_BITS
 from pipeline.values import Inspection, StoredTensor
 
 _DTYPES = {
@@ -24,10 +13,13 @@ _DTYPES = {
     "LONG": "int64", "BOOL": "bool", "DOUBLE": "float64", "SHORT": "int16",
 }  # fmt: skip
 _XNNPACK_DTYPES = {
-    "xnn_datatype_fp32": "float32", "xnn_datatype_fp16": "float16", "xnn_datatype_qint8": "int8",
-    "xnn_datatype_qcint8": "int8", "xnn_datatype_qcint4": "int4", "xnn_datatype_qbint4": "int4",
-    "xnn_datatype_int32": "int32", "xnn_datatype_qint32": "int32", "xnn_datatype_qcint32": "int32",
+    "fp32": "float32", "fp16": "float16", "qint8": "int8", "qcint8": "int8", "qcint4": "int4",
+    "qbint4": "int4", "int32": "int32", "qint32": "int32", "qcint32": "int32",
 }  # fmt: skip
+_PRODUCTS = {"aten::linear": 0, "aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1}
+"""Kernels that multiply matrices, and where among their arguments the left one is."""
+
+_XNNPACK_PRODUCTS = ("XNNFullyConnected", "XNNBatchMatrixMultiply")
 
 
 def inspect(path: Path) -> Inspection:
@@ -38,106 +30,95 @@ def inspect(path: Path) -> Inspection:
     Raises:
         InputError: The file is no ExecuTorch program, or it is damaged.
     """
-    content = path.read_bytes()
-    try:
-        file = deserialize_pte_binary(content)
-        graphs = [_decode_delegate(bytes(blob.data)) for blob in file.program.backend_delegate_data]
-    except Exception as err:  # the parser fails in as many ways as there are damaged bytes
-        raise InputError(
-            f"{path} cannot be read as an ExecuTorch program", hint="build it again"
-        ) from err
-    tensors = [*_program_tensors(file), *_delegate_tensors(graphs, file)]
-    kernels = sum(
-        isinstance(instruction.instr_args, KernelCall)
-        for plan in file.program.execution_plan
-        for chain in plan.chains
-        for instruction in chain.instructions
-    )
-    delegated = sum(len(graph["xnodes"]) for graph in graphs)
+    program = read_program(path)
+    tensors = [*_program_tensors(program), *_delegate_tensors(program)]
+    kernels = sum(len(method.kernels) for method in program.methods)
+    delegated = sum(len(graph.nodes) for method in program.methods for graph in method.graphs)
+    # The schema gives dynamic tensors the size of the longest input.
+    num_macs, num_delegated_macs = max(_num_macs(method) for method in program.methods)
     return Inspection(
         tensors=tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes)),
         num_ops=kernels + delegated,
         num_delegated_ops=delegated,
-        size_bytes=len(content),
+        num_macs=num_macs,
+        num_delegated_macs=num_delegated_macs,
+        size_bytes=path.stat().st_size,
     )
 
 
-def num_delegate_calls(path: Path) -> int:
-    """Returns how often a run of the program enters XNNPACK."""
-    file = deserialize_pte_binary(path.read_bytes())
+def _num_macs(method: Method) -> tuple[int, int]:
+    """Returns the multiply-adds of a run, and those of them that XNNPACK does."""
+    delegated = sum(_graph_macs(graph) for graph in method.graphs)
+    return delegated + sum(_kernel_macs(kernel) for kernel in method.kernels), delegated
+
+
+def _kernel_macs(kernel: Kernel) -> int:
+    left = _PRODUCTS.get(kernel.name)
+    if left is None:
+        return 0
+    depth = kernel.arguments[left].sizes[-1]
+    return int(math.prod(kernel.arguments[-1].sizes) * depth)
+
+
+def _graph_macs(graph: XnnpackGraph) -> int:
     return sum(
-        isinstance(instruction.instr_args, DelegateCall)
-        for plan in file.program.execution_plan
-        for chain in plan.chains
-        for instruction in chain.instructions
+        math.prod(graph.values[node["output_id"]].shape) * graph.values[node["input1_id"]].shape[-1]
+        for kind, node in graph.nodes
+        if kind in _XNNPACK_PRODUCTS
     )
 
 
-def _decode_delegate(payload: bytes) -> dict[str, Any]:
-    """Returns the XNNPACK graph of one delegate, decoded with ExecuTorch's own schema."""
-    header = XNNHeader.from_bytes(payload[: XNNHeader.EXPECTED_LENGTH])
-    start = header.flatbuffer_offset
-    with tempfile.TemporaryDirectory() as folder:
-        schema, binary = Path(folder, "schema.fbs"), Path(folder, "graph.bin")
-        schema.write_bytes(_get_schema_bytes())
-        binary.write_bytes(payload[start : start + header.flatbuffer_size])
-        options = ["--json", "--strict-json", "--raw-binary", "--defaults-json", "-o", folder]
-        _run_flatc([*options, str(schema), "--", str(binary)])
-        graph: dict[str, Any] = json.loads(Path(folder, "graph.json").read_text())
-    return graph
-
-
-def _program_tensors(file: PTEFile) -> Iterator[StoredTensor]:
-    """Yields the constants that portable kernels read."""
+def _program_tensors(program: Program) -> Iterator[StoredTensor]:
+    """Yields the constants that portable kernels read; what several methods share counts once."""
     seen: set[int] = set()
-    for plan in file.program.execution_plan:
-        for position, value in enumerate(plan.values):
-            tensor = value.val
-            if not isinstance(tensor, ProgramTensor) or not tensor.data_buffer_idx:
+    for method in program.methods:
+        tables, scales = _embeddings(method.kernels)
+        for buffer, tensor in method.constants.items():
+            if buffer in seen:
                 continue
-            if tensor.data_buffer_idx in seen or tensor.allocation_info is not None:
-                continue
-            seen.add(tensor.data_buffer_idx)
+            seen.add(buffer)
             info = tensor.extra_tensor_info
             name = info.fully_qualified_name if info else None
+            dtype = _DTYPES.get(tensor.scalar_type.name, tensor.scalar_type.name.lower())
             yield StoredTensor(
-                name=name or f"constant_{position} {_shape(tensor.sizes)}",
-                dtype=_DTYPES.get(tensor.scalar_type.name, tensor.scalar_type.name.lower()),
-                size_bytes=len(file.program.constant_buffer[tensor.data_buffer_idx].storage),
+                name=name or f"constant_{buffer} {_shape(tensor.sizes)}",
+                dtype=tables.get(buffer, dtype),
+                size_bytes=len(program.buffers[buffer]),
+                is_scale=buffer in scales,
             )
 
 
-def _delegate_tensors(graphs: list[dict[str, Any]], file: PTEFile) -> Iterator[StoredTensor]:
+def _embeddings(kernels: Sequence[Kernel]) -> tuple[dict[int, str], set[int]]:
+    """Returns the buffers of integer tables with the dtypes inside, and those of their scales."""
+    looked_up = [kernel for kernel in kernels if kernel.name in EMBEDDING_BITS]
+    tables = {
+        kernel.arguments[0].data_buffer_idx: f"int{EMBEDDING_BITS[kernel.name]}"
+        for kernel in looked_up
+    }
+    return tables, {kernel.arguments[1].data_buffer_idx for kernel in looked_up}
+
+
+def _delegate_tensors(program: Program) -> Iterator[StoredTensor]:
     """Yields the constants that XNNPACK reads; what several delegates share counts once."""
     seen: set[str] = set()
+    graphs = [graph for method in program.methods for graph in method.graphs]
     for number, graph in enumerate(graphs):
-        for value in graph["xvalues"]:
-            union = value["xvalue_union"]
-            tensor = union.get("tensor_value", union)
-            dtype = _XNNPACK_DTYPES.get(tensor["datatype"], tensor["datatype"])
-            name = f"xnnpack_{number}.{tensor['id_out']} {_shape(tensor['dims'])}"
-            scales = union.get("quant_params", {}).get("scale_buffer_idx", 0)
-            parts = (
-                (name, dtype, tensor.get("constant_buffer_idx", 0)),
-                (f"{name} scale", "float32", scales),
-            )
-            for part_name, part_dtype, index in parts:
-                stored = graph["constant_data"][index]
-                key = stored.get("named_key") or f"{number}/{index}"
+        for value in graph.values.values():
+            dtype = _XNNPACK_DTYPES.get(value.datatype, value.datatype)
+            name = f"xnnpack_{number}.{value.number} {_shape(value.shape)}"
+            for index, is_scale in ((value.constant, False), (value.scale_constant, True)):
+                key, content = graph.constants[index]
+                key = key or f"{number}/{index}"
                 if index and key not in seen:
                     seen.add(key)
+                    scale_dtype = "bfloat16" if value.datatype == "qbint4" else "float32"
                     yield StoredTensor(
-                        name=part_name, dtype=part_dtype, size_bytes=_stored_size(stored, file)
+                        name=f"{name} scale" if is_scale else name,
+                        dtype=scale_dtype if is_scale else dtype,
+                        size_bytes=len(content),
+                        is_scale=is_scale,
                     )
 
 
-def _stored_size(stored: Mapping[str, Any], file: PTEFile) -> int:
-    key = stored.get("named_key")
-    if not key or file.named_data is None:
-        return int(stored["size"])
-    entry = file.named_data.pte_data[key]
-    return len(file.named_data.buffers[entry.buffer_index])
-
-
-def _shape(sizes: list[int]) -> str:
+def _shape(sizes: Sequence[int]) -> str:
     return "x".join(map(str, sizes)) if math.prod(sizes) != 1 else "scalar"

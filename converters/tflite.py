@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from converters.weights import ModelWeights
+from converters.weights import ModelWeights, StoredMatrix, StoredWeight
 from pipeline.errors import InputError
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
 
-    from converters.tflite_weights import StoredWeight
     from pipeline.traced import TracedModel
 
 FILE_NAME = "model.tflite"
@@ -70,6 +69,13 @@ def inspect(path: Path) -> Inspection:
     from converters import tflite_inspection
 
     return tflite_inspection.inspect(path)
+
+
+def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
+    """Reads every matrix that a ``.tflite`` file stores, by signature."""
+    from converters import tflite_matrices
+
+    return tflite_matrices.read_matrices(path)
 
 
 class _SignatureRunner:
@@ -133,7 +139,7 @@ def _keep_weights(module: "GraphModule") -> None:
 
 def _stored(
     originals: Mapping[str, np.ndarray], weights: ModelWeights
-) -> "Mapping[str, StoredWeight]":
+) -> Mapping[str, StoredWeight]:
     """Returns the weights as integers or halves, by name."""
     if weights.precision == "fp16":
         return {name: weight.astype(np.float16) for name, weight in originals.items()}

@@ -1,16 +1,20 @@
-"""Reads what a finished ``.tflite`` file holds, with the format's own schema."""
+"""Tells what a finished ``.tflite`` file holds."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from converters.tflite_file import TFLiteFile
+from converters.tflite_matrices import scale_tensors
 from pipeline.errors import InputError
 from pipeline.values import Inspection, StoredTensor
 
-_IDENTIFIER = b"TFL3"
+_LINEAR = schema.BuiltinOperator.FULLY_CONNECTED
+_BATCHED = schema.BuiltinOperator.BATCH_MATMUL
 
 
 def inspect(path: Path) -> Inspection:
@@ -21,42 +25,50 @@ def inspect(path: Path) -> Inspection:
     Raises:
         InputError: The file is no TFLite model, or it is damaged.
     """
-    content = path.read_bytes()
-    damaged = InputError(f"{path} cannot be read as a TFLite model", hint="build it again")
-    if content[4:8] != _IDENTIFIER:
-        raise damaged
+    file = TFLiteFile(path)
     try:
-        model = schema.ModelT.InitFromPackedBuf(content, 0)
-        tensors = sorted(_constants(model), key=lambda tensor: -tensor.size_bytes)
-        delegated = _num_delegated_ops(path)
+        tensors = sorted(_constants(file), key=lambda tensor: -tensor.size_bytes)
+        taken = _delegated(path)
+        longest = max(file.graphs.values(), key=lambda graph: _num_macs(file, graph))
+        # The signatures differ in their lengths only.
+        num_macs, num_delegated_macs = _num_macs(file, longest), _num_macs(file, longest, taken)
     except Exception as err:  # the parser fails in as many ways as there are damaged bytes
-        raise damaged from err
+        raise InputError(f"{path} cannot be read as a TFLite model", hint="build it again") from err
     return Inspection(
         tensors=tuple(tensors),
-        num_ops=sum(len(graph.operators) for graph in model.subgraphs),
-        num_delegated_ops=delegated,
-        size_bytes=len(content),
+        num_ops=sum(len(graph.operators) for graph in file.graphs.values()),
+        num_delegated_ops=len(taken) * len(file.graphs),
+        num_macs=num_macs,
+        num_delegated_macs=num_delegated_macs,
+        size_bytes=path.stat().st_size,
     )
 
 
-def _constants(model: Any) -> Iterator[StoredTensor]:
+def _constants(file: TFLiteFile) -> Iterator[StoredTensor]:
     """Yields each stored buffer once, with its scales; signatures share buffers."""
     names = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
     seen: set[int] = set()
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            buffer = model.buffers[tensor.buffer]
-            # A quantized file keeps its buffers behind the flatbuffer, by offset and size.
-            size_bytes = buffer.size if buffer.data is None else len(buffer.data)
-            if not size_bytes or tensor.buffer in seen:
+    for graph in file.graphs.values():
+        scales_of_blocks = scale_tensors(graph)
+        for index, tensor in enumerate(graph.tensors):
+            content = file.content_of(tensor)
+            if not content or tensor.buffer in seen:
                 continue
             seen.add(tensor.buffer)
             name = _short_name(tensor.name.decode())
-            yield StoredTensor(name=name, dtype=names[tensor.type].lower(), size_bytes=size_bytes)
+            yield StoredTensor(
+                name=name,
+                dtype=names[tensor.type].lower(),
+                size_bytes=len(content),
+                is_scale=index in scales_of_blocks,
+            )
             scales = tensor.quantization.scale if tensor.quantization else None
             if scales is not None and len(scales):
                 yield StoredTensor(
-                    name=f"{name} scale", dtype="float32", size_bytes=4 * len(scales)
+                    name=f"{name} scale",
+                    dtype="float32",
+                    size_bytes=4 * len(scales),
+                    is_scale=True,
                 )
 
 
@@ -68,8 +80,26 @@ def _short_name(name: str) -> str:
     return ".".join(part.rsplit("_", 1)[-1] if "." in part else part for part in path)
 
 
-def _num_delegated_ops(path: Path) -> int:
-    """Counts the operators that XNNPACK takes; all signatures have the graph of the first."""
+def _num_macs(file: TFLiteFile, graph: Any, among: Collection[int] | None = None) -> int:
+    """Counts multiply-adds of matrix products: of all operators, or among those of some numbers."""
+    return sum(
+        _operator_macs(file, graph, operator)
+        for number, operator in enumerate(graph.operators)
+        if among is None or number in among
+    )
+
+
+def _operator_macs(file: TFLiteFile, graph: Any, operator: Any) -> int:
+    code = file.code(operator)
+    if code not in (_LINEAR, _BATCHED):
+        return 0
+    left, out = graph.tensors[operator.inputs[0]].shape, graph.tensors[operator.outputs[0]].shape
+    is_transposed = code == _BATCHED and operator.builtinOptions.adjX
+    return int(math.prod(out) * left[-2 if is_transposed else -1])
+
+
+def _delegated(path: Path) -> set[int]:
+    """Returns the operators that XNNPACK takes of the first graph, by number."""
     interpreter = Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
     operators = interpreter._get_ops_details()
@@ -89,4 +119,4 @@ def _num_delegated_ops(path: Path) -> int:
                 continue
             taken.add(number)
             waiting += [int(source) for source in plain[number]["inputs"]]
-    return len(taken) * int(interpreter.num_subgraphs())
+    return taken

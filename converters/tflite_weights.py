@@ -16,10 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from converters import tflite_activations
 from converters.activations import LinearActivations
 from converters.tflite_graph import EditedModel, Graph
-from converters.weights import QuantizedWeight
-
-StoredWeight = QuantizedWeight | np.ndarray
-"""Integers with scales, or ``(rows, columns) float16``."""
+from converters.weights import QuantizedWeight, StoredWeight
 
 BLOCK = 32
 """Columns. XNNPACK's four-bit kernels take groups that are a multiple of it.
@@ -53,7 +50,8 @@ def store(
 
     Args:
         exact: The model in fp32, as litert-torch wrote it.
-        weights: By the names of PyTorch's state dict; all others stay as they are.
+        weights: By the names of PyTorch's state dict, as integers or ``(rows, columns) float16``;
+            all others stay as they are.
         path: Of the file to write.
         originals: ``(rows, columns) float32`` of each of these names. By their values the weights
             are found: the names in the file are those of modules, several to a tensor.

@@ -25,7 +25,8 @@ class QuantizedWeight:
 
     Attributes:
         values: ``(rows, columns) int8``, within ``LARGEST`` of its bits.
-        scales: ``(rows, groups) float32``; columns divide evenly into the groups.
+        scales: ``(rows, groups) float32``; columns divide evenly into the groups. As read from a
+            file, in the float format that the file keeps them in.
         bits: 8 or 4.
     """
 
@@ -42,6 +43,22 @@ class QuantizedWeight:
         """Returns ``(rows, columns) float32``, what an artifact computes with."""
         dequantized: np.ndarray = self.values * np.repeat(self.scales, self.group_size, axis=1)
         return dequantized
+
+
+StoredWeight = QuantizedWeight | np.ndarray
+"""What an artifact stores a matrix as: integers with scales, or floats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredMatrix:
+    """A constant of two or more dimensions, as a finished file holds it.
+
+    Attributes:
+        name: As the file calls it.
+    """
+
+    name: str
+    weight: StoredWeight
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,17 @@ import numpy as np
 
 import converters
 from converters.weights import ModelWeights
-from pipeline import __version__, bundle, frontier, manifest, parity, reference, report, vectors
+from pipeline import (
+    __version__,
+    audit,
+    bundle,
+    frontier,
+    manifest,
+    parity,
+    reference,
+    report,
+    vectors,
+)
 from pipeline.activations import calibrate
 from pipeline.budget import NO_BUDGET, Budget, Cost
 from pipeline.compare import Parity, thresholds_of
@@ -113,6 +123,7 @@ def build(
         stages: Told how the work goes.
 
     Raises:
+        GateError: An artifact does not hold what its precision promises. There is no bundle then.
         PocketBertError: As the command line reports it. A failed parity gate raises nothing: the
             bundle is written, its manifest records the failure, and the result tells. A broken
             budget raises, and writes nothing.
@@ -228,7 +239,7 @@ def _convert(
     folder: Path,
     stages: Stages,
 ) -> list[Artifact]:
-    """Converts for every backend, each in a process of its own."""
+    """Converts for every backend, each in a process of its own, and audits what came out."""
     for name in backends:
         shutil.rmtree(folder / name, ignore_errors=True)  # of an attempt before
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
@@ -254,12 +265,20 @@ def _convert(
 def convert_saved(
     *, program: Path, backend: str, weights: ModelWeights, folder: Path, report: Report
 ) -> Artifact:
-    """Converts a saved trace for one backend; the body of a worker."""
+    """Converts a saved trace for one backend, and audits the file; the body of a worker.
+
+    Raises:
+        GateError: The file does not hold what its precision promises.
+    """
     del report  # a conversion is one library call: there is nothing to count
     module = converters.backend(backend)
     folder.mkdir()
     path = folder / module.FILE_NAME
-    return module.convert(TracedModel.load(program), weights=weights, path=path)
+    traced = TracedModel.load(program)
+    artifact = module.convert(traced, weights=weights, path=path)
+    originals = traced.matrices()
+    audit.check(artifact, module.read_matrices(path), weights=weights, originals=originals)
+    return artifact
 
 
 def _write_bundle(

@@ -19,6 +19,7 @@ from pipeline.distillation.command import distill
 from pipeline.errors import InputError
 from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
+from pipeline.values import StoredTensor
 
 app = typer.Typer(
     name="pocketbert",
@@ -264,7 +265,7 @@ def inspect(
     target: Annotated[Path, typer.Argument(metavar="(ARTIFACT|BUNDLE)", help="What to read.")],
     as_json: AsJson = False,
 ) -> int:
-    """Tells bytes by dtype, the largest tensors and what is delegated, from the files alone."""
+    """Tells what the files hold, what of it stayed in floating point, and what is delegated."""
     from pipeline import inspection
 
     found = inspection.inspect(target)
@@ -274,9 +275,13 @@ def inspect(
                 "path": path,
                 "size_bytes": each.size_bytes,
                 "bytes_by_dtype": dict(each.bytes_by_dtype),
-                "largest_tensors": [asdict(tensor) for tensor in each.tensors[:10]],
+                "largest_tensors": [_tensor(tensor) for tensor in each.tensors[:10]],
+                "float_bytes": sum(tensor.size_bytes for tensor in each.float_tensors),
+                "largest_float_tensors": [_tensor(tensor) for tensor in each.float_tensors[:10]],
                 "num_ops": each.num_ops,
                 "num_delegated_ops": each.num_delegated_ops,
+                "num_macs": each.num_macs,
+                "num_delegated_macs": each.num_delegated_macs,
             }
             for path, each in found.items()
         ]
@@ -387,6 +392,10 @@ def _recipe(
     if activations == "static":
         raise InputError("static activations go with int8, not auto", hint="leave them out")
     return None
+
+
+def _tensor(stored: StoredTensor) -> dict[str, str | int]:
+    return {"name": stored.name, "dtype": stored.dtype, "size_bytes": stored.size_bytes}
 
 
 def _context(passage: str | None, path: Path | None) -> str:

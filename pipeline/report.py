@@ -16,7 +16,7 @@ from pipeline import bundle
 from pipeline.compare import Parity
 from pipeline.runtimes import Skipped
 from pipeline.search import Step
-from pipeline.values import Artifact, Inspection
+from pipeline.values import Artifact, Inspection, StoredTensor
 
 if TYPE_CHECKING:
     from pipeline.load import Student
@@ -89,18 +89,16 @@ def inspection(path: str, found: Inspection) -> list[RenderableType]:
     by_dtype = ", ".join(
         f"{dtype} {size / 1e6:.2f} MB" for dtype, size in found.bytes_by_dtype.items()
     )
-    delegated = (
-        "delegation is decided on the phone"
-        if found.num_delegated_ops is None
-        else f"{found.num_delegated_ops} delegated"
-    )
-    largest = table("largest tensors", "dtype", "MB")
+    largest = table("largest tensors", "dtype", "MB", words=("dtype",))
     for tensor in found.tensors[:5]:
         largest.add_row(escape(tensor.name), tensor.dtype, f"{tensor.size_bytes / 1e6:.2f}")
     return [
         f"[bold]{escape(path)}[/] {found.size_bytes / 1e6:.2f} MB",
         f"constants: {by_dtype}",
-        f"operators: {found.num_ops}, {delegated}",
+        f"in floating point: {_floats(found.float_tensors)}",
+        f"operators: {found.num_ops}, {_share(found.num_delegated_ops, found.num_ops)}",
+        f"arithmetic: {found.num_macs / 1e6:,.1f} million multiply-adds at the longest length, "
+        + _share(found.num_delegated_macs, found.num_macs),
         largest,
     ]
 
@@ -112,6 +110,24 @@ def trimming(saved: "Trimming") -> str:
         f"vocabulary: {saved.num_pieces:,} of {saved.num_pieces_before:,} pieces kept, "
         f"which saves {num_weights / 1e6:.1f} MB in int8 and {4 * num_weights / 1e6:.1f} MB in fp32"
     )
+
+
+def _floats(tensors: Sequence[StoredTensor]) -> str:
+    """Says what stayed in floating point, the largest of it by name."""
+    if not tensors:
+        return "nothing but scales"
+    total = sum(tensor.size_bytes for tensor in tensors)
+    largest = tensors[0]
+    return (
+        f"{total / 1e6:.2f} MB besides scales, the largest {escape(largest.name)} "
+        f"({largest.dtype}, {largest.size_bytes / 1e6:.2f} MB)"
+    )
+
+
+def _share(num_delegated: int | None, num_all: int) -> str:
+    if num_delegated is None:
+        return "delegation is decided on the phone"
+    return f"{num_delegated / max(num_all, 1):.1%} delegated"
 
 
 def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:

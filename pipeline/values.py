@@ -46,11 +46,16 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTensor:
-    """A constant inside an artifact, with the bytes that it takes there."""
+    """A constant inside an artifact, with the bytes that it takes there.
+
+    Attributes:
+        is_scale: Whether it holds nothing but the scales of a weight of integers.
+    """
 
     name: str
     dtype: str
     size_bytes: int
+    is_scale: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +66,15 @@ class Inspection:
         tensors: Every stored constant, largest first.
         num_ops: Operators of the program, constants not counted.
         num_delegated_ops: Those that a delegate takes over; ``None`` where only the phone knows.
+        num_macs: Multiply-adds of the matrix products of a run at the longest length.
+        num_delegated_macs: Those of delegated operators; ``None`` where only the phone knows.
     """
 
     tensors: tuple[StoredTensor, ...]
     num_ops: int
     num_delegated_ops: int | None
+    num_macs: int
+    num_delegated_macs: int | None
     size_bytes: int = 0
     bytes_by_dtype: Mapping[str, int] = field(init=False)
 
@@ -74,6 +83,13 @@ class Inspection:
         for tensor in self.tensors:
             totals[tensor.dtype] = totals.get(tensor.dtype, 0) + tensor.size_bytes
         object.__setattr__(self, "bytes_by_dtype", dict(sorted(totals.items())))
+
+    @property
+    def float_tensors(self) -> tuple[StoredTensor, ...]:
+        """What stayed in floating point, largest first; scales of integers do not count."""
+        return tuple(
+            tensor for tensor in self.tensors if "float" in tensor.dtype and not tensor.is_scale
+        )
 
 
 class Runner(Protocol):

@@ -296,14 +296,18 @@ def test_inspect_json(built, call):
         assert finished.code == 0
         (found,) = finished.json["artifacts"]
         assert set(found) == {
-            "path", "size_bytes", "bytes_by_dtype", "largest_tensors", "num_ops",
-            "num_delegated_ops",
+            "path", "size_bytes", "bytes_by_dtype", "largest_tensors", "float_bytes",
+            "largest_float_tensors", "num_ops", "num_delegated_ops", "num_macs",
+            "num_delegated_macs",
         }  # fmt: skip
         assert found["path"] == str(artifact)
         assert found["size_bytes"] == artifact.stat().st_size
         assert found["bytes_by_dtype"]["float32"] > 0.7 * found["size_bytes"]
+        assert found["float_bytes"] == found["bytes_by_dtype"]["float32"]
         assert found["num_ops"] > 50
+        assert found["num_delegated_macs"] == found["num_macs"]
         largest = found["largest_tensors"]
+        assert found["largest_float_tensors"][0] == largest[0]
         assert set(largest[0]) == {"name", "dtype", "size_bytes"}
         sizes = [tensor["size_bytes"] for tensor in largest]
         assert sizes == sorted(sizes, reverse=True)
@@ -318,6 +322,26 @@ def test_verify_json(bundle_copy, call):
     assert finished.json["ok"] is False
     assert {each["path"] for each in finished.json["problems"]} == {"added", "parity.json"}
     assert all(set(each) == {"path", "problem"} for each in finished.json["problems"])
+
+
+def test_build_that_fails_its_audit_ends_with_one_and_leaves_the_earlier_bundle(
+    bundle_copy, student_folder, tmp_path
+):
+    """A recipe that calls its floats int8 is what a converter does that declines to compress."""
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"precision": "int8", "default": "fp16"}))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    finished = pocketbert(
+        "build", student_folder, "-o", bundle_copy, "--backend", "tflite", "--recipe", recipe,
+        "--seq-len", "32", "--json",
+    )  # fmt: skip
+    assert finished.code == 1
+    assert finished.error["message"].startswith(
+        "the int8 file for tflite is not what it claims to be: "
+        "model.distilbert.embeddings.word_embeddings.weight stayed in float32, 204,800 bytes; "
+    )
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert verify(bundle_copy) == ()
 
 
 def test_verify_damaged_bundle_ends_with_one_and_names_the_file(bundle_copy, call):

@@ -1,6 +1,7 @@
 """Converts small students in processes of their own, as the product does."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact
 from pipeline.workers import Job, Report, run_jobs
 
+SEQ_LENS = (16, 48)
+"""Of the artifacts that several test modules read."""
+
 
 def convert_all(
     student: Student,
@@ -24,12 +28,17 @@ def convert_all(
     folder: Path,
     *,
     seq_lens: tuple[int, ...],
+    left_out: Collection[str] = (),
 ) -> dict[FixedPrecision, Artifact]:
-    """Returns one artifact a precision; one process makes them all, so it imports once."""
+    """Returns one artifact a precision; one process makes them all, so it imports once.
+
+    The weights in ``left_out`` are not stored as integers, whatever the precision says.
+    """
     program = folder / "traced.pt2"
     trace(student, seq_lens=seq_lens).save(program)
     arguments = {
         "program": program, "backend": backend, "precisions": precisions, "folder": folder,
+        "left_out": left_out,
     }  # fmt: skip
     job = Job(name=f"convert {backend}", function=convert_each, arguments=arguments)
     made: dict[FixedPrecision, Artifact] = run_jobs([job], max_parallel=1)[0].get()
@@ -42,6 +51,7 @@ def convert_each(
     backend: str,
     precisions: Sequence[FixedPrecision],
     folder: Path,
+    left_out: Collection[str],
     report: Report,
 ) -> dict[FixedPrecision, Artifact]:
     """The body of the worker."""
@@ -53,6 +63,8 @@ def convert_each(
         path.parent.mkdir()
         traced = TracedModel.load(program)
         weights = model_weights(traced.matrices(), recipe_of(precision))
+        integers = {name: w for name, w in weights.integers.items() if name not in left_out}
+        weights = dataclasses.replace(weights, integers=integers)
         made[precision] = module.convert(traced, weights=weights, path=path)
     return made
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import converters
+from pipeline.audit import find_problems
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.load import Student
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
@@ -17,10 +18,9 @@ from pipeline.recipe import recipe_of
 from pipeline.runtimes import run_student
 from pipeline.trace import trace
 from pipeline.values import Artifact
-from tests.converters.conversion import convert_all, random_rows, run
+from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
 
-SEQ_LENS = (16, 48)
 RUNS_HERE = [
     runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
 ]
@@ -34,20 +34,6 @@ TOLERANCE: dict[FixedPrecision, float] = {
     "int8": 0.25,
     "int4": 0.25,
 }
-
-
-@pytest.fixture(scope="module")
-def artifacts(
-    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[FixedPrecision, Artifact]]:
-    """A two-layer DistilBERT for every backend at every precision, at two lengths."""
-    student = students["distilbert"]
-    return {
-        backend: convert_all(
-            student, backend, FIXED_PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
-        )
-        for backend in converters.BACKENDS
-    }
 
 
 @pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)
@@ -137,6 +123,7 @@ def test_every_encoder_converts(
     for precision in precisions:
         expected = with_weights_of(student, precision)
         assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
+        assert problems_of(student, made[precision], precision) == []
     assert [spec.name for spec in made["fp32"].inputs] == list(student.input_names)
 
 
@@ -184,6 +171,16 @@ def with_weights_of(student: Student, precision: FixedPrecision) -> Student:
         parameter = model.get_parameter(name.removeprefix("model."))
         parameter.data = torch.from_numpy(weight.dequantize())
     return replace(student, model=model)
+
+
+def problems_of(student: Student, artifact: Artifact, precision: FixedPrecision) -> list[str]:
+    """Audits an artifact, and sees that it can be inspected."""
+    module = converters.backend(artifact.backend)
+    assert module.inspect(artifact.path).num_macs > 0
+    originals = trace(student, seq_lens=artifact.seq_lens).matrices()
+    weights = model_weights(originals, recipe_of(precision))
+    stored = module.read_matrices(artifact.path)
+    return find_problems(stored, weights=weights, originals=originals)
 
 
 def position_tables(seq_lens: tuple[int, ...]) -> set[int]:

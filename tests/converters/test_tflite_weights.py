@@ -14,8 +14,8 @@ from ai_edge_litert.tools import flatbuffer_utils
 from torch import nn
 
 from converters import tflite, tflite_inspection
-from converters.tflite_weights import StoredWeight, store
-from converters.weights import QuantizedWeight, quantize
+from converters.tflite_weights import store
+from converters.weights import QuantizedWeight, StoredWeight, quantize
 from pipeline.compare import snr_db
 from pipeline.load import Student
 from pipeline.runtimes import run_student

@@ -1,0 +1,189 @@
+"""Opens a finished ``.pte`` file: its program, and the graphs that it hands to XNNPACK."""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (
+    XNNHeader,
+    _get_schema_bytes,
+)
+from executorch.exir._serialize._flatbuffer import _run_flatc
+from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
+from executorch.exir.schema import KernelCall, Tensor
+
+from pipeline.errors import InputError
+
+_NOT_FINITE = re.compile(r"(?<=[:,\[ ])(-?inf|-?nan)(?=[,\]}\s])")
+"""As flatc writes the bounds of a ReLU, in which JSON has no such numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class XnnpackValue:
+    """A value of a graph for XNNPACK.
+
+    Attributes:
+        number: By which nodes know it.
+        datatype: As XNNPACK calls it, such as ``qcint8``.
+        constant: Which of the graph's constants it is; 0 where it is computed.
+        quantization: The schema's ``XNNQuantParams``; empty for floats.
+    """
+
+    number: int
+    datatype: str
+    shape: tuple[int, ...]
+    constant: int
+    quantization: Mapping[str, Any]
+
+    @property
+    def scale_constant(self) -> int:
+        """Which of the graph's constants holds its scales; 0 where none does."""
+        return int(self.quantization.get("scale_buffer_idx", 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class XnnpackGraph:
+    """A graph for XNNPACK, decoded with ExecuTorch's own schema.
+
+    Attributes:
+        nodes: The kind and the fields of each.
+        values: By number.
+        constants: The bytes of each, with a key that graphs which share it have in common.
+    """
+
+    nodes: tuple[tuple[str, Mapping[str, Any]], ...]
+    values: Mapping[int, XnnpackValue]
+    constants: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """A call of a kernel outside of delegates; what it takes, as the schema has it."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A method of the program.
+
+    Attributes:
+        constants: The tensors that it takes from the file, by the buffer that holds them.
+    """
+
+    name: str
+    kernels: tuple[Kernel, ...]
+    constants: Mapping[int, Tensor]
+    graphs: tuple[XnnpackGraph, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A whole ``.pte`` file.
+
+    Attributes:
+        buffers: What the tensors of all methods hold.
+    """
+
+    methods: tuple[Method, ...]
+    buffers: tuple[bytes, ...]
+
+
+def read_program(path: Path) -> Program:
+    """Reads a ``.pte`` file.
+
+    Raises:
+        InputError: The file is no ExecuTorch program, or it is damaged.
+    """
+    content = path.read_bytes()
+    try:
+        file = deserialize_pte_binary(content)
+        methods = tuple(_method(plan, file) for plan in file.program.execution_plan)
+    except Exception as err:  # the parser fails in as many ways as there are damaged bytes
+        raise InputError(
+            f"{path} cannot be read as an ExecuTorch program", hint="build it again"
+        ) from err
+    buffers = tuple(bytes(buffer.storage) for buffer in file.program.constant_buffer)
+    return Program(methods=methods, buffers=buffers)
+
+
+def _method(plan: Any, file: PTEFile) -> Method:
+    values = [value.val for value in plan.values]
+    constants = {
+        value.data_buffer_idx: value
+        for value in reversed(values)
+        if isinstance(value, Tensor) and value.data_buffer_idx and value.allocation_info is None
+    }
+    blobs = file.program.backend_delegate_data
+    return Method(
+        name=plan.name,
+        kernels=tuple(_kernels(plan, values)),
+        constants=dict(reversed(constants.items())),
+        graphs=tuple(
+            _graph(bytes(blobs[delegate.processed.index].data), file) for delegate in plan.delegates
+        ),
+    )
+
+
+def _kernels(plan: Any, values: list[Any]) -> Iterator[Kernel]:
+    for chain in plan.chains:
+        for instruction in chain.instructions:
+            call = instruction.instr_args
+            if isinstance(call, KernelCall):
+                arguments = tuple(values[index] for index in call.args)
+                yield Kernel(name=plan.operators[call.op_index].name, arguments=arguments)
+
+
+def _graph(payload: bytes, file: PTEFile) -> XnnpackGraph:
+    header = XNNHeader.from_bytes(payload[: XNNHeader.EXPECTED_LENGTH])
+    start = header.flatbuffer_offset
+    graph = _decode(payload[start : start + header.flatbuffer_size])
+    values = [_value(value["xvalue_union"]) for value in graph["xvalues"]]
+    inline = payload[header.constant_data_offset :]
+    return XnnpackGraph(
+        nodes=tuple((node["xnode_union_type"], node["xnode_union"]) for node in graph["xnodes"]),
+        values={value.number: value for value in values},
+        constants=tuple(_constant(entry, inline, file) for entry in graph["constant_data"]),
+    )
+
+
+def _decode(flatbuffer: bytes) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        schema, binary = Path(folder, "schema.fbs"), Path(folder, "graph.bin")
+        schema.write_bytes(_get_schema_bytes())
+        binary.write_bytes(flatbuffer)
+        options = ["--json", "--strict-json", "--raw-binary", "--defaults-json", "-o", folder]
+        _run_flatc([*options, str(schema), "--", str(binary)])
+        text = Path(folder, "graph.json").read_text()
+    graph: dict[str, Any] = json.loads(_NOT_FINITE.sub(_as_json, text))
+    return graph
+
+
+def _as_json(found: re.Match[str]) -> str:
+    return {"inf": "Infinity", "-inf": "-Infinity"}.get(found[0], "NaN")
+
+
+def _value(union: Mapping[str, Any]) -> XnnpackValue:
+    tensor = union.get("tensor_value", union)
+    return XnnpackValue(
+        number=tensor["id_out"],
+        datatype=tensor["datatype"].removeprefix("xnn_datatype_"),
+        shape=tuple(tensor["dims"]),
+        constant=tensor.get("constant_buffer_idx", 0),
+        quantization=union.get("quant_params", {}),
+    )
+
+
+def _constant(entry: Mapping[str, Any], inline: bytes, file: PTEFile) -> tuple[str, bytes]:
+    """Returns a constant from the file's named data, or from behind its graph."""
+    key = entry.get("named_key", "")
+    if not key or file.named_data is None:
+        data = inline[entry["offset"] :][: entry["size"]] if entry["size"] else b""
+        return "", data
+    index = file.named_data.pte_data[key].buffer_index
+    return key, bytes(file.named_data.buffers[index])[: entry["size"]]

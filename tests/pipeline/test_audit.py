@@ -1,0 +1,217 @@
+"""What the audit says of matrices; ``tests/converters/test_audit.py`` shows it real files."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converters.weights import (
+    ModelWeights,
+    QuantizedWeight,
+    StoredMatrix,
+    StoredWeight,
+    quantize,
+)
+from pipeline.audit import MAX_ERROR_STEPS, check, error_steps, find_problems
+from pipeline.errors import GateError
+from pipeline.precision import Precision
+from pipeline.values import Artifact
+
+ROWS, COLUMNS = 24, 64
+NAMES = ("words", "query", "key")
+
+
+def originals() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    return {name: random.normal(size=(ROWS, COLUMNS)).astype(np.float32) for name in NAMES}
+
+
+def weights_of(precision: Precision) -> ModelWeights:
+    form = {"bits": 4, "group_size": 32} if precision == "int4" else {"bits": 8}
+    integers = {name: quantize(each, **form) for name, each in originals().items()}
+    is_float = precision.startswith("fp")
+    return ModelWeights(precision=precision, integers={} if is_float else integers)
+
+
+def problems_of(
+    held: Mapping[str, StoredWeight], precision: Precision, **others: Mapping[str, StoredWeight]
+) -> list[str]:
+    """Audits a file whose function ``main`` holds some weights, under names of its own."""
+    stored = {
+        function: [StoredMatrix(name=f"stored_{name}", weight=each) for name, each in found.items()]
+        for function, found in {"main": held, **others}.items()
+    }
+    return find_problems(stored, weights=weights_of(precision), originals=originals())
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_file_that_holds_its_weights_has_no_problems(precision: Precision) -> None:
+    held = dict(weights_of(precision).integers)
+    bias: StoredWeight = np.ones((1, 1, COLUMNS), np.float32)
+    assert problems_of({**held, "bias": bias}, precision, other=held) == []
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", np.float32), ("fp16", np.float16)])
+def test_file_of_floats_holds_them_rounded_once(precision: Precision, dtype: type) -> None:
+    held = {name: each.astype(dtype) for name, each in originals().items()}
+    held["words"] = held["words"][None, :8]  # what a converter keeps for a short length
+    assert problems_of(held, precision) == []
+    held["query"] = held["query"] * dtype(1.01)
+    assert problems_of(held, precision) == ["query is not in the file"]
+
+
+@pytest.mark.parametrize(
+    ("floats", "told"),
+    [
+        (lambda original, given: original, "float32, 6,144 bytes"),
+        (lambda original, given: original[:5], "float32, 1,280 bytes"),
+        (lambda original, given: original.astype(np.float16), "float16, 3,072 bytes"),
+        (lambda original, given: given.dequantize().astype(np.float16), "float16, 3,072 bytes"),
+    ],
+    ids=["whole", "first rows", "halves", "rounded to integers before"],
+)
+def test_matrix_that_stayed_a_float_is_named_with_its_bytes(floats, told) -> None:
+    given = weights_of("int8").integers
+    held = {**given, "words": floats(originals()["words"], given["words"])}
+    assert problems_of(held, "int8") == [f"words stayed in {told}"]
+
+
+def test_float_beside_its_integers_is_a_problem() -> None:
+    given = weights_of("int8").integers
+    held = {**given, "another": originals()["words"]}
+    assert problems_of(held, "int8") == ["words stayed in float32, 6,144 bytes"]
+
+
+def test_float_of_no_weight_goes_by_the_name_in_the_file() -> None:
+    held = {**weights_of("int8").integers, "table": np.eye(4, dtype=np.float32)}
+    assert problems_of(held, "int8") == ["stored_table stayed in float32, 64 bytes"]
+
+
+def test_fp32_matrix_in_an_fp16_file_is_a_problem() -> None:
+    held = {name: each.astype(np.float16) for name, each in originals().items()}
+    held["key"] = originals()["key"]
+    assert problems_of(held, "fp16") == ["key stayed in float32, 6,144 bytes"]
+
+
+def test_weight_that_one_function_lacks_names_the_function() -> None:
+    whole = dict(weights_of("int8").integers)
+    short = {name: each for name, each in whole.items() if name != "key"}
+    assert problems_of(whole, "int8", len_64=short) == ["key is not in the file in len_64"]
+
+
+def test_file_without_functions_is_a_problem() -> None:
+    assert find_problems({}, weights=weights_of("int8"), originals=originals())
+
+
+def changed_integer(weight: QuantizedWeight) -> QuantizedWeight:
+    values = weight.values.copy()
+    values[3, 5] += -2 if values[3, 5] > 0 else 2
+    return replace(weight, values=values)
+
+
+def changed_scale(weight: QuantizedWeight) -> QuantizedWeight:
+    scales = weight.scales.copy()
+    scales[3, 0] *= 1.5
+    return replace(weight, scales=scales)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (changed_integer, "query is stored with values up to 2 steps off"),
+        (changed_scale, "query is stored with values up to .* steps off"),
+        (lambda weight: replace(weight, bits=16), "query is stored in 16 bits instead of"),
+        (
+            lambda weight: replace(weight, scales=np.repeat(weight.scales, 2, axis=1)),
+            "query has scales of shape",
+        ),
+    ],
+    ids=["integer", "scale", "bits", "groups"],
+)
+def test_weight_that_is_not_as_given_is_told(precision, change, told) -> None:
+    held = dict(weights_of(precision).integers)
+    held["query"] = change(held["query"])
+    (problem,) = problems_of(held, precision)
+    assert re.match(told, problem)
+
+
+def test_scales_may_be_rounded_to_the_floats_of_the_file() -> None:
+    given = weights_of("int8").integers
+    held = {
+        name: replace(each, scales=each.scales.astype(np.float16)) for name, each in given.items()
+    }
+    assert problems_of(held, "int8") == []
+
+
+# How far integers may be from the original ------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [{"bits": 8}, {"bits": 4}, {"bits": 4, "group_size": 32}])
+def test_rounding_is_within_half_a_step(form: dict[str, int]) -> None:
+    original = originals()["query"]
+    original[0] = 0
+    original[1, 1:] = 0
+    original[2] = 1e-9
+    assert error_steps(quantize(original, **form), original) < 0.5
+
+
+def scaled(factor: float) -> QuantizedWeight:
+    """Returns integers for ``query`` with scales other than those of its largest weights."""
+    original = originals()["query"]
+    plain = quantize(original, bits=4, group_size=32)
+    scales = plain.scales * np.float32(factor)
+    groups = original.reshape(*scales.shape, -1) / scales[:, :, None]
+    values = groups.round().clip(-7, 7).astype(np.int8).reshape(original.shape)
+    return replace(plain, values=values, scales=scales)
+
+
+def test_scales_that_cut_off_the_largest_weights_are_within_a_step() -> None:
+    assert error_steps(scaled(0.7), originals()["query"]) < MAX_ERROR_STEPS
+
+
+def test_integers_that_move_a_step_here_and_there_are_within_a_step() -> None:
+    weight = quantize(originals()["query"], bits=4, group_size=32)
+    moves = np.random.default_rng(1).choice([-1, 0, 0, 0, 1], size=weight.values.shape)
+    values = (weight.values + moves).clip(-7, 7).astype(np.int8)
+    assert error_steps(replace(weight, values=values), originals()["query"]) < MAX_ERROR_STEPS
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        scaled(0.2),
+        replace(scaled(1), scales=scaled(1).scales * 2),
+        replace(scaled(1), values=scaled(1).values[::-1]),
+        replace(scaled(1), scales=scaled(1).scales * np.float32(np.nan)),
+        quantize(np.zeros((ROWS, COLUMNS), np.float32), bits=4, group_size=32),
+    ],
+    ids=["most cut off", "doubled scales", "rows swapped", "no number", "zeros"],
+)
+def test_integers_that_are_not_those_of_the_student_are_told(given: QuantizedWeight) -> None:
+    weights = weights_of("int4")
+    weights = replace(weights, integers={**weights.integers, "query": given})
+    held = [StoredMatrix(name=name, weight=each) for name, each in weights.integers.items()]
+    problems = find_problems({"main": held}, weights=weights, originals=originals())
+    assert problems
+    assert problems[0].startswith("query was rounded to values")
+
+
+def test_check_says_in_one_line_which_artifact_and_what() -> None:
+    artifact = Artifact(
+        backend="tflite", precision="int8", path=Path("x"), seq_lens=(8,), inputs=(), outputs=()
+    )
+    weights = weights_of("int8")
+    floats = {**originals(), "other": np.eye(4, dtype=np.float32)}
+    held = [StoredMatrix(name=name, weight=each) for name, each in floats.items()]
+    with pytest.raises(GateError) as caught:
+        check(artifact, {"main": held}, weights=weights, originals=originals())
+    assert caught.value.message == (
+        "the int8 file for tflite is not what it claims to be: words stayed in float32, 6,144 "
+        "bytes; query stayed in float32, 6,144 bytes; key stayed in float32, 6,144 bytes; "
+        "and 1 more"
+    )
+    assert caught.value.hint
