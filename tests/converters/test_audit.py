@@ -12,14 +12,14 @@ import converters
 from converters.weights import ModelWeights
 from pipeline.audit import find_problems
 from pipeline.load import Student
-from pipeline.precision import PRECISIONS, Precision
+from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.quantize import model_weights
 from pipeline.recipe import recipe_of
 from pipeline.trace import trace
 from pipeline.values import Artifact
 from tests.converters.conversion import SEQ_LENS, convert_all
 
-Artifacts = dict[str, dict[Precision, Artifact]]
+Artifacts = dict[str, dict[FixedPrecision, Artifact]]
 
 EMBEDDING = "model.distilbert.embeddings.word_embeddings.weight"
 QUERY = "model.distilbert.transformer.layer.1.attention.q_lin.weight"
@@ -33,8 +33,8 @@ def originals(students: dict[str, Student]) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def weights(originals: dict[str, np.ndarray]) -> dict[Precision, ModelWeights]:
-    return {precision: model_weights(originals, recipe_of(precision)) for precision in PRECISIONS}
+def weights(originals: dict[str, np.ndarray]) -> dict[FixedPrecision, ModelWeights]:
+    return {precision: model_weights(originals, recipe_of(precision)) for precision in FIXED_PRECISIONS}
 
 
 @pytest.fixture(scope="module", params=converters.BACKENDS)
@@ -51,10 +51,10 @@ def incomplete(
     )["int8"]  # fmt: skip
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", FIXED_PRECISIONS)
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_artifact_holds_what_its_precision_promises(
-    artifacts: Artifacts, weights, originals, backend: str, precision: Precision
+    artifacts: Artifacts, weights, originals, backend: str, precision: FixedPrecision
 ) -> None:
     stored = converters.backend(backend).read_matrices(artifacts[backend][precision].path)
     assert len(stored) == (1 if backend == "executorch" else len(SEQ_LENS))
@@ -107,7 +107,7 @@ def test_changed_integer_in_a_finished_file_is_found_out(
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_changed_scale_in_a_finished_file_is_found_out(
-    artifacts: Artifacts, weights, originals, backend: str, precision: Precision, tmp_path: Path
+    artifacts: Artifacts, weights, originals, backend: str, precision: FixedPrecision, tmp_path: Path
 ) -> None:
     given = weights[precision].integers[QUERY]
     scales = given.scales.copy()

@@ -17,7 +17,7 @@ from converters.weights import (
 )
 from pipeline.audit import MAX_ERROR_STEPS, check, error_steps, find_problems
 from pipeline.errors import GateError
-from pipeline.precision import Precision
+from pipeline.precision import FixedPrecision
 from pipeline.values import Artifact
 
 ROWS, COLUMNS = 24, 64
@@ -29,7 +29,7 @@ def originals() -> dict[str, np.ndarray]:
     return {name: random.normal(size=(ROWS, COLUMNS)).astype(np.float32) for name in NAMES}
 
 
-def weights_of(precision: Precision) -> ModelWeights:
+def weights_of(precision: FixedPrecision) -> ModelWeights:
     form = {"bits": 4, "group_size": 32} if precision == "int4" else {"bits": 8}
     integers = {name: quantize(each, **form) for name, each in originals().items()}
     is_float = precision.startswith("fp")
@@ -37,7 +37,7 @@ def weights_of(precision: Precision) -> ModelWeights:
 
 
 def problems_of(
-    held: Mapping[str, StoredWeight], precision: Precision, **others: Mapping[str, StoredWeight]
+    held: Mapping[str, StoredWeight], precision: FixedPrecision, **others: Mapping[str, StoredWeight]
 ) -> list[str]:
     """Audits a file whose function ``main`` holds some weights, under names of its own."""
     stored = {
@@ -48,14 +48,14 @@ def problems_of(
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
-def test_file_that_holds_its_weights_has_no_problems(precision: Precision) -> None:
+def test_file_that_holds_its_weights_has_no_problems(precision: FixedPrecision) -> None:
     held = dict(weights_of(precision).integers)
     bias: StoredWeight = np.ones((1, 1, COLUMNS), np.float32)
     assert problems_of({**held, "bias": bias}, precision, other=held) == []
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", np.float32), ("fp16", np.float16)])
-def test_file_of_floats_holds_them_rounded_once(precision: Precision, dtype: type) -> None:
+def test_file_of_floats_holds_them_rounded_once(precision: FixedPrecision, dtype: type) -> None:
     held = {name: each.astype(dtype) for name, each in originals().items()}
     held["words"] = held["words"][None, :8]  # what a converter keeps for a short length
     assert problems_of(held, precision) == []
