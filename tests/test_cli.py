@@ -425,8 +425,6 @@ def test_wrong_call_is_refused(call, arguments, as_json):
         (["{student}", "--max-size-mb", "-1"], "Invalid value for '--max-size-mb'"),
         (["{student}", "--activations", "wild"], "no activations 'wild' (choose from dynamic"),
         (["{student}", "--activations", "static", "--precision", "int4"], "with int8, not int4"),
-        (["{student}", "--activations", "static", "--backend", "coreml"],
-         "coreml computes in floats, so it has no static activations (add a backend: executorch"),
         (["{student}", "--activations", "static", "--recipe", "{squad}"],
          "--recipe says the precision, the group size and the activations itself"),
         (["{student}", "--seq-len", "long"], "--seq-len long is not a list of numbers"),
@@ -596,6 +594,14 @@ def test_ask_answers_that_are_not_finite_have_a_null_score(call, bundle_copy, st
     assert finished.code == 0, finished
     (answer,) = finished.json["answers"]
     assert answer["score"] is None
+
+
+def test_build_static_for_core_ml_alone_is_refused(call, student_folder, tmp_path):
+    folder = tmp_path / "bundle"
+    arguments = ("--backend", "coreml", "--activations", "static")
+    told = refused(call("build", student_folder, "-o", folder, *arguments))
+    assert "coreml computes in floats, so it has no static activations (add a backend:" in told
+    assert not folder.exists()
 
 
 def test_build_static_says_so_in_the_bundle_and_of_core_ml_that_it_is_not(
