@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from converters.rounding import round_with_compensation, search_scales
 from pipeline.recipe import Format, Recipe
 
 LARGEST = {8: 127, 4: 7}
@@ -45,8 +46,14 @@ class QuantizedWeight:
         return dequantized
 
 
-def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) -> QuantizedWeight:
-    """Rounds a weight to integers with scales that its largest values decide.
+def quantize(
+    weight: np.ndarray,
+    *,
+    bits: int,
+    group_size: int | None = None,
+    second_moment: np.ndarray | None = None,
+) -> QuantizedWeight:
+    """Rounds a weight to integers with scales.
 
     Scales of four bits are rounded to bfloat16, in which ExecuTorch's kernels keep them, and are at
     least ``SMALLEST_SCALE``, so that they are exact in the float16 of TFLite and Core ML, too. A
@@ -56,17 +63,30 @@ def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) ->
         weight: ``(rows, columns) float32``.
         bits: 8 or 4.
         group_size: Columns that share a scale; nothing: all of a row.
+        second_moment: ``(columns, columns)``, the mean of the outer products of the weight's
+            inputs. With it the scales and the integers are those that change the products least,
+            where without it a group's largest value decides its scale, and each integer is the
+            nearest.
     """
     rows, columns = weight.shape
+    largest = LARGEST[bits]
     grouped = weight.reshape(rows, -1, group_size or columns)  # (rows, groups, group)
-    largest = np.abs(grouped).max(axis=2)
-    scales = np.where(largest > 0, largest / LARGEST[bits], 1.0).astype(np.float32)
+    if second_moment is None:
+        scales = np.abs(grouped).max(axis=2) / largest
+    else:
+        importance = np.diag(second_moment).reshape(grouped.shape[1:])
+        scales = search_scales(grouped, largest=largest, importance=importance)
+    scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
     if bits == 4:
         scales = _to_bfloat16(np.maximum(scales, SMALLEST_SCALE))
-    values = np.round(grouped / scales[:, :, None]).clip(-LARGEST[bits], LARGEST[bits])
-    return QuantizedWeight(
-        values=values.reshape(rows, columns).astype(np.int8), scales=scales, bits=bits
-    )
+    steps = np.repeat(scales, grouped.shape[2], axis=1)  # (rows, columns)
+    if second_moment is None:
+        values = np.round(weight / steps).clip(-largest, largest).astype(np.int8)
+    else:
+        values = round_with_compensation(
+            weight, steps, largest=largest, second_moment=second_moment
+        )
+    return QuantizedWeight(values=values, scales=scales, bits=bits)
 
 
 def quantize_all(originals: Mapping[str, np.ndarray], recipe: Recipe) -> dict[str, QuantizedWeight]:
