@@ -29,12 +29,11 @@ def search_scales(grouped: np.ndarray, *, largest: int, importance: np.ndarray) 
     Returns:
         ``(rows, groups) float32``, zero for a group of zeros.
 
-    Source: the search over clipping ranges of Banner et al. 2019, "Post training 4-bit quantization
-    of convolutional networks for rapid-deployment" (arXiv 1810.05723), by trial in place of a model
-    of the values; weighted as in Lin et al. 2023, "AWQ" (arXiv 2306.00978), section 3.2.
+    Source: Choukroun et al. 2019, "Low-bit Quantization of Neural Networks for Efficient Inference"
+    (arXiv 1902.06822), the scale of least squared error, here by trial and with weighted columns.
     """
     reach = np.abs(grouped).max(axis=2)  # (rows, groups)
-    best = np.zeros_like(reach)
+    best: np.ndarray = np.zeros_like(reach)
     least = np.full_like(reach, np.inf)
     for share in _CLIPPED:
         scales = reach * np.float32(share / largest)

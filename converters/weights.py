@@ -89,12 +89,20 @@ def quantize(
     return QuantizedWeight(values=values, scales=scales, bits=bits)
 
 
-def quantize_all(originals: Mapping[str, np.ndarray], recipe: Recipe) -> dict[str, QuantizedWeight]:
+def quantize_all(
+    originals: Mapping[str, np.ndarray],
+    recipe: Recipe,
+    *,
+    second_moments: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, QuantizedWeight]:
     """Returns those weights that a recipe wants as integers, by name.
 
     Args:
         originals: ``(rows, columns) float32`` by name in the state dict.
         recipe: Says the bits of each; a row that groups do not divide evenly is one group.
+        second_moments: Of the inputs of linear layers, ``(columns, columns)`` by the weight's name.
+            Weights of four bits that are named here are rounded by them; eight bits lose too little
+            for that to matter.
     """
     quantized = {}
     for name, weight in originals.items():
@@ -102,8 +110,12 @@ def quantize_all(originals: Mapping[str, np.ndarray], recipe: Recipe) -> dict[st
         if bits is None:
             continue
         is_even = weight.shape[1] % recipe.group_size == 0
-        group_size = recipe.group_size if bits == 4 and is_even else None
-        quantized[name] = quantize(weight, bits=bits, group_size=group_size)
+        quantized[name] = quantize(
+            weight,
+            bits=bits,
+            group_size=recipe.group_size if bits == 4 and is_even else None,
+            second_moment=(second_moments or {}).get(name) if bits == 4 else None,
+        )
     return quantized
 
 

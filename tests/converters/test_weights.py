@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.rounding import DAMPING
-from converters.weights import LARGEST, SMALLEST_SCALE, QuantizedWeight, quantize
+from converters.weights import LARGEST, SMALLEST_SCALE, QuantizedWeight, quantize, quantize_all
+from pipeline.recipe import recipe_of
 
 ROWS, COLUMNS = 12, 128
 FORMATS = [(4, 32), (4, 64), (4, None), (8, None)]
@@ -178,3 +179,18 @@ def test_calibrated_rounding_repeats_itself() -> None:
 
     assert np.array_equal(one.values, other.values)
     assert np.array_equal(one.scales, other.scales)
+
+
+def test_quantize_all_takes_moments_for_four_bits_only() -> None:
+    weight, moment = correlated(6)
+    linear, other, head = "m.layer.0.ffn.lin1.weight", "m.layer.1.ffn.lin1.weight", "m.qa.weight"
+    originals = {linear: weight, other: weight, head: weight}
+
+    quantized = quantize_all(
+        originals, recipe_of("int4"), second_moments={linear: moment, head: moment}
+    )
+
+    calibrated = quantize(weight, bits=4, group_size=32, second_moment=moment)
+    assert np.array_equal(quantized[linear].values, calibrated.values)
+    assert np.array_equal(quantized[other].values, quantize(weight, bits=4, group_size=32).values)
+    assert np.array_equal(quantized[head].values, quantize(weight, bits=8).values)
