@@ -1,6 +1,6 @@
 """Weights as integers and scales: one arithmetic, which every backend stores in its own way.
 
-A weight is ``values * scale``, symmetric around zero, with one scale for each group of neighbouring
+A weight is ``values * scale``, with no offset, and one scale for each group of neighbouring
 columns of a row. As all backends take the very same integers, their artifacts are one model.
 """
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from converters.activations import LinearActivations
+from converters.rounding import damped, output_error, round_with_compensation, search_scales
 from pipeline.precision import Activations, Precision
 
-LARGEST = {8: 127, 4: 7}
-"""By bits. Symmetric, so that the zero point is zero and negating a weight is exact."""
+RANGES = {8: (-127, 127), 4: (-8, 7)}
+"""Least and largest integer, by bits. At eight bits -128 would gain nothing."""
 
 SMALLEST_SCALE = 2.0**-14
 """The smallest normal float16."""
@@ -24,7 +25,7 @@ class QuantizedWeight:
     """A matrix of a linear layer or an embedding.
 
     Attributes:
-        values: ``(rows, columns) int8``, within ``LARGEST`` of its bits.
+        values: ``(rows, columns) int8``, within ``RANGES`` of its bits.
         scales: ``(rows, groups) float32``; columns divide evenly into the groups. As read from a
             file, in the float format that the file keeps them in.
         bits: 8 or 4.
@@ -83,8 +84,14 @@ class ModelWeights:
         return "static" if self.activations else "dynamic"
 
 
-def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) -> QuantizedWeight:
-    """Rounds a weight to integers with scales that its largest values decide.
+def quantize(
+    weight: np.ndarray,
+    *,
+    bits: int,
+    group_size: int | None = None,
+    second_moment: np.ndarray | None = None,
+) -> QuantizedWeight:
+    """Rounds a weight to integers with scales.
 
     Scales of four bits are rounded to bfloat16, in which ExecuTorch's kernels keep them, and are at
     least ``SMALLEST_SCALE``, so that they are exact in the float16 of TFLite and Core ML, too. A
@@ -94,16 +101,51 @@ def quantize(weight: np.ndarray, *, bits: int, group_size: int | None = None) ->
         weight: ``(rows, columns) float32``.
         bits: 8 or 4.
         group_size: Columns that share a scale; nothing: all of a row.
+        second_moment: ``(columns, columns)``, the mean of the outer products of the weight's
+            inputs. Without it a group's largest value decides its scale, and each integer is the
+            nearest. With it scales and integers are chosen for what the layer computes, and no row
+            then has a larger expected error, the damping counted in.
     """
-    rows, columns = weight.shape
-    grouped = weight.reshape(rows, -1, group_size or columns)  # (rows, groups, group)
-    largest = np.abs(grouped).max(axis=2)
-    scales = np.where(largest > 0, largest / LARGEST[bits], 1.0).astype(np.float32)
-    if bits == 4:
-        scales = _to_bfloat16(np.maximum(scales, SMALLEST_SCALE))
-    values = np.round(grouped / scales[:, :, None]).clip(-LARGEST[bits], LARGEST[bits])
+    least, largest = RANGES[bits]
+    grouped = weight.reshape(len(weight), -1, group_size or weight.shape[1])
+    plain_scales = _storable(np.abs(grouped).max(axis=2) / largest, bits=bits)  # (rows, groups)
+    plain_values = np.round(grouped / plain_scales[:, :, None]).clip(least, largest)
+    plain = QuantizedWeight(
+        values=plain_values.reshape(weight.shape).astype(np.int8), scales=plain_scales, bits=bits
+    )
+    if second_moment is None:
+        return plain
+    moment = damped(second_moment)
+    importance = np.diag(moment).reshape(grouped.shape[1:])
+    found = search_scales(grouped, least=least, largest=largest, importance=importance)
+    scales = _storable(found, bits=bits)
+    values = round_with_compensation(
+        weight,
+        np.repeat(scales, grouped.shape[2], axis=1),
+        least=least,
+        largest=largest,
+        moment=moment,
+    )
+    calibrated = QuantizedWeight(values=values, scales=scales, bits=bits)
+    return _better_rows(weight, calibrated, plain, moment=moment)
+
+
+def _storable(scales: np.ndarray, *, bits: int) -> np.ndarray:
+    """Returns the nearest scales that all backends can store, as float32; one in place of zero."""
+    positive = np.where(scales > 0, scales, 1.0).astype(np.float32)
+    return _to_bfloat16(np.maximum(positive, SMALLEST_SCALE)) if bits == 4 else positive
+
+
+def _better_rows(
+    weight: np.ndarray, one: QuantizedWeight, other: QuantizedWeight, *, moment: np.ndarray
+) -> QuantizedWeight:
+    """Returns for each row whichever changes less what it computes."""
+    losses = [output_error(weight - each.dequantize(), moment=moment) for each in (one, other)]
+    is_better = (losses[0] < losses[1])[:, None]  # (rows, 1)
     return QuantizedWeight(
-        values=values.reshape(rows, columns).astype(np.int8), scales=scales, bits=bits
+        values=np.where(is_better, one.values, other.values),
+        scales=np.where(is_better, one.scales, other.scales),
+        bits=one.bits,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from converters.weights import LARGEST, SMALLEST_SCALE, ModelWeights, QuantizedWeight, StoredMatrix
+from converters.weights import RANGES, SMALLEST_SCALE, ModelWeights, QuantizedWeight, StoredMatrix
 from pipeline.errors import GateError
 from pipeline.precision import Precision
 from pipeline.values import Artifact
@@ -109,7 +109,7 @@ def error_steps(weight: QuantizedWeight, original: np.ndarray) -> float:
     groups = (*weight.scales.shape, -1)
     errors = (weight.dequantize() - original).reshape(groups)  # (rows, groups, columns of a group)
     distances = np.sqrt(np.square(errors).mean(axis=2))
-    steps = np.abs(original.reshape(groups)).max(axis=2) / LARGEST[weight.bits]
+    steps = np.abs(original.reshape(groups)).max(axis=2) / RANGES[weight.bits][1]
     if weight.bits == 4:
         steps = np.maximum(steps, SMALLEST_SCALE)
     of_zeros = np.where(distances == 0, 0.0, np.inf)

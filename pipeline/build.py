@@ -23,12 +23,12 @@ from pipeline import (
     report,
     vectors,
 )
-from pipeline.activations import calibrate
 from pipeline.budget import NO_BUDGET, Budget, Cost
+from pipeline.calibration import activation_ranges, second_moments
 from pipeline.compare import Parity, thresholds_of
 from pipeline.errors import InputError, MissingPackageError, StorageError
 from pipeline.load import Student, load
-from pipeline.quantize import model_weights
+from pipeline.quantize import Quantizer
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import Recipe, recipe_of, write_recipe
 from pipeline.runtimes import Skipped
@@ -129,8 +129,7 @@ def build(
             budget raises, and writes nothing.
     """
     chosen, skipped = _choose_backends(backends)
-    is_static = recipe is not None and recipe.activations == "static"
-    if is_static:
+    if recipe is not None and recipe.activations == "static":
         skipped += _floats_only(chosen)
     bundle.check_destination(destination)
     with stages.stage("load"):
@@ -144,15 +143,12 @@ def build(
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
     examples = examples or student.task.own_examples()
-    activations = None
-    if is_static:
-        with stages.stage("calibrate"):
-            activations = calibrate(student, examples, seq_len=lengths[-1])
+    quantizer = _quantizer(student, traced, recipe, examples, stages)
     with bundle.staged(destination) as folder:
 
         def make(recipe: Recipe) -> _Made:
             with stages.stage("quantize"):
-                weights = model_weights(traced.matrices(), recipe, activations=activations)
+                weights = quantizer.model_weights(recipe)
             artifacts = _convert(traced, chosen, weights, folder, stages)
             made = _Made(recipe=recipe, artifacts=artifacts)
             if not budget.allows_size(made.cost):
@@ -167,7 +163,7 @@ def build(
             made = make(recipe)
         else:
             made, steps = search(
-                student, traced, budget, examples=examples, attempt=make, stages=stages
+                student, quantizer, budget, examples=examples, attempt=make, stages=stages
             )
         budget.check(made.cost)
         with stages.stage("bundle"):
@@ -230,6 +226,24 @@ def _check_free_space(destination: Path, student: Student, *, num_artifacts: int
                 f"{copies * weights_bytes / 1e6:.0f} MB there",
                 hint="free some space, or choose another folder with -o (temporary files: TMPDIR)",
             )
+
+
+def _quantizer(
+    student: Student,
+    traced: TracedModel,
+    recipe: Recipe | None,
+    examples: Sequence[Question],
+    stages: Stages,
+) -> Quantizer:
+    """Learns from texts what the recipe must know of them; a search may ask for four bits."""
+    moments, ranges = None, None
+    if recipe is None or recipe.has_four_bits:
+        with stages.stage("calibrate"):
+            moments = second_moments(student, examples)
+    elif recipe.activations == "static":
+        with stages.stage("calibrate"):
+            ranges = activation_ranges(student, examples)
+    return Quantizer(traced.matrices(), second_moments=moments, activations=ranges)
 
 
 def _convert(

@@ -57,6 +57,11 @@ class Recipe(BaseModel):
             raise ValueError("static activations go with int8 throughout")
         return self
 
+    @property
+    def has_four_bits(self) -> bool:
+        """Whether any weight may have four."""
+        return any(form.startswith("int4") for form in (self.default, *self.groups.values()))
+
     def format_of(self, weight: str) -> Float | Integers:
         """Returns the format of a weight by its name in the state dict."""
         return self.groups.get(tensor_group(weight), self.default)

@@ -24,11 +24,10 @@ from pipeline.emulation import emulated
 from pipeline.load import Student
 from pipeline.manifest import json_value
 from pipeline.parity import reference_cases
-from pipeline.quantize import model_weights, quantized
+from pipeline.quantize import Quantizer
 from pipeline.recipe import Integers, Recipe, tensor_group
 from pipeline.squad import Question
 from pipeline.stages import Stages
-from pipeline.traced import TracedModel
 
 NUM_PROBES = 16
 """Questions that noise is measured on. Their thousand tokens give it within a few percent."""
@@ -91,7 +90,7 @@ Made = TypeVar("Made", bound=Attempt)
 
 def search(
     student: Student,
-    traced: TracedModel,
+    quantizer: Quantizer,
     budget: Budget,
     *,
     examples: Sequence[Question],
@@ -106,7 +105,7 @@ def search(
 
     Args:
         student: In fp32.
-        traced: The same, with the names of its weights.
+        quantizer: Of its weights.
         budget: What the artifacts may cost.
         examples: Labelled questions.
         attempt: Builds the artifacts of a recipe; called for one recipe after the other.
@@ -118,14 +117,13 @@ def search(
     Raises:
         GateError: No recipe keeps to both budgets.
     """
-    matrices = traced.matrices()
     with stages.stage("measure"):
-        choices = measure(student, matrices, examples, stages=stages)
+        choices = measure(student, quantizer, examples, stages=stages)
     with stages.stage("choose"):
-        steps = _steps(student, matrices, choices, budget)
+        steps = _steps(student, quantizer, choices, budget)
         position = len(steps) - 1
         if not math.isinf(budget.max_f1_drop):
-            position = _smallest_that_answers(student, matrices, steps, budget, examples)
+            position = _smallest_that_answers(student, quantizer, steps, budget, examples)
     tried: set[int] = set()
     while True:
         made = attempt(steps[position].recipe)
@@ -145,7 +143,7 @@ def search(
 
 def measure(
     student: Student,
-    matrices: Mapping[str, np.ndarray],
+    quantizer: Quantizer,
     examples: Sequence[Question],
     *,
     stages: Stages,
@@ -154,21 +152,21 @@ def measure(
 
     Args:
         student: In fp32.
-        matrices: ``(rows, columns) float32`` by the traced name.
+        quantizer: Of its weights.
         examples: Of which ``NUM_PROBES`` are asked.
         stages: Told how the work goes.
     """
     exam = Exam(student, examples[:: math.ceil(len(examples) / NUM_PROBES)])
     forms: tuple[Integers, ...] = get_args(Integers)
     groups: dict[str, list[str]] = {}
-    for name in matrices:
+    for name in quantizer.matrices:
         groups.setdefault(tensor_group(name), []).append(name)
     found: dict[str, tuple[Choice, ...]] = {}
     with stages.count(len(groups) * len(forms)) as counter:
         for group, names in groups.items():
             choices = []
             for form in forms:
-                integers = {name: quantized(matrices[name], form) for name in names}
+                integers = {name: quantizer.weight(name, form) for name in names}
                 weights = ModelWeights(precision="auto", integers=integers)
                 size_bytes = sum(map(_stored_bytes, integers.values()))
                 noise = exam.noise(emulated(student, weights))
@@ -209,13 +207,13 @@ def line(
 
 def _steps(
     student: Student,
-    matrices: Mapping[str, np.ndarray],
+    quantizer: Quantizer,
     choices: Mapping[str, Sequence[Choice]],
     budget: Budget,
 ) -> list[Step]:
     """Returns the recipes of the line as far as the budget's bytes go."""
     num_floats = sum(each.numel() for each in student.model.parameters())
-    num_floats -= sum(each.size for each in matrices.values())
+    num_floats -= sum(each.size for each in quantizer.matrices.values())
     base = num_floats * _FLOAT_BYTES + _OPERATOR_BYTES
     steps: list[Step] = []
     for now in line(choices, max_bytes=budget.max_size_bytes - base):
@@ -236,7 +234,7 @@ def _steps(
 
 def _smallest_that_answers(
     student: Student,
-    matrices: Mapping[str, np.ndarray],
+    quantizer: Quantizer,
     steps: list[Step],
     budget: Budget,
     examples: Sequence[Question],
@@ -245,7 +243,7 @@ def _smallest_that_answers(
     exam = Exam(student, examples)
 
     def answers_well(position: int) -> bool:
-        model = emulated(student, model_weights(matrices, steps[position].recipe))
+        model = emulated(student, quantizer.model_weights(steps[position].recipe))
         steps[position] = replace(steps[position], f1_drop=exam.f1_drop(model))
         return steps[position].f1_drop <= budget.max_f1_drop
 

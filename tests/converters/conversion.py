@@ -10,7 +10,7 @@ import converters
 from pipeline import runtimes
 from pipeline.load import Student
 from pipeline.precision import FixedPrecision
-from pipeline.quantize import model_weights
+from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.trace import trace
 from pipeline.traced import TracedModel
@@ -62,7 +62,7 @@ def convert_each(
         path = folder / precision / module.FILE_NAME
         path.parent.mkdir()
         traced = TracedModel.load(program)
-        weights = model_weights(traced.matrices(), recipe_of(precision))
+        weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
         integers = {name: w for name, w in weights.integers.items() if name not in left_out}
         weights = dataclasses.replace(weights, integers=integers)
         made[precision] = module.convert(traced, weights=weights, path=path)

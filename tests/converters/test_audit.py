@@ -13,7 +13,7 @@ from converters.weights import ModelWeights
 from pipeline.audit import find_problems
 from pipeline.load import Student
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.quantize import model_weights
+from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.trace import trace
 from pipeline.values import Artifact
@@ -34,7 +34,8 @@ def originals(students: dict[str, Student]) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def weights(originals: dict[str, np.ndarray]) -> dict[FixedPrecision, ModelWeights]:
-    return {precision: model_weights(originals, recipe_of(precision)) for precision in FIXED_PRECISIONS}
+    quantizer = Quantizer(originals)
+    return {each: quantizer.model_weights(recipe_of(each)) for each in FIXED_PRECISIONS}
 
 
 @pytest.fixture(scope="module", params=converters.BACKENDS)
@@ -107,7 +108,12 @@ def test_changed_integer_in_a_finished_file_is_found_out(
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 @pytest.mark.parametrize("backend", converters.BACKENDS)
 def test_changed_scale_in_a_finished_file_is_found_out(
-    artifacts: Artifacts, weights, originals, backend: str, precision: FixedPrecision, tmp_path: Path
+    artifacts: Artifacts,
+    weights,
+    originals,
+    backend: str,
+    precision: FixedPrecision,
+    tmp_path: Path,
 ) -> None:
     given = weights[precision].integers[QUERY]
     scales = given.scales.copy()

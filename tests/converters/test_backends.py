@@ -13,7 +13,7 @@ from pipeline.audit import find_problems
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.load import Student
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.quantize import model_weights
+from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.runtimes import run_student
 from pipeline.trace import trace
@@ -165,7 +165,7 @@ def assert_close(
 def with_weights_of(student: Student, precision: FixedPrecision) -> Student:
     """Returns the student with the weights that an artifact holds, its activations in floats."""
     matrices = trace(student, seq_lens=(16,)).matrices()
-    integers = model_weights(matrices, recipe_of(precision)).integers
+    integers = Quantizer(matrices).model_weights(recipe_of(precision)).integers
     model = copy.deepcopy(student.model)
     for name, weight in integers.items():
         parameter = model.get_parameter(name.removeprefix("model."))
@@ -178,7 +178,7 @@ def problems_of(student: Student, artifact: Artifact, precision: FixedPrecision)
     module = converters.backend(artifact.backend)
     assert module.inspect(artifact.path).num_macs > 0
     originals = trace(student, seq_lens=artifact.seq_lens).matrices()
-    weights = model_weights(originals, recipe_of(precision))
+    weights = Quantizer(originals).model_weights(recipe_of(precision))
     stored = module.read_matrices(artifact.path)
     return find_problems(stored, weights=weights, originals=originals)
 

@@ -167,6 +167,20 @@ def test_four_bit_integers_and_scales_read_back_and_expand_exactly(four_bits: Bu
     assert holds(path, weights)
 
 
+def test_least_four_bit_integer_reads_back(small_student: nn.Module, tmp_path: Path) -> None:
+    """Only calibrated weights use it: their scales may be such that -8 reaches the largest."""
+    matrix = matrices(small_student)[f"model.{QUERY}"]
+    moment = np.eye(matrix.shape[1])
+    weight = quantize(matrix, bits=4, group_size=32, second_moment=moment)
+    assert weight.values.min() == -8
+
+    path = build(small_student, "distilbert", {QUERY: weight}, tmp_path)
+
+    held = held_by(path, f"model.{QUERY}")
+    np.testing.assert_array_equal(held.data.val.astype(np.int8), weight.values)
+    np.testing.assert_array_equal(held.materialized_val_inference(), weight.dequantize())
+
+
 def test_weights_without_sign_or_of_almost_nothing_read_back(
     small_student: nn.Module, tmp_path: Path
 ) -> None:

@@ -14,12 +14,12 @@ from converters.activations import LinearActivations, linear_activations
 from converters.tflite_activations import fix
 from converters.tflite_graph import EditedModel
 from converters.weights import ModelWeights
-from pipeline.activations import calibrate
 from pipeline.build import convert_saved
+from pipeline.calibration import activation_ranges
 from pipeline.compare import snr_db
 from pipeline.emulation import emulated
 from pipeline.load import Student
-from pipeline.quantize import model_weights
+from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.runtimes import run_student
 from pipeline.trace import trace
@@ -51,11 +51,9 @@ def student(students: dict[str, Student]) -> Student:
 
 @pytest.fixture(scope="module")
 def weights(student: Student) -> ModelWeights:
-    return model_weights(
-        trace(student, seq_lens=SEQ_LENS).matrices(),
-        recipe_of("int8", activations="static"),
-        activations=calibrate(student, student.task.own_examples()[:20], seq_len=SEQ_LENS[-1]),
-    )
+    ranges = activation_ranges(student, student.task.own_examples()[:20])
+    quantizer = Quantizer(trace(student, seq_lens=SEQ_LENS).matrices(), activations=ranges)
+    return quantizer.model_weights(recipe_of("int8", activations="static"))
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,10 @@ def recipes(student: Student) -> dict[str, Weights]:
     half: Weights = {name: each.astype(np.float16) for name, each in originals.items()}
     rows4, groups4 = all_as(originals, bits=4), all_as(originals, bits=4, group_size=32)
     rows8 = all_as(originals, bits=8)
+    calibrated: Weights = {
+        name: quantize(each, bits=4, group_size=32, second_moment=np.eye(each.shape[1]))
+        for name, each in linear.items()
+    }
     mixed: Weights = {
         name: rows8[name] if LAYER.format(0) in name
         else groups4[name] if LAYER.format(1) in name
@@ -73,6 +77,7 @@ def recipes(student: Student) -> dict[str, Weights]:
         "int4": rows4,
         "int4_g32": groups4,
         "int4_g32 with rows in tables": {**groups4, **{name: rows4[name] for name in tables}},
+        "int4_g32 calibrated": {**groups4, **calibrated},
         "int4_g64": {**rows4, **all_as(linear, bits=4, group_size=64)},
         "fp16": half,
         "mixed": mixed,
@@ -97,7 +102,8 @@ def artifacts(
 
 
 RECIPES = (
-    "int8", "int4", "int4_g32", "int4_g32 with rows in tables", "int4_g64", "fp16", "mixed",
+    "int8", "int4", "int4_g32", "int4_g32 calibrated", "int4_g32 with rows in tables", "int4_g64",
+    "fp16", "mixed",
 )  # fmt: skip
 
 

@@ -37,7 +37,9 @@ def weights_of(precision: FixedPrecision) -> ModelWeights:
 
 
 def problems_of(
-    held: Mapping[str, StoredWeight], precision: FixedPrecision, **others: Mapping[str, StoredWeight]
+    held: Mapping[str, StoredWeight],
+    precision: FixedPrecision,
+    **others: Mapping[str, StoredWeight],
 ) -> list[str]:
     """Audits a file whose function ``main`` holds some weights, under names of its own."""
     stored = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.budget import Budget, Cost
 from pipeline.emulation import emulated
 from pipeline.errors import GateError
-from pipeline.quantize import model_weights
+from pipeline.quantize import Quantizer
 from pipeline.recipe import Recipe
 from pipeline.search import Choice, Exam, line, measure, search
 from pipeline.squad import labelled_questions
@@ -91,8 +91,8 @@ def student(students):
 
 
 @pytest.fixture(scope="module")
-def traced(student):
-    return trace(student, seq_lens=(64,))
+def quantizer(student):
+    return Quantizer(trace(student, seq_lens=(64,)).matrices())
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +101,11 @@ def examples():
 
 
 @pytest.fixture(scope="module")
-def measured(student, traced, examples):
-    return measure(student, traced.matrices(), examples, stages=Stages(quiet=True))
+def measured(student, quantizer, examples):
+    return measure(student, quantizer, examples, stages=Stages(quiet=True))
 
 
-def test_measure_finds_fewer_bytes_noisier_where_it_matters(measured, traced):
+def test_measure_finds_fewer_bytes_noisier_where_it_matters(measured, quantizer):
     assert set(measured) == {
         "embeddings.words", "embeddings.positions", "layer.0.attention", "layer.0.ffn",
         "layer.1.attention", "layer.1.ffn", "head",
@@ -115,17 +115,17 @@ def test_measure_finds_fewer_bytes_noisier_where_it_matters(measured, traced):
         assert by_form["int4/64"].noise > 4 * by_form["int8"].noise > 0
         assert by_form["int4/64"].size_bytes < by_form["int4/32"].size_bytes
         assert by_form["int4/32"].size_bytes < 0.65 * by_form["int8"].size_bytes
-    num_weights = sum(each.size for each in traced.matrices().values())
+    num_weights = sum(each.size for each in quantizer.matrices.values())
     all_int8 = sum(choices[0].size_bytes for choices in measured.values())
     assert num_weights < all_int8 < 1.1 * num_weights
 
 
-def test_noise_of_a_recipe_is_near_the_sum_of_its_groups(student, traced, examples, measured):
+def test_noise_of_a_recipe_is_near_the_sum_of_its_groups(student, quantizer, examples, measured):
     form = "int8"
     expected = sum(
         choice.noise for choices in measured.values() for choice in choices if choice.form == form
     )
-    weights = model_weights(traced.matrices(), Recipe(precision="int8", default=form))
+    weights = quantizer.model_weights(Recipe(precision="int8", default=form))
     noise = Exam(student, examples).noise(emulated(student, weights))
     assert expected / 3 < noise < expected * 3
 
@@ -159,10 +159,15 @@ class Factory:
 
 
 @pytest.fixture
-def find(student, traced, examples):
+def find(student, quantizer, examples):
     def find(budget: Budget, attempt: Factory):
         return search(
-            student, traced, budget, examples=examples, attempt=attempt, stages=Stages(quiet=True)
+            student,
+            quantizer,
+            budget,
+            examples=examples,
+            attempt=attempt,
+            stages=Stages(quiet=True),
         )
 
     return find
