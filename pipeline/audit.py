@@ -9,21 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from converters.weights import RANGES, SMALLEST_SCALE, ModelWeights, QuantizedWeight, StoredMatrix
+from converters.weights import (
+    MAX_ERROR_STEPS,
+    ModelWeights,
+    QuantizedWeight,
+    StoredMatrix,
+    error_steps,
+)
 from pipeline.errors import GateError
 from pipeline.precision import Precision
 from pipeline.values import Artifact
-
-MAX_ERROR_STEPS = 1.0
-"""Of a group of weights that share a scale: the root mean square of their distances from the
-original, in steps of the scale that its largest weight asks for.
-
-Rounding moves a weight by half a step at most, and by 0.29 steps in the root mean square. A smaller
-scale that cuts off the largest weights is chosen because it makes this less. What chooses integers
-together, so that their errors cancel, moves single weights by more than a step, but not all of
-them. A scale that is twice what it should be, or a row in the place of another, makes three or
-more.
-"""
 
 _FLOATS: Mapping[Precision, tuple[str, ...]] = {"fp32": ("float32",), "fp16": ("float16",)}
 """In which formats a precision lets a matrix stay a float; it lets none at those not named."""
@@ -91,29 +86,12 @@ def find_problems(
 
 def _far_from_original(weights: ModelWeights, originals: Mapping[str, np.ndarray]) -> Iterator[str]:
     for name, weight in weights.integers.items():
-        steps = error_steps(weight, originals[name])
+        steps = error_steps(weight, originals[name]).max()
         if not steps <= MAX_ERROR_STEPS:
             yield (
                 f"{name} was rounded to values {steps:.3g} steps from the original, "
                 f"expected {MAX_ERROR_STEPS:g} at most"
             )
-
-
-def error_steps(weight: QuantizedWeight, original: np.ndarray) -> float:
-    """Returns how far integers are from their original, as ``MAX_ERROR_STEPS`` counts it.
-
-    Args:
-        weight: The integers.
-        original: ``(rows, columns) float32``; the result is that of its worst group.
-    """
-    groups = (*weight.scales.shape, -1)
-    errors = (weight.dequantize() - original).reshape(groups)  # (rows, groups, columns of a group)
-    distances = np.sqrt(np.square(errors).mean(axis=2))
-    steps = np.abs(original.reshape(groups)).max(axis=2) / RANGES[weight.bits][1]
-    if weight.bits == 4:
-        steps = np.maximum(steps, SMALLEST_SCALE)
-    of_zeros = np.where(distances == 0, 0.0, np.inf)
-    return float(np.divide(distances, steps, out=of_zeros, where=steps > 0).max())
 
 
 def _problems_of(
