@@ -30,7 +30,7 @@ def calibrate(student: Student, examples: Sequence[Question]) -> dict[str, np.nd
         examples: Questions with their contexts; answers are not looked at.
 
     Returns:
-        ``(columns, columns) float64`` by the weight's name, as ``TracedModel.matrices`` gives it:
+        ``(columns, columns) float32`` by the weight's name, as ``TracedModel.matrices`` gives it:
         the mean of ``x x^T`` over all tokens ``x``, padding left out.
     """
     encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES).eval()
@@ -63,7 +63,7 @@ class _Moment:
 
     def mean(self) -> np.ndarray:
         assert isinstance(self._sum, torch.Tensor)
-        mean: np.ndarray = (self._sum / self.count).numpy()
+        mean: np.ndarray = (self._sum / self.count).float().numpy()
         return mean
 
 
