@@ -58,7 +58,7 @@ def second_moments(student: Student, examples: Sequence[Question]) -> dict[str, 
         examples: Questions with their contexts; answers are not looked at.
 
     Returns:
-        ``(columns, columns) float64`` by the weight's name, as ``TracedModel.matrices`` gives it:
+        ``(columns, columns) float32`` by the weight's name, as ``TracedModel.matrices`` gives it:
         the mean of ``x x^T`` over all tokens ``x``, padding left out.
     """
     moments: dict[str, _Moment] = {}
@@ -137,5 +137,5 @@ class _Moment:
 
     def mean(self) -> np.ndarray:
         assert isinstance(self._sum, torch.Tensor)
-        mean: np.ndarray = (self._sum / self._count).numpy()
+        mean: np.ndarray = (self._sum / self._count).float().numpy()
         return mean

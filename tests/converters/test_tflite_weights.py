@@ -248,7 +248,10 @@ def test_store_equal_weights_in_two_forms_is_refused(
         (quantize(np.ones((2, 64), np.float32), bits=4, group_size=16), "groups of 16 columns"),
         (quantize(np.ones((2, 63), np.float32), bits=4), "63 columns"),
         (
-            quantize(np.full((2, 64), 1e-6, np.float32), bits=4, group_size=32),
+            dataclasses.replace(
+                quantize(np.ones((2, 64), np.float32), bits=4, group_size=32),
+                scales=np.full((2, 2), 1e-6, np.float32),
+            ),
             "scales that float16 cannot hold",
         ),
         (np.ones((2, 64), np.float64), "an array of float64"),
