@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SUFFIX = {"task": "ForQuestionAnswering", "pre-training": "ForMaskedLM"}
 """How the architecture of a teacher of each mode ends."""
 
-EXTRA, PACKAGES = "distill", ("accelerate", "datasets", "matplotlib")
+EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
 
 
 @dataclass(frozen=True, kw_only=True)

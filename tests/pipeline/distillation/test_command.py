@@ -229,7 +229,7 @@ def test_data_of_both_kinds_may_follow_one_flag(call, files):
     assert "the data holds 8 examples, and a batch takes 9" in told
 
 
-@pytest.mark.parametrize("package", ["accelerate", "datasets", "matplotlib"])
+@pytest.mark.parametrize("package", ["accelerate", "datasets"])
 def test_missing_package_ends_with_three_and_the_line_that_installs_it(
     call, tmp_path, monkeypatch, package
 ):
