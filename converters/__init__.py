@@ -69,7 +69,7 @@ class Runtime:
 
 BACKENDS: dict[str, tuple[str, ...]] = {
     "executorch": ("executorch", "torchao"),
-    "tflite": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+    "tflite": ("litert_torch", "ai_edge_litert"),
     "coreml": ("coremltools",),
 }
 """Each backend with the packages that it converts with, in the extra of the same name."""

@@ -89,7 +89,7 @@ class _Made:
         """The worst of them; NumPy's maximum keeps what is not a number."""
         return Cost(
             size_bytes=max(bundle.size_bytes(artifact.path) for artifact in self.artifacts),
-            f1_drop=float(np.max([each.f1_drop for each in self.verdicts], initial=-math.inf)),
+            f1_drop=float(np.max([each.f1_drop for each in self.verdicts] or [math.nan])),
         )
 
 

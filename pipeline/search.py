@@ -226,7 +226,7 @@ def _steps(
                     f"{name} {groups[name]}" for name in groups if groups[name] != before[name]
                 ),
                 size_bytes=base + sum(choice.size_bytes for choice in now.values()),
-                snr_db=-10 * math.log10(sum(choice.noise for choice in now.values())),
+                snr_db=_decibels(sum(choice.noise for choice in now.values())),
             )
         )
     return steps
@@ -286,6 +286,10 @@ def _gain(before: Choice, after: Choice) -> float:
     """Returns the noise that a change takes away for each byte that it adds."""
     added = after.size_bytes - before.size_bytes
     return (before.noise - after.noise) / added if added > 0 else math.inf
+
+
+def _decibels(noise: float) -> float:
+    return -10 * math.log10(noise) if noise > 0 else math.inf
 
 
 def _stored_bytes(weight: QuantizedWeight) -> int:
