@@ -5,7 +5,7 @@ columns of a row. As all backends take the very same integers, their artifacts a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -93,6 +93,14 @@ class ModelWeights:
     def kind_of_activations(self) -> Activations:
         """Whether they are fixed."""
         return "static" if self.activations else "dynamic"
+
+    def with_fixed_outputs(self) -> "ModelWeights":
+        """Returns what files with fixed activations hold: scales in units of the output."""
+        divided = {
+            name: replace(self.integers[name], scales=each.divide(self.integers[name].scales))
+            for name, each in self.activations.items()
+        }
+        return replace(self, integers={**self.integers, **divided})
 
 
 def quantize(

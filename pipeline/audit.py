@@ -45,7 +45,11 @@ def check(
     Raises:
         GateError: It does not.
     """
-    problems = find_problems(stored, weights=weights, originals=originals)
+    held = weights.with_fixed_outputs() if artifact.activations == "static" else weights
+    problems = [
+        *far_from_original(weights, originals),
+        *find_problems(stored, weights=held, originals=originals),
+    ]
     if problems:
         more = len(problems) - _NUM_TOLD
         raise GateError(
@@ -62,11 +66,11 @@ def find_problems(
     weights: ModelWeights,
     originals: Mapping[str, np.ndarray],
 ) -> list[str]:
-    """Returns every broken promise in words.
+    """Returns in words where a file differs from what it was to hold.
 
     Args:
-        stored: What a file holds, for each of its functions.
-        weights: What it was to store.
+        stored: What it holds, for each of its functions.
+        weights: What it was to hold.
         originals: ``(rows, columns) float32`` of every matrix of the student, by name.
     """
     if not stored:
@@ -76,15 +80,13 @@ def find_problems(
         for problem in _problems_of(matrices, weights, originals):
             places.setdefault(problem, []).append(function)
     return [
-        *_far_from_original(weights, originals),
-        *(
-            problem if len(functions) == len(stored) else f"{problem} in {', '.join(functions)}"
-            for problem, functions in places.items()
-        ),
+        problem if len(functions) == len(stored) else f"{problem} in {', '.join(functions)}"
+        for problem, functions in places.items()
     ]
 
 
-def _far_from_original(weights: ModelWeights, originals: Mapping[str, np.ndarray]) -> Iterator[str]:
+def far_from_original(weights: ModelWeights, originals: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """Yields in words which integers are too far from the student's own weights."""
     for name, weight in weights.integers.items():
         steps = error_steps(weight, originals[name]).max()
         if not steps <= MAX_ERROR_STEPS:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from executorch.exir._serialize._program import deserialize_pte_binary
 
 import converters
-from converters import pte_inspection, tflite_inspection
+from converters import tflite_inspection
 from converters.activations import LinearActivations, linear_activations
+from converters.pte_file import read_program
 from converters.tflite_activations import fix
 from converters.tflite_graph import EditedModel
 from converters.weights import ModelWeights
@@ -170,22 +170,17 @@ def test_tflite_delegates_all_that_it_adds(artifacts: dict[str, Artifact]) -> No
 
 
 def test_executorch_linear_layers_are_int8_from_end_to_end(artifacts: dict[str, Artifact]) -> None:
-    program = deserialize_pte_binary(artifacts["executorch"].path.read_bytes()).program
+    (method,) = read_program(artifacts["executorch"].path).methods
     layers, kinds = [], set()
-    for blob in program.backend_delegate_data:
-        graph = pte_inspection._decode_delegate(bytes(blob.data))
-        values = [value["xvalue_union"] for value in graph["xvalues"]]
-        tensors = [value.get("tensor_value", value) for value in values]
-        dtypes = {tensor["id_out"]: tensor["datatype"] for tensor in tensors}
+    for graph in method.graphs:
+        dtypes = {number: value.datatype for number, value in graph.values.items()}
         kinds |= set(dtypes.values())
-        for node in (node["xnode_union"] for node in graph["xnodes"]):
+        for _, node in graph.nodes:
             if "filter_id" in node:
                 places = ("input1_id", "filter_id", "bias_id", "output_id")
-                layers.append(
-                    [dtypes[node[place]].removeprefix("xnn_datatype_") for place in places]
-                )
+                layers.append([dtypes[node[place]] for place in places])
     assert layers == [["qint8", "qcint8", "qcint32", "qint8"]] * NUM_LINEAR
-    assert "xnn_datatype_qdint8" not in kinds, "something is quantized as it runs"
+    assert "qdint8" not in kinds, "something is quantized as it runs"
 
 
 def test_artifacts_say_that_they_are_static(artifacts: dict[str, Artifact]) -> None:

@@ -17,7 +17,7 @@ from converters.weights import (
     error_steps,
     quantize,
 )
-from pipeline.audit import check, find_problems
+from pipeline.audit import check, far_from_original, find_problems
 from pipeline.errors import GateError
 from pipeline.precision import FixedPrecision
 from pipeline.values import Artifact
@@ -198,21 +198,25 @@ def test_integers_that_move_a_step_here_and_there_are_within_a_step() -> None:
 def test_integers_that_are_not_those_of_the_student_are_told(given: QuantizedWeight) -> None:
     weights = weights_of("int4")
     weights = replace(weights, integers={**weights.integers, "query": given})
+    (problem,) = far_from_original(weights, originals())
+    assert problem.startswith("query was rounded to values")
     held = [StoredMatrix(name=name, weight=each) for name, each in weights.integers.items()]
-    problems = find_problems({"main": held}, weights=weights, originals=originals())
-    assert problems
-    assert problems[0].startswith("query was rounded to values")
+    with pytest.raises(GateError, match="query was rounded to values"):
+        check(artifact_of("int4"), {"main": held}, weights=weights, originals=originals())
+
+
+def artifact_of(precision: FixedPrecision) -> Artifact:
+    return Artifact(
+        backend="tflite", precision=precision, path=Path("x"), seq_lens=(8,), inputs=(), outputs=()
+    )
 
 
 def test_check_says_in_one_line_which_artifact_and_what() -> None:
-    artifact = Artifact(
-        backend="tflite", precision="int8", path=Path("x"), seq_lens=(8,), inputs=(), outputs=()
-    )
     weights = weights_of("int8")
     floats = {**originals(), "other": np.eye(4, dtype=np.float32)}
     held = [StoredMatrix(name=name, weight=each) for name, each in floats.items()]
     with pytest.raises(GateError) as caught:
-        check(artifact, {"main": held}, weights=weights, originals=originals())
+        check(artifact_of("int8"), {"main": held}, weights=weights, originals=originals())
     assert caught.value.message == (
         "the int8 file for tflite is not what it claims to be: words stayed in float32, 6,144 "
         "bytes; query stayed in float32, 6,144 bytes; key stayed in float32, 6,144 bytes; "
