@@ -655,8 +655,8 @@ def test_build_interrupted_leaves_the_earlier_bundle_and_nothing_else(
     temporary.mkdir()
     with start_build(student_folder, bundle_copy, temporary) as process:
         assert process.stderr is not None
-        while not (line := process.stderr.readline()).startswith("trace"):
-            assert line, "the build ended before it was traced"
+        while not (line := process.stderr.readline()).startswith("quantize"):
+            assert line, "the build ended before it was quantized"
         time.sleep(1)  # now a worker converts
         if sent == signal.SIGINT:
             os.killpg(process.pid, sent)  # as a terminal does

@@ -28,7 +28,7 @@ def run_executorch(
     linear: nn.Linear, weight: QuantizedWeight, inputs: torch.Tensor, path: Path
 ) -> np.ndarray:
     module = torch.export.export(linear, (inputs,)).module()
-    xnnpack_precision.quantize(module, {"weight": weight})
+    xnnpack_precision.quantize(module, {"weight": weight}, {})
     edge = to_edge_transform_and_lower(
         torch.export.export(module, (inputs,)), partitioner=[XnnpackPartitioner()]
     )
