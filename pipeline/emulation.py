@@ -26,17 +26,28 @@ def emulated(student: Student, weights: ModelWeights) -> Student:
         student: In fp32; it stays as it is.
         weights: By the names of the traced student.
     """
-    model = copy.deepcopy(student.model)
-    integers = {name.removeprefix("model."): each for name, each in weights.integers.items()}
+    copied = with_integers(student, weights)
     activations = {name.removeprefix("model."): each for name, each in weights.activations.items()}
-    with torch.no_grad():
-        for name, weight in integers.items():
-            model.get_parameter(name).copy_(torch.from_numpy(weight.dequantize()))
-    for name, module in model.named_modules():
+    for name, module in copied.model.named_modules():
         if f"{name}.weight" in activations:
             _fix(module, activations[f"{name}.weight"])
-        elif isinstance(module, nn.Linear) and f"{name}.weight" in integers:
+        elif isinstance(module, nn.Linear) and f"model.{name}.weight" in weights.integers:
             module.register_forward_pre_hook(_round_input)
+    return copied
+
+
+def with_integers(student: Student, weights: ModelWeights) -> Student:
+    """Returns a copy of a student whose weights are rounded, and nothing else.
+
+    Args:
+        student: In fp32; it stays as it is.
+        weights: By the names of the traced student.
+    """
+    model = copy.deepcopy(student.model)
+    with torch.no_grad():
+        for name, weight in weights.integers.items():
+            parameter = model.get_parameter(name.removeprefix("model."))
+            parameter.copy_(torch.from_numpy(weight.dequantize()))
     return replace(student, model=model)
 
 

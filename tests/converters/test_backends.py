@@ -1,15 +1,13 @@
 """What holds for every backend: it takes the trace of any encoder and computes what it computes."""
 
-import copy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import converters
 from pipeline.audit import find_problems
+from pipeline.emulation import with_integers
 from pipeline.errors import InputError, MissingPackageError
 from pipeline.load import Student
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
@@ -165,12 +163,7 @@ def assert_close(
 def with_weights_of(student: Student, precision: FixedPrecision) -> Student:
     """Returns the student with the weights that an artifact holds, its activations in floats."""
     matrices = trace(student, seq_lens=(16,)).matrices()
-    integers = Quantizer(matrices).model_weights(recipe_of(precision)).integers
-    model = copy.deepcopy(student.model)
-    for name, weight in integers.items():
-        parameter = model.get_parameter(name.removeprefix("model."))
-        parameter.data = torch.from_numpy(weight.dequantize())
-    return replace(student, model=model)
+    return with_integers(student, Quantizer(matrices).model_weights(recipe_of(precision)))
 
 
 def problems_of(student: Student, artifact: Artifact, precision: FixedPrecision) -> list[str]:

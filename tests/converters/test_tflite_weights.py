@@ -17,6 +17,7 @@ from converters import tflite, tflite_inspection
 from converters.tflite_weights import store
 from converters.weights import QuantizedWeight, StoredWeight, quantize
 from pipeline.compare import snr_db
+from pipeline.emulation import round_per_token
 from pipeline.load import Student
 from pipeline.runtimes import run_student
 from pipeline.trace import trace
@@ -307,17 +308,8 @@ def with_weights(student: Student, weights: Weights, *, dynamic: bool) -> Studen
     for name, module in model.named_modules():
         integers = isinstance(weights.get(f"{name}.weight"), QuantizedWeight)
         if dynamic and integers and isinstance(module, nn.Linear):
-            module.register_forward_pre_hook(lambda _, inputs: (round_rows(inputs[0]),))
+            module.register_forward_pre_hook(lambda _, inputs: (round_per_token(inputs[0]),))
     return dataclasses.replace(student, model=model)
-
-
-def round_rows(values: torch.Tensor) -> torch.Tensor:
-    """Rounds each token to 256 levels between its least and largest value, as XNNPACK does."""
-    least = values.amin(-1, keepdim=True).clamp(max=0)
-    largest = values.amax(-1, keepdim=True).clamp(min=0)
-    scale = (largest - least) / 255
-    zero = (-128 - least / scale).round().clamp(-128, 127)
-    return ((values / scale).round() + zero).clamp(-128, 127).sub(zero) * scale
 
 
 def snr(actual: list[dict[str, np.ndarray]], reference: list[dict[str, np.ndarray]]) -> float:
