@@ -6,6 +6,7 @@ found out here. Matrices are known by their contents, as every format has names 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,11 +18,19 @@ from converters.weights import (
     error_steps,
 )
 from pipeline.errors import GateError
-from pipeline.precision import Precision
+from pipeline.metrics import cosine
+from pipeline.precision import Activations, Precision
+from pipeline.recipe import Float, Integers, Recipe
 from pipeline.values import Artifact
 
 _FLOATS: Mapping[Precision, tuple[str, ...]] = {"fp32": ("float32",), "fp16": ("float16",)}
 """In which formats a precision lets a matrix stay a float; it lets none at those not named."""
+
+LEAST_GAIN = 0.7
+"""Of a group of weights that share a scale: the least that rounding may scale it by, as least
+squares find; the largest is one over it. A scale that is half or twice what it should be is found
+out in the smallest group.
+"""
 
 _NUM_TOLD = 3
 """Problems in one message."""
@@ -94,6 +103,91 @@ def far_from_original(weights: ModelWeights, originals: Mapping[str, np.ndarray]
                 f"{name} was rounded to values {steps:.3g} steps from the original, "
                 f"expected {MAX_ERROR_STEPS:g} at most"
             )
+
+
+def find_strangers(
+    stored: Mapping[str, Sequence[StoredMatrix]],
+    *,
+    recipe: Recipe,
+    originals: Mapping[str, np.ndarray],
+) -> list[str]:
+    """Returns in words which weights of a file are not the student's, rounded as a recipe says.
+
+    Unlike ``find_problems`` it need not know the integers: a file that was made elsewhere, or long
+    ago, is judged by the student alone.
+
+    Args:
+        stored: What the file holds, for each of its functions.
+        recipe: What its weights are stored as.
+        originals: ``(rows, columns) float32`` of every matrix of the student, by name.
+    """
+    return [
+        f"{name} {problem}" + (f" in {function}" if len(stored) > 1 else "")
+        for function, matrices in stored.items()
+        for name, original in originals.items()
+        if (problem := _how_strange(original, matrices, recipe.format_of(name), recipe.activations))
+    ]
+
+
+def _how_strange(
+    original: np.ndarray,
+    matrices: Sequence[StoredMatrix],
+    form: Float | Integers,
+    activations: Activations,
+) -> str:
+    """Tells how one weight in a function differs from the original; nothing where it does not."""
+    if form == "fp32" or form == "fp16":
+        floats = [each.weight for each in matrices if isinstance(each.weight, np.ndarray)]
+        is_there = any(_is_matrix(each) and _holds(each, original) for each in floats)
+        return "" if is_there else "is not in the file"
+    bits = 8 if form == "int8" else 4
+    candidates = [
+        each.weight
+        for each in matrices
+        if isinstance(each.weight, QuantizedWeight)
+        and each.weight.values.shape == original.shape
+        and each.weight.bits <= bits
+    ]
+    if not candidates:
+        return f"is not in the file as integers of {bits} bits"
+    nearest = max(candidates, key=lambda each: _likeness(each, original))
+    if activations == "static":  # scales are in units of each row's output, which is not known
+        nearest = _rescaled(nearest, original)
+    gains = _gains(nearest, original)
+    steps = error_steps(nearest, original).max()
+    if not steps <= MAX_ERROR_STEPS:
+        return f"is stored with values {steps:.2g} steps off"
+    least, largest = np.nanmin(gains), np.nanmax(gains)
+    if not LEAST_GAIN <= least <= largest <= 1 / LEAST_GAIN:
+        worst = least if least < LEAST_GAIN else largest
+        return f"has a scale that makes its values {worst:.2g} times the original"
+    return ""
+
+
+def _likeness(weight: QuantizedWeight, original: np.ndarray) -> float:
+    """Returns the cosine between a weight and an original, over a few of their rows."""
+    rows = slice(None, None, max(1, len(original) // 16))
+    some = QuantizedWeight(
+        values=weight.values[rows], scales=weight.scales[rows], bits=weight.bits
+    ).dequantize()
+    return cosine(actual=some.astype(np.float32), reference=original[rows])
+
+
+def _gains(weight: QuantizedWeight, original: np.ndarray) -> np.ndarray:
+    """Returns by how much each group was scaled, ``(rows, groups)``; zeros give no number."""
+    groups = (*weight.scales.shape, -1)
+    given, wanted = weight.dequantize().reshape(groups), original.reshape(groups)
+    energy = np.square(wanted).sum(axis=2)
+    of_zeros = np.full(energy.shape, np.nan)
+    gains: np.ndarray = np.divide(
+        (given * wanted).sum(axis=2), energy, out=of_zeros, where=energy > 0
+    )
+    return gains
+
+
+def _rescaled(weight: QuantizedWeight, original: np.ndarray) -> QuantizedWeight:
+    gains = np.nan_to_num(_gains(weight, original), nan=1.0)
+    return replace(weight, scales=weight.scales / np.where(gains > 0, gains, 1.0))
 
 
 def _problems_of(

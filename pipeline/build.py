@@ -18,14 +18,13 @@ from pipeline import (
     bundle,
     frontier,
     manifest,
+    page,
     parity,
     reference,
-    report,
     vectors,
 )
 from pipeline.budget import NO_BUDGET, Budget, Cost
 from pipeline.calibration import activation_ranges, second_moments
-from pipeline.compare import Parity, thresholds_of
 from pipeline.errors import InputError, MissingPackageError, StorageError
 from pipeline.load import Student, load
 from pipeline.quantize import Quantizer
@@ -36,11 +35,14 @@ from pipeline.search import Step, search
 from pipeline.squad import Question
 from pipeline.stages import Stages
 from pipeline.tasks import question_answering
+from pipeline.thresholds import thresholds_of
 from pipeline.tokenization import tokenizer_part, write_tokenizer
 from pipeline.trace import check_seq_lens, trace
 from pipeline.traced import TracedModel
 from pipeline.trim import Trimming, trim
 from pipeline.values import Artifact
+from pipeline.verdict import FILE_NAME as PARITY_FILE
+from pipeline.verdict import Parity, as_json
 from pipeline.workers import Job, Report, run_jobs
 
 DEFAULT_RECIPE = recipe_of("int8")
@@ -306,12 +308,15 @@ def _write_bundle(
 ) -> None:
     write_tokenizer(student.tokenizer, folder / "tokenizer")
     vectors.write(folder / "vectors.json", student, examples, seq_len=seq_len)
-    parity_json = manifest.canonical_json({"parity": [each.to_json() for each in made.verdicts]})
-    (folder / "parity.json").write_bytes(parity_json)
+    parity_json = manifest.canonical_json(as_json(made.verdicts, made.not_run))
+    (folder / PARITY_FILE).write_bytes(parity_json)
     write_recipe(made.recipe, folder / RECIPE_FILE)
     if steps:
         frontier.draw(steps, folder / frontier.FILE_NAME)
-    report.write(folder / "report.html", student, made.artifacts, made.verdicts, steps)
+    page.write(
+        folder / page.FILE_NAME, student, made.artifacts, made.verdicts,
+        skipped=made.not_run, steps=steps,
+    )  # fmt: skip
     description = _describe(folder, student, made.artifacts, made.verdicts)
     manifest.write_manifest(description, folder)
 

@@ -18,6 +18,7 @@ from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
 from pipeline.precision import ACTIVATIONS, PRECISIONS
+from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import Recipe, read_recipe, recipe_of
 from pipeline.values import StoredTensor
 
@@ -193,15 +194,21 @@ def parity(
     limit: Limit = None,
     runtime: Runtimes = None,
     reference: Reference = None,
+    report_folder: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Where to write parity.json and report.html."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Compares every artifact of a bundle with the PyTorch student."""
+    from pipeline import page
     from pipeline import parity as flow
     from pipeline import reference as students
     from pipeline.bundle import open_bundle
     from pipeline.runtimes import nothing_ran
     from pipeline.squad import read_squad
     from pipeline.stages import Stages
+    from pipeline.verdict import as_json as as_json_object
 
     with open_bundle(bundle) as opened:
         student = students.find(opened, named=reference)
@@ -210,17 +217,17 @@ def parity(
             student,
             opened.artifacts,
             examples=examples[:limit],
+            recipe=read_recipe(opened.folder / RECIPE_FILE),
             names=runtime or (),
             num_threads=_num_threads(),
             stages=Stages(),
         )
+        if not verdicts:
+            raise nothing_ran(skipped)
+        if report_folder is not None:
+            page.write_report(report_folder, student, opened.artifacts, verdicts, skipped)
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
-    if not verdicts:
-        raise nothing_ran(skipped)
-    payload = {
-        "parity": [each.to_json() for each in verdicts],
-        "skipped": [asdict(each) for each in skipped],
-    }
+    payload = as_json_object(verdicts, skipped)
     table = report.parity_table(verdicts, sizes)
     remarks = report.remarks((each.runtime for each in verdicts), skipped)
     show(payload, as_json, table, *remarks)

@@ -1,115 +1,28 @@
 """Compares what an artifact computes with what the PyTorch student computes.
 
-Every metric is a function of two arrays that are given by name, for a checker that swaps them by
-position fails good models. Every gate is a metric with a threshold and a reason.
+At three levels: the logits, the answers, and the score on labelled questions.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from pipeline.manifest import json_value
-from pipeline.precision import Precision
+from pipeline import metrics
 from pipeline.squad import Question
 from pipeline.tasks import Task
 from pipeline.tasks.question_answering import Answer, Encoded
-from pipeline.values import Artifact
 
-Verdict = Literal["pass", "fail"]
+Outcome = Literal["same", "near tie", "changed"]
+Outputs = Mapping[str, np.ndarray]
 
+NEAR_TIE_DEVIATIONS = 2.0
+"""Standard deviations of noise that a margin must exceed for another answer to be an error."""
 
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """What an artifact must keep to, against the PyTorch student in fp32.
-
-    Attributes:
-        max_abs_diff: Largest difference of a logit at a real token, in logits.
-        cosine: Least cosine between all logits of an output, over the whole set.
-        snr_db: Least signal-to-noise ratio of the logits, in decibels.
-        answer_agreement: Least share of inputs whose answer is the same span.
-        near_tie: A span that PyTorch itself scores within this many logits of its own answer counts
-            as the same: the precision's noise decides between the two.
-    """
-
-    max_abs_diff: float
-    cosine: float
-    snr_db: float
-    answer_agreement: float
-    near_tie: float
-
-
-THRESHOLDS: dict[Precision, Thresholds] = {
-    # Only the order of additions differs; 1e-4 is some hundred roundings of a logit near ten.
-    "fp32": Thresholds(
-        max_abs_diff=1e-4, cosine=0.999999, snr_db=90, answer_agreement=1.0, near_tie=0.0
-    ),
-    # Ten bits of mantissa through a few layers: a part in a few hundred of the largest logit.
-    "fp16": Thresholds(
-        max_abs_diff=0.1, cosine=0.9999, snr_db=40, answer_agreement=1.0, near_tie=0.1
-    ),
-    # Seven bits a weight and a token: noise is a few percent of the signal, and close calls may
-    # turn, but not more than one answer in twenty.
-    "int8": Thresholds(
-        max_abs_diff=2.0, cosine=0.995, snr_db=20, answer_agreement=0.95, near_tie=0.0
-    ),
-    # Three bits a weight: noise is up to a sixth of the signal. The answers that turn are judged by
-    # their F1, for half of them are as good as the student's own.
-    "int4": Thresholds(
-        max_abs_diff=4.0, cosine=0.98, snr_db=15, answer_agreement=0.8, near_tie=0.0
-    ),
-}
-THRESHOLDS["auto"] = THRESHOLDS["int4"]
-
-# One range for all tokens: a token that is large in one channel leaves the others few levels, and
-# three times as many close calls turn as where each token has its own.
-STATIC_THRESHOLDS = replace(THRESHOLDS["int8"], max_abs_diff=3.0, answer_agreement=0.85)
-
-
-def thresholds_of(artifact: Artifact) -> Thresholds:
-    """Returns what an artifact must keep to."""
-    if artifact.activations == "static":
-        return STATIC_THRESHOLDS
-    return THRESHOLDS[artifact.precision]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """One metric beside its threshold; ``value`` may be not finite."""
-
-    name: str
-    verdict: Verdict
-    value: float
-    threshold: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parity:
-    """One artifact in one runtime at one length, compared with the PyTorch student.
-
-    Its ``f1_drop`` is in percentage points of F1 on the labels: below zero where the artifact
-    happens to answer better.
-    """
-
-    backend: str
-    runtime: str
-    precision: Precision
-    seq_len: int
-    verdict: Verdict
-    max_abs_diff: float
-    cosine: float
-    snr_db: float
-    answer_agreement: float
-    f1_drop: float
-    num_inputs: int
-    gates: tuple[Gate, ...]
-    reason: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the fields as JSON values; numbers that are not finite become null."""
-        return {key: json_value(value) for key, value in asdict(self).items()}
+ERROR_BINS = np.logspace(-7, 2, 37)
+"""Edges of the bins that differences of logits are counted in, four a decade."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,166 +31,257 @@ class Case:
 
     example: Question
     encoded: Encoded
-    outputs: Sequence[dict[str, np.ndarray]]
+    outputs: Sequence[Outputs]
     answer: Answer
 
 
-def max_abs_diff(*, actual: np.ndarray, reference: np.ndarray) -> float:
-    """Returns the largest absolute difference."""
-    return float(np.abs(actual - reference).max())
+@dataclass(frozen=True, kw_only=True)
+class LogitMetrics:
+    """How far logits are from the student's: of all outputs, the worst.
+
+    Attributes:
+        relative_error: Of all logits of an output, taken as one vector.
+        kl_divergence: Mean over rows of that between the distributions over tokens, in nats.
+    """
+
+    max_abs_diff: float
+    mean_abs_diff: float
+    relative_error: float
+    cosine: float
+    snr_db: float
+    kl_divergence: float
 
 
-def cosine(*, actual: np.ndarray, reference: np.ndarray) -> float:
-    """Returns the cosine of the angle between two arrays taken as vectors."""
-    lengths = float(np.linalg.norm(actual)) * float(np.linalg.norm(reference))
-    return float(actual.ravel() @ reference.ravel()) / lengths if lengths else math.nan
+NO_METRICS = LogitMetrics(
+    max_abs_diff=math.nan, mean_abs_diff=math.nan, relative_error=math.nan,
+    cosine=math.nan, snr_db=math.nan, kl_divergence=math.nan,
+)  # fmt: skip
 
 
-def snr_db(*, actual: np.ndarray, reference: np.ndarray) -> float:
-    """Returns the power of the reference over that of the difference, in decibels."""
-    noise = float(np.square(actual - reference).sum())
-    signal = float(np.square(reference).sum())
-    if noise == 0:
-        return math.inf
-    if signal == 0 or math.isinf(noise):
-        return -math.inf
-    return 10 * (math.log10(signal) - math.log10(noise))
+@dataclass(frozen=True, kw_only=True)
+class ComparedInput:
+    """What became of one example in an artifact.
+
+    Attributes:
+        outcome: Whether the answer is the student's own span, one that ties with it, or another.
+        margin: By how many logits the student itself prefers its own span; infinite where the other
+            is none that it could give.
+        max_abs_diff: Over the logits of its real tokens.
+        answer_f1: Token F1 between the two answers, 0 to 1.
+        exact_match: On the labels, 0 or 1; as ``f1`` and ``f1_drop`` zero where there are none.
+        f1_drop: F1 on the labels below that of the student, -1 to 1.
+    """
+
+    id: str
+    question: str
+    context: str
+    reference: Answer
+    answer: Answer
+    outcome: Outcome
+    margin: float
+    max_abs_diff: float
+    answer_f1: float
+    is_labelled: bool
+    exact_match: float
+    f1: float
+    f1_drop: float
 
 
-def compare(
-    artifact: Artifact,
-    runtime: str,
-    *,
-    cases: Sequence[Case],
-    outputs: Sequence[Sequence[dict[str, np.ndarray]]],
-    task: Task,
-    thresholds: Thresholds,
-    seq_len: int,
-) -> Parity:
-    """Judges one artifact's outputs.
+def compare_logits(
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], names: Sequence[str]
+) -> LogitMetrics:
+    """Measures logits at the real tokens of all rows; nothing is a number where not all are finite.
 
     Args:
-        artifact: What was run.
-        runtime: What ran it.
+        cases: What the PyTorch student made of each example.
+        outputs: For each example, for each of its rows, the artifact's outputs by name.
+        names: Of the outputs.
+    """
+    if not is_finite(outputs, names):
+        return NO_METRICS
+    with np.errstate(invalid="ignore", over="ignore"):
+        measured = [_measure(cases, outputs, name) for name in names]
+    # NumPy's extremes keep what is not a number, where Python's own may lose it.
+    worst = {key: np.max([getattr(each, key) for each in measured]) for key in vars(NO_METRICS)}
+    for key in ("cosine", "snr_db"):
+        worst[key] = np.min([getattr(each, key) for each in measured])
+    return LogitMetrics(**{key: float(value) for key, value in worst.items()})
+
+
+def is_finite(outputs: Sequence[Sequence[Outputs]], names: Sequence[str]) -> bool:
+    """Tells whether every value of every output is a finite number, padding included."""
+    return all(bool(np.isfinite(row[name]).all()) for rows in outputs for row in rows
+               for name in names)  # fmt: skip
+
+
+def logit_noise(
+    cases: Sequence[Case],
+    outputs: Sequence[Sequence[Outputs]],
+    names: Sequence[str],
+    *,
+    least_snr_db: float,
+) -> float:
+    """Returns the standard deviation of an artifact's logits from the student's, in logits.
+
+    It is the median over examples, so that one row gone wrong does not excuse itself, and at most
+    what the precision may have.
+
+    Args:
+        cases: What the PyTorch student made of each example.
+        outputs: For each example, for each of its rows, the artifact's outputs by name.
+        names: Of the outputs.
+        least_snr_db: Of the precision, in decibels.
+    """
+    pairs = [list(_pairs(case, rows, names)) for case, rows in zip(cases, outputs, strict=True)]
+    deviations = [
+        metrics.rms_diff(actual=np.concatenate([actual for actual, _ in each]),
+                         reference=np.concatenate([reference for _, reference in each]))
+        for each in pairs
+    ]  # fmt: skip
+    signal = np.concatenate([reference for each in pairs for _, reference in each])
+    most = math.sqrt(float(np.square(signal).mean())) * 10 ** (-least_snr_db / 20)
+    return min(float(np.median(deviations)), most)
+
+
+def compare_answers(
+    cases: Sequence[Case],
+    outputs: Sequence[Sequence[Outputs]],
+    *,
+    task: Task,
+    noise: float,
+) -> tuple[ComparedInput, ...]:
+    """Compares the answers to each example.
+
+    Args:
         cases: What the PyTorch student made of each example.
         outputs: For each example, for each of its rows, the artifact's outputs by name.
         task: Decodes answers.
-        thresholds: What to keep to.
-        seq_len: That the rows are padded to.
+        noise: Standard deviation of a logit, in logits.
     """
-    measured = {name: _measure(cases, outputs, name) for name in task.OUTPUT_NAMES}
-    finite = all(
-        bool(np.isfinite(row[name]).all()) for rows in outputs for row in rows for name in measured
+    return tuple(
+        _compare_answer(case, rows, task, noise=noise)
+        for case, rows in zip(cases, outputs, strict=True)
     )
-    answers = [task.decode(case.encoded, rows) for case, rows in zip(cases, outputs, strict=True)]
-    same = [
-        task.agrees(case.encoded, case.outputs, answer=answer,
-                    reference=case.answer, near_tie=thresholds.near_tie)
-        for case, answer in zip(cases, answers, strict=True)
-    ]  # fmt: skip
-    # NumPy's extremes keep what is not a number, where Python's own may lose it.
-    worst = {
-        "max_abs_diff": float(np.max([each["max_abs_diff"] for each in measured.values()])),
-        "cosine": float(np.min([each["cosine"] for each in measured.values()])),
-        "snr_db": float(np.min([each["snr_db"] for each in measured.values()])),
-    }
-    if not finite:
-        worst = dict.fromkeys(worst, math.nan)
-    agreement = float(np.mean(same))
-    gates = (
-        _gate("finite", float(finite), at_least=1.0),
-        _gate("max_abs_diff", worst["max_abs_diff"], at_most=thresholds.max_abs_diff),
-        _gate("cosine", worst["cosine"], at_least=thresholds.cosine),
-        _gate("snr_db", worst["snr_db"], at_least=thresholds.snr_db),
-        _gate("answer_agreement", agreement, at_least=thresholds.answer_agreement),
+
+
+def tell_apart(
+    case: Case, one: Answer, other: Answer, *, task: Task, noise: float
+) -> tuple[Outcome, float]:
+    """Returns whether two answers are the same, and how many logits are between them.
+
+    The logits are the student's own. A margin is a sum of four of them, two of each span, so its
+    noise is twice that of a logit. Up to ``NEAR_TIE_DEVIATIONS`` of that, noise decides between the
+    two, and one is as right as the other.
+    """
+    if (one.start, one.end) == (other.start, other.end):
+        return "same", 0.0
+    margin = abs(task.margin(case.encoded, case.outputs, preferred=one, other=other))
+    return ("near tie" if margin <= NEAR_TIE_DEVIATIONS * 2 * noise else "changed"), margin
+
+
+def count_errors(
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], names: Sequence[str]
+) -> tuple[int, ...]:
+    """Returns how many logits differ by how much, in ``ERROR_BINS``; the ends hold what is beyond.
+
+    Args:
+        cases: What the PyTorch student made of each example.
+        outputs: For each example, for each of its rows, the artifact's outputs by name.
+        names: Of the outputs.
+    """
+    errors = np.concatenate(
+        [
+            np.abs(actual - reference)
+            for case, rows in zip(cases, outputs, strict=True)
+            for actual, reference in _pairs(case, rows, names)
+        ]
     )
-    failed = [gate for gate in gates if gate.verdict == "fail"]
-    return Parity(
-        backend=artifact.backend,
-        runtime=runtime,
-        precision=artifact.precision,
-        seq_len=seq_len,
-        verdict="fail" if failed else "pass",
-        **worst,
-        answer_agreement=agreement,
-        f1_drop=f1_drop(task, cases, answers),
-        num_inputs=len(cases),
-        gates=gates,
-        reason="; ".join(f"{gate.name} is {gate.value:.4g}, the gate is {gate.threshold:g}"
-                         for gate in failed),
-    )  # fmt: skip
+    counts, _ = np.histogram(errors.clip(ERROR_BINS[0], ERROR_BINS[-1]), ERROR_BINS)
+    return tuple(int(count) for count in counts)
 
 
 def f1_drop(task: Task, cases: Sequence[Case], answers: Sequence[Answer]) -> float:
     """Returns by how many percentage points of F1 answers fall behind the student's own."""
     examples = [case.example for case in cases]
 
-    def f1(given: Iterable[Answer]) -> float:
+    def f1(given: Sequence[Answer]) -> float:
         texts = {each.id: answer.text for each, answer in zip(examples, given, strict=True)}
         return task.score(texts, examples).f1
 
-    return f1(case.answer for case in cases) - f1(answers)
+    return f1([case.answer for case in cases]) - f1(answers)
 
 
 def real_logits(
-    cases: Sequence[Case], outputs: Sequence[Sequence[dict[str, np.ndarray]]], name: str
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], name: str
 ) -> np.ndarray:
     """Returns one output at the real tokens of all rows, ``(num_tokens,) float64``."""
     return np.concatenate(
         [
-            np.asarray(row[name], np.float64)[0, : window.num_tokens]
+            actual
             for case, rows in zip(cases, outputs, strict=True)
-            for window, row in zip(case.encoded.windows, rows, strict=True)
+            for actual, _ in _pairs(case, rows, (name,))
         ]
     )
 
 
-def failed_parity(artifact: Artifact, runtime: str, *, seq_len: int, reason: str) -> Parity:
-    """Returns the verdict on an artifact that did not run: it fails, and says why."""
-    return Parity(
-        backend=artifact.backend,
-        runtime=runtime,
-        precision=artifact.precision,
-        seq_len=seq_len,
-        verdict="fail",
-        max_abs_diff=math.nan,
-        cosine=math.nan,
-        snr_db=math.nan,
-        answer_agreement=0.0,
-        f1_drop=math.nan,
-        num_inputs=0,
-        gates=(_gate("runs", 0.0, at_least=1.0),),
-        reason=reason,
+def _measure(
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], name: str
+) -> LogitMetrics:
+    """Measures one output over the real tokens of all rows together."""
+    actual = real_logits(cases, outputs, name)
+    reference = real_logits(cases, [case.outputs for case in cases], name)
+    divergences = [
+        metrics.kl_divergence(actual=row_actual, reference=row_reference)
+        for case, rows in zip(cases, outputs, strict=True)
+        for row_actual, row_reference in _pairs(case, rows, (name,))
+    ]
+    both = {"actual": actual, "reference": reference}
+    return LogitMetrics(
+        max_abs_diff=metrics.max_abs_diff(**both),
+        mean_abs_diff=metrics.mean_abs_diff(**both),
+        relative_error=metrics.relative_error(**both),
+        cosine=metrics.cosine(**both),
+        snr_db=metrics.snr_db(**both),
+        kl_divergence=float(np.mean(divergences)),
     )
 
 
-def _measure(
-    cases: Sequence[Case], outputs: Sequence[Sequence[dict[str, np.ndarray]]], name: str
-) -> dict[str, float]:
-    """Returns the metrics of one output over the real tokens of all rows together."""
-    both = {
-        "actual": real_logits(cases, outputs, name),
-        "reference": real_logits(cases, [case.outputs for case in cases], name),
-    }
-    with np.errstate(invalid="ignore", over="ignore"):
-        return {
-            "max_abs_diff": max_abs_diff(**both),
-            "cosine": cosine(**both),
-            "snr_db": snr_db(**both),
-        }
+def _pairs(
+    case: Case, rows: Sequence[Outputs], names: Sequence[str]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the actual and the reference logits of each row and output, at real tokens."""
+
+    def real(row: Outputs, name: str, num_tokens: int) -> np.ndarray:
+        return np.asarray(row[name], np.float64)[0, :num_tokens]
+
+    return [
+        (real(row, name, window.num_tokens), real(own, name, window.num_tokens))
+        for window, row, own in zip(case.encoded.windows, rows, case.outputs, strict=True)
+        for name in names
+    ]
 
 
-def _gate(
-    name: str, value: float, *, at_least: float | None = None, at_most: float | None = None
-) -> Gate:
-    """Judges one value; a value that is not a number passes no gate."""
-    if at_least is not None:
-        return Gate(
-            name=name,
-            value=value,
-            threshold=at_least,
-            verdict="pass" if value >= at_least else "fail",
-        )
-    assert at_most is not None
-    return Gate(name=name, value=value, threshold=at_most,
-                verdict="pass" if value <= at_most else "fail")  # fmt: skip
+def _compare_answer(
+    case: Case, rows: Sequence[Outputs], task: Task, *, noise: float
+) -> ComparedInput:
+    example, answer = case.example, task.decode(case.encoded, rows)
+    outcome, margin = tell_apart(case, case.answer, answer, task=task, noise=noise)
+    pairs = _pairs(case, rows, task.OUTPUT_NAMES)
+    f1 = task.f1(prediction=answer.text, answers=example.answers)
+    is_same_text = answer.text == case.answer.text  # two texts of no words have an F1 of zero
+    return ComparedInput(
+        id=example.id,
+        question=example.question,
+        context=example.context,
+        reference=case.answer,
+        answer=answer,
+        outcome=outcome,
+        margin=margin,
+        max_abs_diff=float(np.max([np.abs(actual - own).max() for actual, own in pairs])),
+        answer_f1=1.0 if is_same_text
+        else task.f1(prediction=answer.text, answers=(case.answer.text,)),
+        is_labelled=bool(example.answers),
+        exact_match=task.exact_match(prediction=answer.text, answers=example.answers),
+        f1=f1,
+        f1_drop=task.f1(prediction=case.answer.text, answers=example.answers) - f1,
+    )  # fmt: skip

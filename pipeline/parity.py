@@ -1,15 +1,68 @@
 """The parity check: every artifact, in every runtime, against the PyTorch student."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline import runtimes
-from pipeline.compare import Case, Parity, compare, failed_parity, thresholds_of
+from safetensors.numpy import load_file, save_file
+
+import converters
+from pipeline import audit, runtimes
+from pipeline.compare import Case, Outputs
+from pipeline.hard_rows import hard_examples, refill_padding
 from pipeline.load import Student
+from pipeline.recipe import Recipe
 from pipeline.runtimes import Skipped
 from pipeline.squad import Question
 from pipeline.stages import Stages
+from pipeline.thresholds import thresholds_of
+from pipeline.trace import trace
 from pipeline.values import Arrays, Artifact
-from pipeline.workers import Outcome, run_jobs
+from pipeline.verdict import HardRows, Parity, failed_parity, judge
+from pipeline.workers import Job, Outcome, Report, run_jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Exam:
+    """What artifacts are asked at one length, and what the student made of it.
+
+    Attributes:
+        cases: Real text.
+        hard: Text that is built to be hard, a row each.
+        refilled: The rows of ``hard`` with other tokens behind their masks, where there is room.
+    """
+
+    seq_len: int
+    cases: Sequence[Case]
+    hard: Sequence[Case]
+    refilled: Sequence[Arrays | None]
+
+    @property
+    def rows(self) -> list[Arrays]:
+        """All of it, in the order in which ``take`` wants the outputs."""
+        rows = [
+            window.inputs for case in (*self.cases, *self.hard) for window in case.encoded.windows
+        ]
+        return rows + [row for row in self.refilled if row is not None]
+
+    def take(self, outputs: Iterator[Outputs]) -> "_Answered":
+        """Takes the outputs of its rows."""
+        cases, hard = (
+            [[next(outputs) for _ in case.encoded.windows] for case in cases]
+            for cases in (self.cases, self.hard)
+        )
+        refilled = [None if row is None else [next(outputs)] for row in self.refilled]
+        return _Answered(cases=cases, hard=hard, refilled=refilled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answered:
+    """An artifact's outputs of an exam, for each example, for each of its rows."""
+
+    cases: Sequence[Sequence[Outputs]]
+    hard: Sequence[Sequence[Outputs]]
+    refilled: Sequence[Sequence[Outputs] | None]
 
 
 def check(
@@ -17,11 +70,12 @@ def check(
     artifacts: Sequence[Artifact],
     *,
     examples: Sequence[Question],
+    recipe: Recipe | None = None,
     names: Sequence[str] = (),
     num_threads: int,
     stages: Stages,
 ) -> tuple[list[Parity], list[Skipped]]:
-    """Compares artifacts with their student on real questions, at each of their lengths.
+    """Compares artifacts with their student on real questions and hard rows, at each length.
 
     A runtime that fails or crashes makes its artifact fail; it does not stop the others.
 
@@ -29,30 +83,40 @@ def check(
         student: The reference, in fp32.
         artifacts: What to check.
         examples: The questions.
+        recipe: What the weights of the artifacts are stored as; given, they are audited, too.
         names: Runtimes to use; none means all that run here.
         num_threads: For every runtime.
         stages: Told how the work goes.
     """
     pairs, skipped = runtimes.choose(names, artifacts)
     lengths = sorted({seq_len for artifact, _ in pairs for seq_len in artifact.seq_lens})
+    if not pairs:
+        return [], skipped
     with stages.stage("run pytorch"):
-        cases = {seq_len: reference_cases(student, examples, (seq_len,)) for seq_len in lengths}
+        hard = hard_examples(student, max_seq_len=lengths[-1])
+        exams = {seq_len: _exam(student, examples, hard, seq_len) for seq_len in lengths}
+    problems: dict[str, list[str]] = {}
+    if recipe is not None:
+        with stages.stage("audit"):
+            problems = _audit(student, [artifact for artifact, _ in pairs], recipe)
     jobs = [
         runtimes.job(
             artifact,
             runtime,
-            [row for seq_len in artifact.seq_lens for row in _rows(cases[seq_len])],
+            [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows],
             num_threads=num_threads,
         )
         for artifact, runtime in pairs
     ]
     # One at a time: each takes all the threads that it is given.
-    with stages.count(max((len(job.arguments["rows"]) for job in jobs), default=0)) as counter:
+    with stages.count(max(len(job.arguments["rows"]) for job in jobs)) as counter:
         outcomes = run_jobs(jobs, max_parallel=1, on_progress=counter.update, on_done=stages.done)
     reports = [
         parity
         for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)
-        for parity in _judge(student, artifact, runtime, cases, outcome)
+        for parity in _judge(
+            student, artifact, runtime, exams, outcome, problems.get(artifact.backend)
+        )
     ]
     return reports, skipped
 
@@ -72,16 +136,63 @@ def reference_cases(
     return cases
 
 
-def _rows(cases: Sequence[Case]) -> list[Arrays]:
-    return [window.inputs for case in cases for window in case.encoded.windows]
+def _exam(
+    student: Student, examples: Sequence[Question], hard: Sequence[Question], seq_len: int
+) -> _Exam:
+    """Returns all examples at a length, and the hard ones that take one row of it."""
+    encoded = student.encode(hard, seq_lens=(seq_len,))
+    fitting = [each for each, item in zip(hard, encoded, strict=True) if len(item.windows) == 1]
+    hard_cases = reference_cases(student, fitting, (seq_len,))
+    size = student.tokenizer.get_vocab_size()
+    return _Exam(
+        seq_len=seq_len,
+        cases=reference_cases(student, examples, (seq_len,)),
+        hard=hard_cases,
+        refilled=[
+            refill_padding(case.encoded.windows[0].inputs, vocabulary_size=size)
+            for case in hard_cases
+        ],
+    )
+
+
+def _audit(student: Student, artifacts: Sequence[Artifact], recipe: Recipe) -> dict[str, list[str]]:
+    """Returns what is wrong with the weights in each artifact, by backend."""
+    with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
+        originals = Path(folder, "originals.safetensors")
+        traced = trace(student, seq_lens=artifacts[0].seq_lens)
+        save_file(traced.matrices(), originals)
+        by_backend = {artifact.backend: artifact for artifact in artifacts}
+        jobs = [
+            Job(
+                name=f"audit {backend}",
+                function=audit_artifact,
+                arguments={"artifact": artifact, "originals": originals, "recipe": recipe},
+            )
+            for backend, artifact in by_backend.items()
+        ]
+        outcomes = run_jobs(jobs, max_parallel=2)
+    return {
+        backend: [outcome.error.message] if outcome.error is not None else outcome.value
+        for backend, outcome in zip(by_backend, outcomes, strict=True)
+    }
+
+
+def audit_artifact(
+    *, artifact: Artifact, originals: Path, recipe: Recipe, report: Report
+) -> list[str]:
+    """Compares the weights that a file holds with the student's; the body of a worker."""
+    del report
+    stored = converters.backend(artifact.backend).read_matrices(artifact.path)
+    return audit.find_strangers(stored, recipe=recipe, originals=load_file(originals))
 
 
 def _judge(
     student: Student,
     artifact: Artifact,
     runtime: str,
-    cases: dict[int, list[Case]],
+    exams: dict[int, _Exam],
     outcome: Outcome,
+    weight_problems: Sequence[str] | None,
 ) -> list[Parity]:
     if outcome.error is not None:
         return [
@@ -89,15 +200,38 @@ def _judge(
             for seq_len in artifact.seq_lens
         ]
     outputs = iter(outcome.value.outputs)
+    answered = {seq_len: exams[seq_len].take(outputs) for seq_len in artifact.seq_lens}
     return [
-        compare(
+        judge(
             artifact,
             runtime,
-            cases=cases[seq_len],
-            outputs=[[next(outputs) for _ in case.encoded.windows] for case in cases[seq_len]],
+            cases=exams[seq_len].cases,
+            outputs=answered[seq_len].cases,
+            hard=_hard_rows(seq_len, exams, answered) if exams[seq_len].hard else None,
+            weight_problems=weight_problems,
             task=student.task,
             thresholds=thresholds_of(artifact),
             seq_len=seq_len,
         )
         for seq_len in artifact.seq_lens
     ]
+
+
+def _hard_rows(seq_len: int, exams: dict[int, _Exam], answered: dict[int, _Answered]) -> HardRows:
+    """Gathers what the same tokens gave at a length, behind other padding and at other lengths."""
+    own = answered[seq_len]
+    by_id = {
+        other: {
+            case.example.id: rows for case, rows in zip(exams[other].hard, each.hard, strict=True)
+        }
+        for other, each in answered.items()
+        if other != seq_len
+    }
+    padded = [
+        [
+            *([] if refilled is None else [refilled]),
+            *(rows[case.example.id] for rows in by_id.values() if case.example.id in rows),
+        ]
+        for case, refilled in zip(exams[seq_len].hard, own.refilled, strict=True)
+    ]
+    return HardRows(cases=exams[seq_len].hard, outputs=own.hard, padded=padded)

@@ -1,52 +1,22 @@
-"""Writes what people read: the bundle's page, and tables for the terminal."""
+"""Tables and lines for people at a terminal."""
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 import converters
-from pipeline import bundle
-from pipeline.compare import Parity
 from pipeline.runtimes import Skipped
 from pipeline.search import Step
-from pipeline.values import Artifact, Inspection, StoredTensor
+from pipeline.values import Inspection, StoredTensor
+from pipeline.verdict import Parity
 
 if TYPE_CHECKING:
-    from pipeline.load import Student
     from pipeline.trim import Trimming
-
-
-def write(
-    path: Path,
-    student: "Student",
-    artifacts: Sequence[Artifact],
-    parity: Sequence[Parity],
-    steps: Sequence[Step],
-) -> None:
-    """Writes the bundle's ``report.html``."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = templates.get_template("report.html").render(
-        student=student,
-        architecture=type(student.model).__name__,
-        num_parameters=sum(weight.numel() for weight in student.model.parameters()),
-        artifacts=[bundle.artifact_part(artifact, path.parent) for artifact in artifacts],
-        parity=parity,
-        steps=steps,
-    )
-    path.write_text(page, encoding="utf-8")
 
 
 def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table:
@@ -63,11 +33,16 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
             f"{sizes_bytes[each.backend] / 1e6:.1f}",
             number(each.max_abs_diff, "{:.2g}"),
             number(each.snr_db, "{:.1f}"),
-            f"{100 * each.answer_agreement:.1f} % of {each.num_inputs}",
+            _agreement(each),
             number(each.f1_drop, "{:.2f}"),
             "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {escape(each.reason)}",
         )
     return made
+
+
+def _agreement(parity: Parity) -> str:
+    ties = f", {parity.num_near_ties} near ties" if parity.num_near_ties else ""
+    return f"{100 * parity.answer_agreement:.1f} % of {parity.num_inputs}{ties}"
 
 
 def frontier_table(steps: Sequence[Step]) -> Table:

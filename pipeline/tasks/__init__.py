@@ -48,20 +48,27 @@ class Task(Protocol):
         """Turns an example into model inputs of the given lengths."""
         ...
 
-    def decode(self, encoded: "Encoded", outputs: "Sequence[dict[str, np.ndarray]]") -> "Answer":
+    def decode(self, encoded: "Encoded", outputs: "Sequence[Mapping[str, np.ndarray]]") -> "Answer":
         """Turns the model's outputs back into an answer."""
         ...
 
-    def agrees(
+    def margin(
         self,
         encoded: "Encoded",
-        outputs: "Sequence[dict[str, np.ndarray]]",
+        outputs: "Sequence[Mapping[str, np.ndarray]]",
         *,
-        answer: "Answer",
-        reference: "Answer",
-        near_tie: float,
-    ) -> bool:
-        """Tells whether two answers are the same, or tie in the reference's own outputs."""
+        preferred: "Answer",
+        other: "Answer",
+    ) -> float:
+        """Returns by how many logits one answer is ahead of another, in these outputs."""
+        ...
+
+    def exact_match(self, *, prediction: str, answers: "Sequence[str]") -> float:
+        """Returns whether a text is one of the answers, 1 or 0."""
+        ...
+
+    def f1(self, *, prediction: str, answers: "Sequence[str]") -> float:
+        """Returns how near a text is to the nearest of the answers, 0 to 1."""
         ...
 
     def score(self, answers: "Mapping[str, str]", examples: "Sequence[Question]") -> "Score":

@@ -93,6 +93,16 @@ def own_examples() -> tuple[Question, ...]:
     return squad.labelled_questions()
 
 
+def exact_match(*, prediction: str, answers: Sequence[str]) -> float:
+    """Returns whether a text is one of the answers, 1 or 0; 0 where there are none."""
+    return squad.exact_match(prediction=prediction, answers=answers)
+
+
+def f1(*, prediction: str, answers: Sequence[str]) -> float:
+    """Returns the best token F1 with any of the answers, 0 to 1; 0 where there are none."""
+    return squad.f1(prediction=prediction, answers=answers)
+
+
 def score(answers: Mapping[str, str], examples: Sequence[Question]) -> Score:
     """Returns exact match and F1 in percent."""
     return squad.score(answers, examples)
@@ -187,29 +197,22 @@ def decode(
     return Answer(text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability))
 
 
-def agrees(
+def margin(
     encoded: Encoded,
     outputs: Sequence[Mapping[str, np.ndarray]],
     *,
-    answer: Answer,
-    reference: Answer,
-    near_tie: float,
-) -> bool:
-    """Tells whether an answer is the reference's span, or one that ties with it.
+    preferred: Answer,
+    other: Answer,
+) -> float:
+    """Returns by how many logits one span is ahead of another, in the best window of each.
 
     Args:
         encoded: The question.
-        outputs: The reference's logits for each window.
-        answer: What another runtime answered.
-        reference: What the reference answered.
-        near_tie: Spans that the reference scores within this many logits of its own tie.
+        outputs: Logits for each window.
+        preferred: A span of tokens.
+        other: Another; infinitely far behind where it is no span of tokens.
     """
-    if (answer.start, answer.end) == (reference.start, reference.end):
-        return True
-    if near_tie == 0:
-        return False
-    own = _span_value(encoded, outputs, reference)
-    return own - _span_value(encoded, outputs, answer) <= near_tie
+    return _span_value(encoded, outputs, preferred) - _span_value(encoded, outputs, other)
 
 
 def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[float, int, int]:

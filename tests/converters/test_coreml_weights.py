@@ -19,8 +19,8 @@ from converters.coreml_reference import CoreMLReference, read_program, stored_te
 from converters.coreml_weights import deployment_target, store
 from converters.weights import QuantizedWeight, quantize
 from pipeline.audit import is_same
-from pipeline.compare import snr_db
 from pipeline.errors import InputError
+from pipeline.metrics import snr_db
 from tests.converters.small_models import (
     ARCHITECTURES,
     OUTPUT_NAMES,

@@ -16,9 +16,9 @@ from converters.tflite_graph import EditedModel
 from converters.weights import ModelWeights
 from pipeline.build import convert_saved
 from pipeline.calibration import activation_ranges
-from pipeline.compare import snr_db
 from pipeline.emulation import emulated
 from pipeline.load import Student
+from pipeline.metrics import snr_db
 from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.runtimes import run_student

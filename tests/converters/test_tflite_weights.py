@@ -16,9 +16,9 @@ from torch import nn
 from converters import tflite, tflite_inspection
 from converters.tflite_weights import store
 from converters.weights import QuantizedWeight, StoredWeight, quantize
-from pipeline.compare import snr_db
 from pipeline.emulation import round_per_token
 from pipeline.load import Student
+from pipeline.metrics import snr_db
 from pipeline.runtimes import run_student
 from pipeline.trace import trace
 from pipeline.traced import TracedModel

@@ -12,7 +12,7 @@ from torch import nn
 
 from converters import xnnpack_precision
 from converters.weights import QuantizedWeight, quantize
-from pipeline.compare import snr_db
+from pipeline.metrics import snr_db
 
 COLUMNS, ROWS, TOKENS = 64, 32, 5
 SNR_DB = 35.0

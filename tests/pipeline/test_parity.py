@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pipeline import parity
-from pipeline.compare import Parity
 from pipeline.load import Student
 from pipeline.squad import Question, labelled_questions
 from pipeline.stages import Stages
 from pipeline.values import Artifact
+from pipeline.verdict import Parity
 from tests.converters.conversion import convert_all
 
 SEQ_LEN = 128

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from converters.weights import RANGES, quantize
-from pipeline.compare import snr_db
 from pipeline.emulation import emulated, round_per_token
 from pipeline.errors import InputError
+from pipeline.metrics import snr_db
 from pipeline.quantize import Quantizer
 from pipeline.recipe import Recipe, recipe_of
 from pipeline.runtimes import run_student

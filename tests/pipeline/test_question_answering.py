@@ -269,37 +269,25 @@ def test_decode_one_window_of_nan_leaves_the_span_of_the_others(tokenizer):
     assert math.isnan(decoded.score)
 
 
-def test_agrees_same_span():
-    tokenizer = make_tokenizer("a", "b", "who")
-    encoded = encode(tokenizer, "who", "a b a")
-    outputs = logits_for(encoded, start=2, end=3)
-    reference = task.decode(encoded, outputs)
-    same = Answer(text="b", start=2, end=3, score=0.1)
-    assert task.agrees(encoded, outputs, answer=same, reference=reference, near_tie=0)
-
-
-@pytest.mark.parametrize(
-    ("gap", "near_tie", "agrees"), [(0.05, 0.1, True), (0.2, 0.1, False), (0.05, 0.0, False)]
-)
-def test_agrees_other_span_only_within_a_near_tie(gap, near_tie, agrees):
+def test_margin_between_spans_is_the_difference_of_their_logits():
     tokenizer = make_tokenizer("a", "b", "who")
     encoded = encode(tokenizer, "who", "a b a")
     (row,) = logits_for(encoded, start=2, end=3)
-    row["start_logits"][0, 3] = 9.0 - gap / 2
-    row["end_logits"][0, 3] = 9.0 - gap / 2
-    reference = Answer(text="b", start=2, end=3, score=1.0)
+    row["start_logits"][0, 3] = 9.0 - 0.05
+    row["end_logits"][0, 3] = 9.0 - 0.15
+    best = Answer(text="b", start=2, end=3, score=1.0)
     other = Answer(text="a", start=0, end=1, score=1.0)
-    assert (
-        task.agrees(encoded, [row], answer=other, reference=reference, near_tie=near_tie) == agrees
-    )
+    assert task.margin(encoded, [row], preferred=best, other=other) == pytest.approx(0.2, abs=1e-5)
+    assert task.margin(encoded, [row], preferred=other, other=best) == pytest.approx(-0.2, abs=1e-5)
+    assert task.margin(encoded, [row], preferred=best, other=best) == 0
 
 
-def test_agrees_span_that_is_no_token_of_the_context_never_ties(tokenizer):
+def test_margin_to_what_is_no_span_of_tokens_is_infinite(tokenizer):
     encoded = encode(tokenizer, "Who?", "the tower was lit")
     outputs = logits_for(encoded, start=4, end=9)
-    reference = task.decode(encoded, outputs)
+    best = task.decode(encoded, outputs)
     nothing = Answer(text="", start=0, end=0, score=math.nan)
-    assert not task.agrees(encoded, outputs, answer=nothing, reference=reference, near_tie=100)
+    assert task.margin(encoded, outputs, preferred=best, other=nothing) == math.inf
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,134 @@
+"""Examples that are built to be hard: what real text seldom holds, and converters get wrong."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from pipeline.errors import InputError
+from pipeline.load import Student
+from pipeline.squad import Question
+from pipeline.values import Arrays
+
+LENGTH_STEP = 32
+"""Tokens between one length and the next."""
+
+_SHORTEST = 8
+_QUESTION = "Who?"
+_MANY_SCRIPTS = (
+    "The café naïve señor Ångström of Zürich met Ødegård, then ΑΘΗΝΑ and Москва, at 東京 — "
+    "“quoted”, e\u0301 decomposed, 3½ km², עברית and العربية, 👩\u200d👩\u200d👧 and the 🏰."
+)
+_NUM_WORDS = 64
+_UNKNOWN = "𓀀"
+"""A hieroglyph, which no vocabulary holds."""
+
+_NUM_CANDIDATES = 24
+_NUM_LARGEST = 2
+_SEED = 0
+
+
+def hard_examples(student: Student, *, max_seq_len: int) -> tuple[Question, ...]:
+    """Returns examples that take one row each, the id of each telling what it is.
+
+    Those that the student's vocabulary cannot read are left out.
+
+    Args:
+        student: For its tokenizer, and to find large activations.
+        max_seq_len: The longest row, in tokens.
+    """
+    examples = [
+        *_of_each_length(student, max_seq_len),
+        *_of_odd_words(student),
+        *_of_large_activations(student, max_seq_len),
+    ]
+    return tuple(each for each in examples if _fits(student, each, max_seq_len))
+
+
+def refill_padding(inputs: Arrays, *, vocabulary_size: int) -> Arrays | None:
+    """Returns a row with other tokens where its mask hides them; nothing if it hides none.
+
+    Args:
+        inputs: Every input by name, ``(1, seq_len) int32``.
+        vocabulary_size: Tokens to draw from.
+    """
+    is_padding = inputs["attention_mask"] == 0
+    if not is_padding.any():
+        return None
+    random = np.random.default_rng(_SEED)
+    drawn = random.integers(0, vocabulary_size, is_padding.shape, dtype=np.int32)
+    return {**inputs, "input_ids": np.where(is_padding, drawn, inputs["input_ids"])}
+
+
+def _of_each_length(student: Student, max_seq_len: int) -> Iterator[Question]:
+    """Yields text of 8 tokens, of the longest row, and of lengths between."""
+    passage = " ".join(dict.fromkeys(each.context for each in student.task.own_examples()))
+    passage *= 1 + max_seq_len // max(1, len(_offsets(student.tokenizer, passage)))
+    offsets = _offsets(student.tokenizer, passage)
+    num_others = len(_offsets(student.tokenizer, _QUESTION)) + 3  # [CLS], [SEP] and [SEP]
+    for length in (*range(_SHORTEST, max_seq_len, LENGTH_STEP), max_seq_len):
+        last = min(length - num_others, len(offsets)) - 1
+        if last >= 0:
+            yield _example(f"{length} tokens", passage[: offsets[last][1]])
+
+
+def _of_odd_words(student: Student) -> Iterator[Question]:
+    words = _whole_words(student.tokenizer)
+    if not words:
+        return
+    word = max(words, key=len)
+    some = np.random.default_rng(_SEED).choice(words, _NUM_WORDS).tolist()
+    yield _example("one word", word)
+    yield _example("one word repeated", " ".join([word] * _NUM_WORDS))
+    pairs = zip(some[::2], some[1::2], strict=True)
+    yield _example("unknown tokens", " ".join(f"{one} {other} {_UNKNOWN}" for one, other in pairs))
+    yield _example("many scripts", _MANY_SCRIPTS)
+
+
+def _of_large_activations(student: Student, max_seq_len: int) -> list[Question]:
+    """Returns, of many texts of random words, those that drive hidden states farthest."""
+    words = _whole_words(student.tokenizer)
+    if not words:
+        return []
+    random = np.random.default_rng(_SEED)
+    texts = [" ".join(random.choice(words, _NUM_WORDS)) for _ in range(_NUM_CANDIDATES)]
+    candidates = [_example("candidate", text) for text in texts]
+    largest = [_largest_activation(student, each, max_seq_len) for each in candidates]
+    order = np.argsort(largest)[::-1][:_NUM_LARGEST]
+    return [_example(f"large activations {rank}", texts[i]) for rank, i in enumerate(order, 1)]
+
+
+def _largest_activation(student: Student, example: Question, max_seq_len: int) -> float:
+    (encoded,) = student.encode([example], seq_lens=(max_seq_len,))
+    window = encoded.windows[0]
+    inputs = {
+        name: torch.from_numpy(value[:, : window.num_tokens])
+        for name, value in window.inputs.items()
+    }
+    with torch.inference_mode():
+        states = student.model(**inputs, output_hidden_states=True).hidden_states
+    return max(float(state.abs().max()) for state in states)
+
+
+def _fits(student: Student, example: Question, max_seq_len: int) -> bool:
+    try:
+        (encoded,) = student.encode([example], seq_lens=(max_seq_len,))
+    except InputError:
+        return False
+    return len(encoded.windows) == 1
+
+
+def _whole_words(tokenizer: Tokenizer) -> Sequence[str]:
+    """Returns the words that are one token each, in the order of the vocabulary."""
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    return [word for word, _ in vocabulary if word.isalpha() and len(word) > 2]
+
+
+def _offsets(tokenizer: Tokenizer, text: str) -> list[tuple[int, int]]:
+    offsets: list[tuple[int, int]] = tokenizer.encode(text, add_special_tokens=False).offsets
+    return offsets
+
+
+def _example(name: str, context: str) -> Question:
+    return Question(id=name, question=_QUESTION, context=context, answers=())

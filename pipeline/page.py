@@ -1,0 +1,178 @@
+"""Writes the bundle's page for people: one HTML file that needs no network."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+
+import converters
+from pipeline import bundle
+from pipeline.compare import ERROR_BINS, ComparedInput
+from pipeline.errors import StorageError
+from pipeline.manifest import canonical_json
+from pipeline.report import number
+from pipeline.runtimes import Skipped
+from pipeline.search import Step
+from pipeline.values import Artifact
+from pipeline.verdict import FILE_NAME as PARITY_FILE
+from pipeline.verdict import NUM_WORST, Parity, as_json, badness
+
+if TYPE_CHECKING:
+    from pipeline.load import Student
+
+FILE_NAME = "report.html"
+
+_CONTEXT_CHARS = 160
+"""Characters of the text before and after what is marked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A piece of a text, and whose answer it is part of."""
+
+    text: str
+    is_reference: bool
+    is_answer: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """An input that fares badly, and where."""
+
+    parity: Parity
+    compared: ComparedInput
+    pieces: tuple[Piece, ...]
+
+
+def write_report(
+    folder: Path,
+    student: "Student",
+    artifacts: Sequence[Artifact],
+    parity: Sequence[Parity],
+    skipped: Sequence[Skipped],
+) -> None:
+    """Writes the verdicts into a folder of the user's, for programs and for people.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PARITY_FILE).write_bytes(canonical_json(as_json(parity, skipped)))
+        write(folder / FILE_NAME, student, artifacts, parity, skipped=skipped)
+    except OSError as err:
+        raise StorageError(
+            f"{folder} cannot be written: {err.strerror}",
+            hint="choose another folder with --report",
+        ) from err
+
+
+def write(
+    path: Path,
+    student: "Student",
+    artifacts: Sequence[Artifact],
+    parity: Sequence[Parity],
+    *,
+    skipped: Sequence[Skipped] = (),
+    steps: Sequence[Step] = (),
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: The file to write.
+        student: The reference.
+        artifacts: What was checked.
+        parity: The verdicts.
+        skipped: What could not run here.
+        steps: What a search saw, where there was one.
+    """
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["number"] = number
+    notes = {runtime.name: runtime.note for runtime in converters.RUNTIMES}
+    text = templates.get_template(FILE_NAME).render(
+        student=student,
+        architecture=type(student.model).__name__,
+        num_parameters=sum(weight.numel() for weight in student.model.parameters()),
+        artifacts=[(artifact, bundle.size_bytes(artifact.path)) for artifact in artifacts],
+        parity=parity,
+        skipped=skipped,
+        steps=steps,
+        emulated=sorted({each.runtime for each in parity if notes[each.runtime]}),
+        errors=draw_errors(parity),
+        worst=list(_worst(parity)),
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def mark(text: str, reference: tuple[int, int], answer: tuple[int, int]) -> tuple[Piece, ...]:
+    """Cuts a text at the ends of two spans, and away what is far from both.
+
+    Args:
+        text: In which both lie.
+        reference: Start and end of the student's answer, in characters.
+        answer: Start and end of the artifact's.
+    """
+    first = max(0, min(reference[0], answer[0]) - _CONTEXT_CHARS)
+    last = min(len(text), max(reference[1], answer[1]) + _CONTEXT_CHARS)
+    cuts = sorted({first, last, *reference, *answer})
+    pieces = [
+        Piece(
+            text=text[begin:end],
+            is_reference=reference[0] <= begin < reference[1],
+            is_answer=answer[0] <= begin < answer[1],
+        )
+        for begin, end in pairwise(cuts)
+    ]
+    beyond = Piece(text="…", is_reference=False, is_answer=False)
+    return (*([beyond] if first else []), *pieces, *([beyond] if last < len(text) else []))
+
+
+def draw_errors(parity: Sequence[Parity]) -> str:
+    """Returns a picture of how many logits differ by how much, as SVG; equal counts, equal text."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    counted = [each for each in parity if each.error_counts]
+    if not counted:
+        return ""
+    with matplotlib.rc_context({"svg.hashsalt": "pocketbert", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(7, 3.5), layout="constrained")
+        axes = figure.add_subplot(
+            xlabel="difference from PyTorch, logits", ylabel="share of logits, %", xscale="log"
+        )
+        for each in counted:
+            shares = [100 * count / sum(each.error_counts) for count in each.error_counts]
+            axes.stairs(shares, ERROR_BINS, label=f"{each.runtime}, {each.seq_len} tokens")
+        axes.legend(fontsize="small")
+        axes.grid(alpha=0.3)
+        text = StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue().partition("-->")[2] or text.getvalue()
+
+
+def _worst(parity: Sequence[Parity]) -> Iterator[Worst]:
+    """Yields the inputs that fare worst in any runtime, each in the one where it fares worst."""
+    found: dict[str, Worst] = {}
+    for each in parity:
+        for compared in each.worst:
+            before = found.get(compared.id)
+            if before is None or badness(compared) > badness(before.compared):
+                pieces = mark(
+                    compared.context,
+                    (compared.reference.start, compared.reference.end),
+                    (compared.answer.start, compared.answer.end),
+                )
+                found[compared.id] = Worst(parity=each, compared=compared, pieces=pieces)
+    yield from sorted(found.values(), key=lambda each: badness(each.compared), reverse=True)[
+        :NUM_WORST
+    ]
