@@ -32,6 +32,9 @@ squares find; the largest is one over it. A scale that is half or twice what it 
 out in the smallest group.
 """
 
+_LEAST_LIKENESS = 0.5
+"""Cosine below which a matrix is another one: rounding leaves 0.9 at least."""
+
 _NUM_TOLD = 3
 """Problems in one message."""
 
@@ -148,9 +151,9 @@ def _how_strange(
         and each.weight.values.shape == original.shape
         and each.weight.bits <= bits
     ]
-    if not candidates:
+    nearest = max(candidates, key=lambda each: _likeness(each, original), default=None)
+    if nearest is None or not _likeness(nearest, original) >= _LEAST_LIKENESS:
         return f"is not in the file as integers of {bits} bits"
-    nearest = max(candidates, key=lambda each: _likeness(each, original))
     if activations == "static":  # scales are in units of each row's output, which is not known
         nearest = _rescaled(nearest, original)
     gains = _gains(nearest, original)

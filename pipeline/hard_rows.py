@@ -24,8 +24,7 @@ _NUM_WORDS = 64
 _UNKNOWN = "𓀀"
 """A hieroglyph, which no vocabulary holds."""
 
-_NUM_CANDIDATES = 24
-_NUM_LARGEST = 2
+_NUM_TRIED = 24
 _SEED = 0
 
 
@@ -87,28 +86,47 @@ def _of_odd_words(student: Student) -> Iterator[Question]:
 
 
 def _of_large_activations(student: Student, max_seq_len: int) -> list[Question]:
-    """Returns, of many texts of random words, those that drive hidden states farthest."""
+    """Returns texts of the words that drive the inputs of linear layers farthest, of many."""
     words = _whole_words(student.tokenizer)
     if not words:
         return []
     random = np.random.default_rng(_SEED)
-    texts = [" ".join(random.choice(words, _NUM_WORDS)) for _ in range(_NUM_CANDIDATES)]
-    candidates = [_example("candidate", text) for text in texts]
-    largest = [_largest_activation(student, each, max_seq_len) for each in candidates]
-    order = np.argsort(largest)[::-1][:_NUM_LARGEST]
-    return [_example(f"large activations {rank}", texts[i]) for rank, i in enumerate(order, 1)]
+    num_words = min(_NUM_WORDS, max_seq_len // 2)
+    reach: dict[str, float] = {}
+    for _ in range(_NUM_TRIED):
+        tried = random.choice(words, num_words).tolist()
+        for word, value in zip(tried, _activations(student, tried, max_seq_len), strict=True):
+            reach[word] = max(value, reach.get(word, 0.0))
+    farthest = sorted(reach, key=lambda word: reach[word], reverse=True)
+    return [
+        _example("large activations", " ".join(farthest[:num_words])),
+        _example("large activations, few words", " ".join((farthest[:4] * num_words)[:num_words])),
+    ]
 
 
-def _largest_activation(student: Student, example: Question, max_seq_len: int) -> float:
-    (encoded,) = student.encode([example], seq_lens=(max_seq_len,))
+def _activations(student: Student, words: Sequence[str], max_seq_len: int) -> list[float]:
+    """Returns the largest value that a linear layer takes at each of some one-token words."""
+    (encoded,) = student.encode([_example("words", " ".join(words))], seq_lens=(max_seq_len,))
     window = encoded.windows[0]
     inputs = {
         name: torch.from_numpy(value[:, : window.num_tokens])
         for name, value in window.inputs.items()
     }
-    with torch.inference_mode():
-        states = student.model(**inputs, output_hidden_states=True).hidden_states
-    return max(float(state.abs().max()) for state in states)
+    largest = torch.zeros(window.num_tokens)
+
+    def watch(_: torch.nn.Module, taken: tuple[torch.Tensor]) -> None:
+        largest.copy_(torch.maximum(largest, taken[0][0].abs().amax(-1)))
+
+    layers = [each for each in student.model.modules() if isinstance(each, torch.nn.Linear)]
+    hooks = [layer.register_forward_pre_hook(watch) for layer in layers]
+    try:
+        with torch.inference_mode():
+            student.model(**inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    values: list[float] = largest[window.first : window.first + len(words)].tolist()
+    return values
 
 
 def _fits(student: Student, example: Question, max_seq_len: int) -> bool:

@@ -81,14 +81,16 @@ def test_build_json_has_the_fields_that_others_rely_on(built):
     assert found["parity"]
     for parity in found["parity"]:
         assert set(parity) == {
-            "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff", "cosine",
-            "snr_db", "answer_agreement", "f1_drop", "num_inputs", "gates", "reason",
+            "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff",
+            "mean_abs_diff", "relative_error", "cosine", "snr_db", "kl_divergence",
+            "answer_agreement", "num_near_ties", "text_agreement", "answer_f1", "exact_match", "f1",
+            "f1_drop", "f1_drop_interval", "num_inputs", "gates", "reason", "worst", "error_counts",
         }  # fmt: skip
         assert (parity["backend"], parity["precision"]) == ("tflite", "fp32")
         assert (parity["verdict"], parity["num_inputs"], parity["reason"]) == ("pass", 6, "")
         assert parity["max_abs_diff"] <= 1e-4
         for gate in parity["gates"]:
-            assert set(gate) == {"name", "verdict", "value", "threshold"}
+            assert set(gate) == {"name", "verdict", "value", "threshold", "detail"}
     lengths = [each["seq_len"] for each in found["parity"] if each["runtime"] == "litert"]
     assert lengths == list(TINY_SEQ_LENS)
     for skipped in found["skipped"]:
@@ -223,6 +225,26 @@ def test_ask_context_file_counts_characters_of_the_file(built, call, tmp_path, e
     found = asked(call, built.folder, "--context-file", path, "--json").json
     for answer in found["answers"]:
         assert text[answer["start"] : answer["end"]] == answer["text"]
+
+
+def test_parity_report_is_one_page_that_needs_nothing_else(built, call, tmp_path):
+    folder = tmp_path / "report"
+    names = ("--runtime", "litert", "--limit", "2")
+    finished = call("parity", built.folder, *names, "--report", folder, "--json")
+    assert finished.code == 0
+    assert json.loads((folder / "parity.json").read_text()) == finished.json
+    text = (folder / "report.html").read_text()
+    assert "PASS" in text
+    assert "http" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "")
+    assert "<script" not in text
+
+
+def test_parity_report_that_cannot_be_written(built, call, tmp_path):
+    (tmp_path / "file").write_text("")
+    names = ("--runtime", "litert", "--limit", "1")
+    finished = call("parity", built.folder, *names, "--report", tmp_path / "file")
+    assert finished.code == 4
+    assert "cannot be written" in finished.stderr
 
 
 def test_parity_json(built, call):

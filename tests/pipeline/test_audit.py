@@ -17,9 +17,10 @@ from converters.weights import (
     error_steps,
     quantize,
 )
-from pipeline.audit import check, far_from_original, find_problems
+from pipeline.audit import check, far_from_original, find_problems, find_strangers
 from pipeline.errors import GateError
-from pipeline.precision import FixedPrecision
+from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
+from pipeline.recipe import recipe_of
 from pipeline.values import Artifact
 
 ROWS, COLUMNS = 24, 64
@@ -223,3 +224,88 @@ def test_check_says_in_one_line_which_artifact_and_what() -> None:
         "and 1 more"
     )
     assert caught.value.hint
+
+
+def strangers_in(
+    held: Mapping[str, StoredWeight], precision: FixedPrecision, **others
+) -> list[str]:
+    functions = {"main": held, **others}
+    stored = {
+        function: [StoredMatrix(name=name, weight=each) for name, each in found.items()]
+        for function, found in functions.items()
+    }
+    recipe = recipe_of(precision).model_copy(update={"groups": {}})
+    return find_strangers(stored, recipe=recipe, originals=originals())
+
+
+def held_by(precision: FixedPrecision) -> dict[str, StoredWeight]:
+    floats = {"fp32": np.float32, "fp16": np.float16}
+    if precision in floats:
+        return {name: each.astype(floats[precision]) for name, each in originals().items()}
+    return dict(weights_of(precision).integers)
+
+
+@pytest.mark.parametrize("precision", FIXED_PRECISIONS)
+def test_weights_of_the_student_are_no_strangers(precision: FixedPrecision) -> None:
+    assert strangers_in(held_by(precision), precision) == []
+
+
+@pytest.mark.parametrize("precision", FIXED_PRECISIONS)
+def test_weight_of_another_model_is_a_stranger_in_the_function_that_holds_it(precision) -> None:
+    held = held_by(precision)
+    stale = dict(held)
+    stale["query"] = stale.pop("key")
+    (told,) = strangers_in(stale, precision, other=held)
+    assert told.startswith("query is not in the file")
+    assert told.endswith(" in main")
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_one_scale_that_is_off_makes_a_stranger(precision: FixedPrecision, factor: float) -> None:
+    held = held_by(precision)
+    weight = held["query"]
+    assert isinstance(weight, QuantizedWeight)
+    scales = weight.scales.copy()
+    scales[5, -1] *= factor
+    held["query"] = replace(weight, scales=scales)
+    (told,) = strangers_in(held, precision)
+    assert told.startswith("query ")
+    assert "times the original" in told or "steps off" in told
+
+
+def test_two_rows_in_each_others_place_make_a_stranger() -> None:
+    held = held_by("int8")
+    weight = held["words"]
+    assert isinstance(weight, QuantizedWeight)
+    order = np.arange(ROWS)
+    order[[3, 4]] = 4, 3
+    held["words"] = replace(weight, values=weight.values[order], scales=weight.scales[order])
+    (told,) = strangers_in(held, "int8")
+    assert re.fullmatch(r"words is stored with values \d+ steps off", told)
+
+
+def test_weight_that_stayed_a_float_or_has_more_bits_is_a_stranger() -> None:
+    held = held_by("int4")
+    held["words"] = originals()["words"]
+    held["query"] = quantize(originals()["query"], bits=8)
+    assert strangers_in(held, "int4") == [
+        "words is not in the file as integers of 4 bits",
+        "query is not in the file as integers of 4 bits",
+    ]
+
+
+def test_static_scales_are_known_up_to_a_factor_a_row() -> None:
+    held = held_by("int8")
+    for name, weight in held.items():
+        assert isinstance(weight, QuantizedWeight)
+        factors = np.linspace(0.1, 9, ROWS)[:, None].astype(np.float32)
+        held[name] = replace(weight, scales=weight.scales * factors)
+    recipe = recipe_of("int8", activations="static")
+    stored = {"main": [StoredMatrix(name=name, weight=each) for name, each in held.items()]}
+    assert find_strangers(stored, recipe=recipe, originals=originals()) == []
+    first = held["key"]
+    assert isinstance(first, QuantizedWeight)
+    stored["main"][2] = StoredMatrix(name="key", weight=replace(first, values=first.values[::-1]))
+    (told,) = find_strangers(stored, recipe=recipe, originals=originals())
+    assert told.startswith("key ")

@@ -11,6 +11,7 @@ import torch
 
 from pipeline import parity
 from pipeline.load import Student
+from pipeline.recipe import recipe_of
 from pipeline.squad import Question, labelled_questions
 from pipeline.stages import Stages
 from pipeline.values import Artifact
@@ -36,6 +37,9 @@ def test_check_passes_a_good_artifact(student: Student, artifact: Artifact) -> N
     assert verdict.verdict == "pass", verdict.reason
     assert verdict.answer_agreement == 1
     assert verdict.num_inputs == len(EXAMPLES)
+    assert [gate.name for gate in verdict.gates][-3:] == [
+        "hard_rows", "padding_invariance", "weights",
+    ]  # fmt: skip
 
 
 def test_check_fails_swapped_outputs(student: Student, artifact: Artifact) -> None:
@@ -66,8 +70,8 @@ def put_in_a_nan(model: torch.nn.Module) -> None:
 @pytest.mark.parametrize(
     ("damage", "gates"),
     [
-        (zero_a_layer, ("max_abs_diff", "snr_db")),
-        (transpose_a_weight, ("max_abs_diff", "snr_db")),
+        (zero_a_layer, ("max_abs_diff", "snr_db", "weights")),
+        (transpose_a_weight, ("max_abs_diff", "snr_db", "weights")),
         (put_in_a_nan, ("finite", "max_abs_diff", "cosine", "snr_db")),
     ],
 )
@@ -87,7 +91,9 @@ def test_check_fails_damaged_weights(
 def test_check_fails_a_mask_that_is_ignored(student: Student, tmp_path: Path) -> None:
     artifact = convert(dataclasses.replace(student, model=IgnoresMask(student.model)), tmp_path)
     short = Question(id="short", question="Who?", context="Ann and Bob.", answers=())
-    assert_fails(check(student, artifact, (short,)), "max_abs_diff", "snr_db")
+    verdict = check(student, artifact, (short,))
+    assert_fails(verdict, "max_abs_diff", "snr_db", "hard_rows", "padding_invariance")
+    assert "weights" not in verdict.reason
 
 
 def test_check_fails_an_artifact_that_does_not_load_and_says_why(
@@ -123,6 +129,7 @@ def check(
         student,
         [artifact],
         examples=examples,
+        recipe=recipe_of("fp32"),
         names=("litert",),
         num_threads=1,
         stages=Stages(quiet=True),
