@@ -157,7 +157,7 @@ def draw_errors(parity: Sequence[Parity]) -> str:
         axes.grid(alpha=0.3)
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue().partition("-->")[2] or text.getvalue()
+    return text.getvalue()[text.getvalue().index("<svg") :]
 
 
 def _worst(parity: Sequence[Parity]) -> Iterator[Worst]:
