@@ -6,14 +6,17 @@ is a chain of products and sums with constants and with what led to the root.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from pipeline.values import TensorSpec
 
+Value = TypeVar("Value", bound=Hashable)
+"""What a format knows a value by."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
-    """An operator of any format; values go by whatever identifies them there.
+class Node(Generic[Value]):
+    """An operator of any format.
 
     Attributes:
         kind: ``layer_norm`` is a norm in one piece, its result the first output. ``root`` is a
@@ -22,8 +25,8 @@ class Node:
     """
 
     kind: Literal["layer_norm", "root", "arithmetic", "view", "other"]
-    inputs: tuple[Hashable, ...]
-    outputs: tuple[Hashable, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
 
 
 def taps(count: int) -> tuple[TensorSpec, ...]:
@@ -32,7 +35,7 @@ def taps(count: int) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(name=name, artifact_name=name, dtype="float32") for name in names)
 
 
-def norm_results(nodes: Sequence[Node]) -> list[Hashable]:
+def norm_results(nodes: Sequence[Node[Value]]) -> list[Value]:
     """Returns the value that each layer norm of a graph results in, in program order.
 
     Args:
@@ -48,7 +51,9 @@ def norm_results(nodes: Sequence[Node]) -> list[Hashable]:
     return results
 
 
-def _result(root: Node, followers: Sequence[Node], makers: dict[Hashable, Node]) -> Hashable:
+def _result(
+    root: Node[Value], followers: Sequence[Node[Value]], makers: dict[Value, Node[Value]]
+) -> Value:
     """Returns where the chain of a norm ends."""
     known = _ancestors(root, makers)
     result = root.outputs[0]
@@ -63,9 +68,9 @@ def _result(root: Node, followers: Sequence[Node], makers: dict[Hashable, Node])
     return result
 
 
-def _ancestors(node: Node, makers: dict[Hashable, Node]) -> set[Hashable]:
+def _ancestors(node: Node[Value], makers: dict[Value, Node[Value]]) -> set[Value]:
     """Returns all values that lead to a node."""
-    found: set[Hashable] = set()
+    found: set[Value] = set()
     waiting = [*node.inputs]
     while waiting:
         value = waiting.pop()

@@ -163,7 +163,8 @@ def encode_payload(graph: Mapping[str, Any], payload: bytes) -> bytes:
         constant_data_offset=before.flatbuffer_offset + size,
     )
     start = header.to_bytes().ljust(before.flatbuffer_offset, b"\0")
-    return start + encoded.ljust(size, b"\0") + payload[before.constant_data_offset :]
+    payload_start: bytes = start
+    return payload_start + encoded.ljust(size, b"\0") + payload[before.constant_data_offset :]
 
 
 def _header(payload: bytes) -> XNNHeader:

@@ -95,7 +95,7 @@ class _Plan:
         self._graphs = [decode_payload(bytes(blob.data)) for blob in self._blobs]
         self._changed: set[int] = set()
 
-    def nodes(self) -> Iterator[Node]:
+    def nodes(self) -> Iterator[Node[Hashable]]:
         """Yields the operators of the method and of its graphs, in the order in which they run.
 
         A value of the method goes by its number.
@@ -121,7 +121,7 @@ class _Plan:
             blob = self._blobs[delegate]
             blob.data = encode_payload(self._graphs[delegate], bytes(blob.data))
 
-    def _kernel(self, call: KernelCall) -> Node:
+    def _kernel(self, call: KernelCall) -> Node[Hashable]:
         last = self._plan.values[call.args[-1]].val
         outputs = tuple(last.items) if isinstance(last, TensorList) else (call.args[-1],)
         return Node(
@@ -130,7 +130,7 @@ class _Plan:
             outputs=outputs,
         )
 
-    def _delegated(self, call: DelegateCall) -> Iterator[Node]:
+    def _delegated(self, call: DelegateCall) -> Iterator[Node[Hashable]]:
         graph = self._graphs[call.delegate_index]
         values = {
             value["id_out"]: call.args[value["external_id"]]

@@ -38,7 +38,7 @@ def tap(artifact: Artifact, *, path: Path) -> Artifact:
     return replace(artifact, path=path, outputs=(*artifact.outputs, *outputs))
 
 
-def _nodes(graph: Graph) -> list[Node]:
+def _nodes(graph: Graph) -> list[Node[int]]:
     return [
         Node(
             kind=_KINDS.get(graph.model.code(operator), "other"),

@@ -193,9 +193,17 @@ def parity(
     limit: Limit = None,
     runtime: Runtimes = None,
     reference: Reference = None,
+    localize: Annotated[
+        bool, typer.Option("--localize", help="Name the first block that leaves the tolerance.")
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.svg", help="With --localize: draw the error over depth."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Compares every artifact of a bundle with the PyTorch student."""
+    from pipeline import localize as localizer
     from pipeline import parity as flow
     from pipeline import reference as students
     from pipeline.bundle import open_bundle
@@ -203,16 +211,28 @@ def parity(
     from pipeline.squad import read_squad
     from pipeline.stages import Stages
 
+    if picture is not None and not localize:
+        raise InputError("--picture goes with --localize", hint="add it")
+    found, stages = [], Stages()
     with open_bundle(bundle) as opened:
         student = students.find(opened, named=reference)
         examples = read_squad(data) if data else student.task.own_examples()
+        if localize:
+            found = localizer.localize(
+                student,
+                opened.artifacts,
+                examples=examples[:limit],
+                names=runtime or (),
+                num_threads=_num_threads(),
+                stages=stages,
+            )
         verdicts, skipped = flow.check(
             student,
             opened.artifacts,
             examples=examples[:limit],
             names=runtime or (),
             num_threads=_num_threads(),
-            stages=Stages(),
+            stages=stages,
         )
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
     if not verdicts:
@@ -223,8 +243,14 @@ def parity(
     }
     table = report.parity_table(verdicts, sizes)
     remarks = report.remarks((each.runtime for each in verdicts), skipped)
-    show(payload, as_json, table, *remarks)
-    return 0 if all(each.verdict == "pass" for each in verdicts) else 1
+    if localize:
+        payload["localization"] = [each.to_json() for each in found]
+    seen = [part for each in found for part in report.localization(each)]
+    if picture is not None:
+        picture.write_text(localizer.picture(found), encoding="utf-8")
+    show(payload, as_json, table, *seen, *remarks)
+    passed = [each.verdict == "pass" for each in verdicts] + [each.passed for each in found]
+    return 0 if all(passed) else 1
 
 
 @app.command("eval")
