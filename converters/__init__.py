@@ -47,6 +47,14 @@ class Backend(Protocol):
         """Reads every matrix that a finished artifact stores, for each function that uses it."""
         ...
 
+    def tap(self, artifact: Artifact, *, path: Path) -> Artifact:
+        """Writes a copy of a finished artifact that gives the results of its layer norms, too.
+
+        All else in it is as it was, the weights above all. The norms' results are further outputs,
+        after the artifact's own, in program order: ``norm_0``, ``norm_1``, and so on.
+        """
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:

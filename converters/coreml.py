@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from converters import mil_inspection, mil_matrices
+from converters import mil_inspection, mil_matrices, mil_taps
 from converters.coreml_reference import CoreMLReference
 from converters.coreml_weights import deployment_target, store
 from converters.weights import ModelWeights, StoredMatrix
@@ -58,6 +58,11 @@ def inspect(path: Path) -> Inspection:
 def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
     """Reads every matrix that a package stores, by function."""
     return mil_matrices.read_matrices(path)
+
+
+def tap(artifact: Artifact, *, path: Path) -> Artifact:
+    """Writes a copy of a package that also gives the results of its layer norms."""
+    return mil_taps.tap(artifact, path=path)
 
 
 class _FunctionRunner:

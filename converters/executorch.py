@@ -10,7 +10,7 @@ from executorch.exir import to_edge_transform_and_lower
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from converters import pte_inspection, pte_matrices, xnnpack_precision
+from converters import pte_inspection, pte_matrices, pte_taps, xnnpack_precision
 from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError
 from pipeline.traced import TracedModel
@@ -51,6 +51,11 @@ def inspect(path: Path) -> Inspection:
 def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
     """Reads every matrix that a ``.pte`` file stores, by method."""
     return pte_matrices.read_matrices(path)
+
+
+def tap(artifact: Artifact, *, path: Path) -> Artifact:
+    """Writes a copy of a ``.pte`` file that also gives the results of its layer norms."""
+    return pte_taps.tap(artifact, path=path)
 
 
 class _ExecuTorchRunner:

@@ -79,7 +79,7 @@ def read_function(path: Path, *, name: str | None, supported: Collection[str]) -
             another operator.
         MissingPackageError: coremltools is not installed.
     """
-    spec, root = _read_spec(path)
+    spec, root = open_spec(path)
     name, description = _choose(spec, name, path)
     functions = spec.mlProgram.functions
     # The loader reads every function, with a copy of the shared weights for each.
@@ -100,7 +100,7 @@ def read_program(path: Path) -> Any:
         InputError: The package is missing, broken or no ML program.
         MissingPackageError: coremltools is not installed.
     """
-    return _load(*_read_spec(path))
+    return _load(*open_spec(path))
 
 
 def stored_tensors(program: Any) -> list[StoredTensor]:
@@ -170,7 +170,7 @@ def _import_coremltools() -> None:
         ) from err
 
 
-def _read_spec(path: Path) -> tuple[Any, Path]:
+def open_spec(path: Path) -> tuple[Any, Path]:
     """Returns the model's protobuf, and the file that it came from.
 
     The manifest is read here rather than by coremltools, whose reader creates an empty package

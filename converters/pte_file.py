@@ -4,15 +4,16 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (
+    CONSTANT_TENSOR_ALIGNMENT,
     XNNHeader,
     _get_schema_bytes,
 )
-from executorch.exir._serialize._flatbuffer import _run_flatc
+from executorch.exir._serialize._flatbuffer import _flatc_compile, _run_flatc
 from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
 from executorch.exir.schema import KernelCall, Tensor
 
@@ -139,12 +140,41 @@ def _kernels(plan: Any, values: list[Any]) -> Iterator[Kernel]:
                 yield Kernel(name=plan.operators[call.op_index].name, arguments=arguments)
 
 
-def _graph(payload: bytes, file: PTEFile) -> XnnpackGraph:
-    header = XNNHeader.from_bytes(payload[: XNNHeader.EXPECTED_LENGTH])
+def decode_payload(payload: bytes) -> dict[str, Any]:
+    """Returns the graph of a delegate for XNNPACK, as its schema has it."""
+    header = _header(payload)
     start = header.flatbuffer_offset
-    graph = _decode(payload[start : start + header.flatbuffer_size])
+    return _decode(payload[start : start + header.flatbuffer_size])
+
+
+def encode_payload(graph: Mapping[str, Any], payload: bytes) -> bytes:
+    """Returns the payload of a delegate with another graph over its constants."""
+    with tempfile.TemporaryDirectory() as folder:
+        schema, text = Path(folder, "schema.fbs"), Path(folder, "graph.json")
+        schema.write_bytes(_get_schema_bytes())
+        text.write_text(json.dumps(graph).replace("Infinity", "inf").replace("NaN", "nan"))
+        _flatc_compile(folder, str(schema), str(text))
+        encoded = Path(folder, "graph.bin").read_bytes()
+    before = _header(payload)
+    size = len(encoded) + -len(encoded) % CONSTANT_TENSOR_ALIGNMENT
+    header = replace(
+        before,
+        flatbuffer_size=len(encoded),
+        constant_data_offset=before.flatbuffer_offset + size,
+    )
+    start = header.to_bytes().ljust(before.flatbuffer_offset, b"\0")
+    payload_start: bytes = start
+    return payload_start + encoded.ljust(size, b"\0") + payload[before.constant_data_offset :]
+
+
+def _header(payload: bytes) -> XNNHeader:
+    return XNNHeader.from_bytes(payload[: XNNHeader.EXPECTED_LENGTH])
+
+
+def _graph(payload: bytes, file: PTEFile) -> XnnpackGraph:
+    graph = decode_payload(payload)
     values = [_value(value["xvalue_union"]) for value in graph["xvalues"]]
-    inline = payload[header.constant_data_offset :]
+    inline = payload[_header(payload).constant_data_offset :]
     return XnnpackGraph(
         nodes=tuple((node["xnode_union_type"], node["xnode_union"]) for node in graph["xnodes"]),
         values={value.number: value for value in values},

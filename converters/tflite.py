@@ -78,6 +78,13 @@ def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
     return tflite_matrices.read_matrices(path)
 
 
+def tap(artifact: Artifact, *, path: Path) -> Artifact:
+    """Writes a copy of a ``.tflite`` file that also gives the results of its layer norms."""
+    from converters import tflite_taps
+
+    return tflite_taps.tap(artifact, path=path)
+
+
 class _SignatureRunner:
     """Runs the signature of the length that the inputs have."""
 

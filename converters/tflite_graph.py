@@ -43,7 +43,11 @@ class EditedModel:
         self._model = flatbuffer_utils.read_model(path)
         self._shared: dict[str, int] = {}
         self._scales: dict[str, SharedQuantization] = {}
-        self.graphs = [Graph(self, graph) for graph in self._model.subgraphs]
+        signatures = {each.subgraphIndex: each for each in self._model.signatureDefs}
+        self.graphs = [
+            Graph(self, graph, signatures[index])
+            for index, graph in enumerate(self._model.subgraphs)
+        ]
 
     def constant(self, buffer: int) -> np.ndarray | None:
         """Returns the bytes of a buffer, ``(size) uint8``, where it holds any."""
@@ -133,15 +137,22 @@ class EditedModel:
 class Graph:
     """The graph of one signature."""
 
-    def __init__(self, model: EditedModel, graph: Any) -> None:
+    def __init__(self, model: EditedModel, graph: Any, signature: Any) -> None:
         self.model = model
         self._graph = graph
+        self._signature = signature
 
     @property
     def tensors(self) -> list[Any]:
         """Its tensors; operators know them by their place in this list."""
         tensors: list[Any] = self._graph.tensors
         return tensors
+
+    @property
+    def all_operators(self) -> list[Any]:
+        """Its operators, in the order in which they run."""
+        operators: list[Any] = self._graph.operators
+        return operators
 
     def float_constant(self, tensor: int) -> np.ndarray | None:
         """Returns the values of a float32 constant in its own shape, or nothing."""
@@ -185,6 +196,11 @@ class Graph:
         """Adds a tensor, and returns its place."""
         self.tensors.append(tensor)
         return len(self.tensors) - 1
+
+    def add_output(self, name: str, tensor: int) -> None:
+        """Makes a tensor an output of the graph and of its signature."""
+        self._graph.outputs = [*self._graph.outputs, tensor]
+        self._signature.outputs.append(schema.TensorMapT(name=name.encode(), tensorIndex=tensor))
 
     def add_operator(
         self, code: int, *, version: int, inputs: Sequence[int], output: int, after: Any = None

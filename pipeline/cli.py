@@ -194,6 +194,9 @@ def parity(
     limit: Limit = None,
     runtime: Runtimes = None,
     reference: Reference = None,
+    localize: Annotated[
+        bool, typer.Option("--localize", help="Name the first block that leaves the tolerance.")
+    ] = False,
     report_folder: Annotated[
         Path | None,
         typer.Option("--report", metavar="DIR", help="Where to write parity.json and report.html."),
@@ -201,6 +204,7 @@ def parity(
     as_json: AsJson = False,
 ) -> int:
     """Compares every artifact of a bundle with the PyTorch student."""
+    from pipeline import localize as localizer
     from pipeline import page
     from pipeline import parity as flow
     from pipeline import reference as students
@@ -210,28 +214,42 @@ def parity(
     from pipeline.stages import Stages
     from pipeline.verdict import as_json as as_json_object
 
+    found, stages = [], Stages()
     with open_bundle(bundle) as opened:
         student = students.find(opened, named=reference)
-        examples = read_squad(data) if data else student.task.own_examples()
+        examples = (read_squad(data) if data else student.task.own_examples())[:limit]
         verdicts, skipped = flow.check(
             student,
             opened.artifacts,
-            examples=examples[:limit],
+            examples=examples,
             recipe=read_recipe(opened.folder / RECIPE_FILE),
             names=runtime or (),
             num_threads=_num_threads(),
-            stages=Stages(),
+            stages=stages,
         )
         if not verdicts:
             raise nothing_ran(skipped)
+        if localize:
+            found = localizer.localize(
+                student,
+                opened.artifacts,
+                examples=examples,
+                names=runtime or (),
+                num_threads=_num_threads(),
+                stages=stages,
+            )
         if report_folder is not None:
-            page.write_report(report_folder, student, opened.artifacts, verdicts, skipped)
+            page.write_report(report_folder, student, opened.artifacts, verdicts, skipped, found)
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
     payload = as_json_object(verdicts, skipped)
+    if localize:
+        payload["localization"] = [each.to_json() for each in found]
     table = report.parity_table(verdicts, sizes)
+    blocks = [part for each in found for part in report.localization(each)]
     remarks = report.remarks((each.runtime for each in verdicts), skipped)
-    show(payload, as_json, table, *remarks)
-    return 0 if all(each.verdict == "pass" for each in verdicts) else 1
+    show(payload, as_json, table, *blocks, *remarks)
+    passed = [each.verdict == "pass" for each in verdicts] + [each.passed for each in found]
+    return 0 if all(passed) else 1
 
 
 @app.command("eval")

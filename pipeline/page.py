@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
@@ -13,7 +12,9 @@ import converters
 from pipeline import bundle
 from pipeline.compare import ERROR_BINS, ComparedInput
 from pipeline.errors import StorageError
+from pipeline.localize import Localization, picture
 from pipeline.manifest import canonical_json
+from pipeline.pictures import draw_svg
 from pipeline.report import number
 from pipeline.runtimes import Skipped
 from pipeline.search import Step
@@ -54,6 +55,7 @@ def write_report(
     artifacts: Sequence[Artifact],
     parity: Sequence[Parity],
     skipped: Sequence[Skipped],
+    localization: Sequence[Localization],
 ) -> None:
     """Writes the verdicts into a folder of the user's, for programs and for people.
 
@@ -63,7 +65,10 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PARITY_FILE).write_bytes(canonical_json(as_json(parity, skipped)))
-        write(folder / FILE_NAME, student, artifacts, parity, skipped=skipped)
+        write(
+            folder / FILE_NAME, student, artifacts, parity,
+            skipped=skipped, localization=localization,
+        )  # fmt: skip
     except OSError as err:
         raise StorageError(
             f"{folder} cannot be written: {err.strerror}",
@@ -78,6 +83,7 @@ def write(
     parity: Sequence[Parity],
     *,
     skipped: Sequence[Skipped] = (),
+    localization: Sequence[Localization] = (),
     steps: Sequence[Step] = (),
 ) -> None:
     """Writes the page.
@@ -88,6 +94,7 @@ def write(
         artifacts: What was checked.
         parity: The verdicts.
         skipped: What could not run here.
+        localization: Artifacts block by block, where they were looked into.
         steps: What a search saw, where there was one.
     """
     templates = jinja2.Environment(
@@ -106,6 +113,8 @@ def write(
         artifacts=[(artifact, bundle.size_bytes(artifact.path)) for artifact in artifacts],
         parity=parity,
         skipped=skipped,
+        localization=localization,
+        depth=picture(localization),
         steps=steps,
         emulated=sorted({each.runtime for each in parity if notes[each.runtime]}),
         errors=draw_errors(parity),
@@ -138,26 +147,17 @@ def mark(text: str, reference: tuple[int, int], answer: tuple[int, int]) -> tupl
 
 
 def draw_errors(parity: Sequence[Parity]) -> str:
-    """Returns a picture of how many logits differ by how much, as SVG; equal counts, equal text."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
+    """Returns a picture of how many logits differ by how much, as SVG; nothing if none is known."""
     counted = [each for each in parity if each.error_counts]
-    if not counted:
-        return ""
-    with matplotlib.rc_context({"svg.hashsalt": "pocketbert", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(7, 3.5), layout="constrained")
-        axes = figure.add_subplot(
-            xlabel="difference from PyTorch, logits", ylabel="share of logits, %", xscale="log"
-        )
+
+    def draw(axes: Any) -> None:
         for each in counted:
             shares = [100 * count / sum(each.error_counts) for count in each.error_counts]
             axes.stairs(shares, ERROR_BINS, label=f"{each.runtime}, {each.seq_len} tokens")
         axes.legend(fontsize="small")
-        axes.grid(alpha=0.3)
-        text = StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+
+    labels = {"xlabel": "difference from PyTorch, logits", "ylabel": "share of logits, %"}
+    return draw_svg(draw, **labels, xscale="log") if counted else ""
 
 
 def _worst(parity: Sequence[Parity]) -> Iterator[Worst]:

@@ -16,6 +16,7 @@ from pipeline.values import Inspection, StoredTensor
 from pipeline.verdict import Parity
 
 if TYPE_CHECKING:
+    from pipeline.localize import Localization
     from pipeline.trim import Trimming
 
 
@@ -43,6 +44,29 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
 def _agreement(parity: Parity) -> str:
     ties = f", {parity.num_near_ties} near ties" if parity.num_near_ties else ""
     return f"{100 * parity.answer_agreement:.1f} % of {parity.num_inputs}{ties}"
+
+
+def localization(found: "Localization") -> list[RenderableType]:
+    """Returns one artifact block by block, and the first block that is wrong."""
+    about = f"{found.runtime} {found.precision}, {found.seq_len} tokens"
+    if found.reason:
+        return [f"{about}: [red]FAIL[/] no block was looked into: {escape(found.reason)}"]
+    blocks = table("block", "SNR dB", "local SNR dB", "verdict", words=("verdict",))
+    for each in found.blocks:
+        blocks.add_row(
+            each.name,
+            number(each.snr_db, "{:.1f}"),
+            number(each.local_snr_db, "{:.1f}"),
+            "[green]PASS" if each.verdict == "pass" else "[red]FAIL",
+        )
+    if found.first_block is None:
+        verdict = f"[green]PASS[/] no block is below {found.tolerance_db:g} dB by itself"
+    else:
+        verdict = (
+            f"[red]FAIL[/] the first block that is wrong is [bold]{found.first_block}[/]: "
+            f"below {found.tolerance_db:g} dB by itself"
+        )
+    return [f"[bold]{about}[/]", blocks, verdict]
 
 
 def frontier_table(steps: Sequence[Step]) -> Table:
