@@ -6,7 +6,6 @@ found out here. Matrices are known by their contents, as every format has names 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,22 +17,13 @@ from converters.weights import (
     error_steps,
 )
 from pipeline.errors import GateError
-from pipeline.metrics import cosine
+from pipeline.matching import how_far, nearest_weight
 from pipeline.precision import Activations, Precision
 from pipeline.recipe import Float, Integers, Recipe
 from pipeline.values import Artifact
 
 _FLOATS: Mapping[Precision, tuple[str, ...]] = {"fp32": ("float32",), "fp16": ("float16",)}
 """In which formats a precision lets a matrix stay a float; it lets none at those not named."""
-
-LEAST_GAIN = 0.7
-"""Of a group of weights that share a scale: the least that rounding may scale it by, as least
-squares find; the largest is one over it. A scale that is half or twice what it should be is found
-out in the smallest group.
-"""
-
-_LEAST_LIKENESS = 0.5
-"""Cosine below which a matrix is another one: rounding leaves 0.9 at least."""
 
 _NUM_TOLD = 3
 """Problems in one message."""
@@ -147,50 +137,12 @@ def _how_strange(
     candidates = [
         each.weight
         for each in matrices
-        if isinstance(each.weight, QuantizedWeight)
-        and each.weight.values.shape == original.shape
-        and each.weight.bits <= bits
+        if isinstance(each.weight, QuantizedWeight) and each.weight.bits <= bits
     ]
-    nearest = max(candidates, key=lambda each: _likeness(each, original), default=None)
-    if nearest is None or not _likeness(nearest, original) >= _LEAST_LIKENESS:
+    nearest = nearest_weight(original, candidates, is_static=activations == "static")
+    if nearest is None:
         return f"is not in the file as integers of {bits} bits"
-    if activations == "static":  # scales are in units of each row's output, which is not known
-        nearest = _rescaled(nearest, original)
-    gains = _gains(nearest, original)
-    steps = error_steps(nearest, original).max()
-    if not steps <= MAX_ERROR_STEPS:
-        return f"is stored with values {steps:.2g} steps off"
-    least, largest = np.nanmin(gains), np.nanmax(gains)
-    if not LEAST_GAIN <= least <= largest <= 1 / LEAST_GAIN:
-        worst = least if least < LEAST_GAIN else largest
-        return f"has a scale that makes its values {worst:.2g} times the original"
-    return ""
-
-
-def _likeness(weight: QuantizedWeight, original: np.ndarray) -> float:
-    """Returns the cosine between a weight and an original, over a few of their rows."""
-    rows = slice(None, None, max(1, len(original) // 16))
-    some = QuantizedWeight(
-        values=weight.values[rows], scales=weight.scales[rows], bits=weight.bits
-    ).dequantize()
-    return cosine(actual=some.astype(np.float32), reference=original[rows])
-
-
-def _gains(weight: QuantizedWeight, original: np.ndarray) -> np.ndarray:
-    """Returns by how much each group was scaled, ``(rows, groups)``; zeros give no number."""
-    groups = (*weight.scales.shape, -1)
-    given, wanted = weight.dequantize().reshape(groups), original.reshape(groups)
-    energy = np.square(wanted).sum(axis=2)
-    of_zeros = np.full(energy.shape, np.nan)
-    gains: np.ndarray = np.divide(
-        (given * wanted).sum(axis=2), energy, out=of_zeros, where=energy > 0
-    )
-    return gains
-
-
-def _rescaled(weight: QuantizedWeight, original: np.ndarray) -> QuantizedWeight:
-    gains = np.nan_to_num(_gains(weight, original), nan=1.0)
-    return replace(weight, scales=weight.scales / np.where(gains > 0, gains, 1.0))
+    return how_far(nearest, original)
 
 
 def _problems_of(

@@ -900,7 +900,7 @@ def test_build_auto_finds_a_recipe_that_another_build_repeats(
     recipe = json.loads((first / "recipe.json").read_text())
     assert chosen["recipe"] == recipe
     assert {"int8", "int4/32"} & set(recipe["groups"].values())
-    assert (first / "frontier.svg").read_text().startswith("<?xml")
+    assert (first / "frontier.svg").read_text().startswith("<svg")
     assert verify(first) == ()
 
     call("build", *shared, "-o", second, "--recipe", first / "recipe.json")
