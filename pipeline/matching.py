@@ -1,5 +1,6 @@
 """Finds a student's weights among the integers of a file, which has names of its own for them."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -52,12 +53,13 @@ def how_far(weight: QuantizedWeight, original: np.ndarray) -> str:
 
 
 def _likeness(weight: QuantizedWeight, original: np.ndarray) -> float:
-    """Returns the cosine between a weight and an original, over a few of their rows."""
+    """Returns the cosine between a weight and an original, over a few of their rows; or zero."""
     rows = slice(None, None, max(1, len(original) // 16))
     some = QuantizedWeight(
         values=weight.values[rows], scales=weight.scales[rows], bits=weight.bits
     ).dequantize()
-    return cosine(actual=some.astype(np.float32), reference=original[rows])
+    likeness = cosine(actual=some.astype(np.float32), reference=original[rows])
+    return 0.0 if math.isnan(likeness) else likeness  # zeros are like nothing
 
 
 def _gains(weight: QuantizedWeight, original: np.ndarray) -> np.ndarray:

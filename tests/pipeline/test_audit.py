@@ -274,6 +274,14 @@ def test_one_scale_that_is_off_makes_a_stranger(precision: FixedPrecision, facto
     assert "times the original" in told or "steps off" in told
 
 
+def test_weight_of_zeros_is_a_stranger_and_hides_no_other() -> None:
+    held = held_by("int8")
+    weight = held["words"]
+    assert isinstance(weight, QuantizedWeight)
+    held["words"] = replace(weight, values=np.zeros_like(weight.values))
+    assert strangers_in(held, "int8") == ["words is not in the file as integers of 8 bits"]
+
+
 def test_two_rows_in_each_others_place_make_a_stranger() -> None:
     held = held_by("int8")
     weight = held["words"]
