@@ -89,8 +89,14 @@ def test_good_bundle_raises_no_alarm_and_is_drawn(
     "damaged",
     [
         {"executorch": "layer.0.attention", "tflite": "layer.1.ffn", "coreml": "embeddings"},
-        {"executorch": "embeddings", "tflite": "head", "coreml": "layer.1.attention"},
-        {"executorch": "layer.0.ffn", "tflite": "layer.0.attention", "coreml": "layer.1.ffn"},
+        pytest.param(
+            {"executorch": "embeddings", "tflite": "head", "coreml": "layer.1.attention"},
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            {"executorch": "layer.0.ffn", "tflite": "layer.0.attention", "coreml": "layer.1.ffn"},
+            marks=pytest.mark.soak,
+        ),
     ],
     ids=lambda damaged: ",".join(damaged.values()),
 )
