@@ -82,6 +82,12 @@ def build(
             help="Text or SQuAD .json: drop the vocabulary that it never needs.",
         ),
     ] = None,
+    task_library: Annotated[
+        bool,
+        typer.Option(
+            "--task-library", help="Add the TFLite file that Google's Task Library opens."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Converts a student for every backend, compares, and writes a bundle."""
@@ -99,6 +105,7 @@ def build(
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
         trim_corpus=trim_vocab,
+        for_task_library=task_library,
         num_threads=_num_threads(),
         stages=Stages(),
     )
@@ -121,6 +128,9 @@ def build(
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
+    if result.task_library is not None:
+        path = result.task_library.path.resolve()
+        payload["task_library"] = {"path": str(path), "size_bytes": bundle.size_bytes(path)}
     if result.trimming is not None:
         payload["vocabulary"] = asdict(result.trimming)
         remarks.append(report.trimming(result.trimming))
@@ -198,6 +208,7 @@ def parity(
     """Compares every artifact of a bundle with the PyTorch student."""
     from pipeline import parity as flow
     from pipeline import reference as students
+    from pipeline import task_library
     from pipeline.bundle import open_bundle
     from pipeline.runtimes import nothing_ran
     from pipeline.squad import read_squad
@@ -214,6 +225,16 @@ def parity(
             num_threads=_num_threads(),
             stages=Stages(),
         )
+        second, not_run = task_library.check_bundle(
+            opened,
+            student,
+            examples=examples[:limit],
+            names=runtime or (),
+            num_threads=_num_threads(),
+            stages=Stages(),
+        )
+        verdicts += second
+        skipped = [each for each in skipped if each.runtime != task_library.RUNTIME] + not_run
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
     if not verdicts:
         raise nothing_ran(skipped)
