@@ -192,7 +192,7 @@ def test_build_parity_verify_and_inspect_know_the_variant(
     built = pocketbert(
         "build", student_folders["distilbert"], "-o", folder, "--backend", "tflite",
         "--precision", "int8", "--seq-len", "64,384", "--data", squad_file, "--task-library",
-        "--json",
+        "--json", timeout=600,
     )  # fmt: skip
     assert built.code in (0, 1), built.stdout + built.stderr
     variant = Path(built.json["task_library"]["path"])
