@@ -103,6 +103,16 @@ RUNTIMES = (
 )  # fmt: skip
 
 
+TASK_LIBRARY = Runtime(
+    name="task-library",
+    backend="tflite",
+    packages=(),
+    extra="tflite",
+    note="independent client: Google's Task Library, which answers in whole words",
+)
+"""It takes texts and gives answers, so it stands apart from those that give logits."""
+
+
 def backend(name: str) -> Backend:
     """Returns the module of a backend, whose packages are imported only now."""
     module: Backend = importlib.import_module(f"converters.{name}")
@@ -131,10 +141,11 @@ def runtime(name: str) -> Runtime:
     Raises:
         InputError: There is no such runtime.
     """
-    for candidate in RUNTIMES:
+    known = (*RUNTIMES, TASK_LIBRARY)
+    for candidate in known:
         if candidate.name == name:
             return candidate
-    names = ", ".join(["pytorch", *(candidate.name for candidate in RUNTIMES)])
+    names = ", ".join(["pytorch", *(candidate.name for candidate in known)])
     raise InputError(f"no runtime {name!r}", hint=f"choose from {names}")
 
 

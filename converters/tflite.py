@@ -95,12 +95,13 @@ class _SignatureRunner:
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         seq_len = inputs[self._inputs[0].name].shape[1]
-        signature = self._interpreter.get_signature_runner(_signature(seq_len))
+        signature = self._interpreter.get_signature_runner(signature_name(seq_len))
         outputs = signature(**{spec.artifact_name: inputs[spec.name] for spec in self._inputs})
         return {spec.name: outputs[spec.artifact_name] for spec in self._outputs}
 
 
-def _signature(seq_len: int) -> str:
+def signature_name(seq_len: int) -> str:
+    """Returns the name of the signature that serves a length."""
     return f"len_{seq_len}"
 
 
@@ -114,7 +115,7 @@ def _convert_fp32(traced: "TracedModel", path: Path) -> None:
         module.training = False
         _keep_weights(module)
         sample = traced.sample_inputs(seq_len)
-        converter.signature(_signature(seq_len), module, sample_kwargs=sample)
+        converter.signature(signature_name(seq_len), module, sample_kwargs=sample)
     converter.convert().export(str(path))
 
 

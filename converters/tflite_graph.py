@@ -1,6 +1,6 @@
 """A ``.tflite`` file as something to edit: constants, tensors and operators to add, and to save."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,40 @@ class EditedModel:
             Graph(self, graph, signatures[index])
             for index, graph in enumerate(self._model.subgraphs)
         ]
+
+    def keep_signature(self, name: str) -> tuple["Graph", dict[str, int], dict[str, int]]:
+        """Drops all signatures but one; returns its graph, and its inputs and outputs by name."""
+        signature = next(
+            each for each in self._model.signatureDefs if each.signatureKey.decode() == name
+        )
+        self._model.subgraphs = [self._model.subgraphs[signature.subgraphIndex]]
+        self._model.signatureDefs = [signature]
+        signature.subgraphIndex = 0
+        self.graphs = [Graph(self, self._model.subgraphs[0], signature)]
+        inputs, outputs = (
+            {each.name.decode(): int(each.tensorIndex) for each in tensors}
+            for tensors in (signature.inputs, signature.outputs)
+        )
+        return self.graphs[0], inputs, outputs
+
+    def rename(self, *, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+        """Gives the one signature and its graph these inputs and outputs, in this order."""
+        [graph], [signature] = self._model.subgraphs, self._model.signatureDefs
+        graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
+        for name, index in (*inputs.items(), *outputs.items()):
+            graph.tensors[index].name = name.encode()
+        signature.inputs, signature.outputs = (
+            [schema.TensorMapT(name=name.encode(), tensorIndex=index)
+             for name, index in tensors.items()]
+            for tensors in (inputs, outputs)
+        )  # fmt: skip
+
+    def set_metadata(self, name: str, content: bytes) -> None:
+        """Stores metadata under a name, in place of all that there was."""
+        data = np.frombuffer(content, np.uint8)
+        self._model.buffers.append(schema.BufferT(data=data))
+        buffer = len(self._model.buffers) - 1
+        self._model.metadata = [schema.MetadataT(name=name.encode(), buffer=buffer)]
 
     def constant(self, buffer: int) -> np.ndarray | None:
         """Returns the bytes of a buffer, ``(size) uint8``, where it holds any."""
@@ -201,6 +235,10 @@ class Graph:
         """Makes a tensor an output of the graph and of its signature."""
         self._graph.outputs = [*self._graph.outputs, tensor]
         self._signature.outputs.append(schema.TensorMapT(name=name.encode(), tensorIndex=tensor))
+
+    def remove_operator(self, operator: Any) -> None:
+        """Removes an operator, whose outputs something else has to compute."""
+        self._graph.operators.remove(operator)
 
     def add_operator(
         self, code: int, *, version: int, inputs: Sequence[int], output: int, after: Any = None

@@ -21,6 +21,7 @@ from pipeline import (
     page,
     parity,
     reference,
+    task_library,
     vectors,
 )
 from pipeline.budget import NO_BUDGET, Budget, Cost
@@ -59,12 +60,14 @@ class BuildResult:
     """What a build made, and what the parity check said of it.
 
     Attributes:
+        task_library: The TFLite artifact again for Google's Task Library, where it was asked for.
         trimming: What a smaller vocabulary has saved, where one was asked for.
         steps: What a search saw on its way, where one was asked for.
     """
 
     folder: Path
     artifacts: tuple[Artifact, ...]
+    task_library: Artifact | None
     parity: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
     trimming: Trimming | None
@@ -85,6 +88,7 @@ class _Made:
     artifacts: Sequence[Artifact]
     verdicts: Sequence[Parity] = ()
     not_run: Sequence[Skipped] = ()
+    task_library: Artifact | None = None
 
     @property
     def cost(self) -> Cost:
@@ -105,6 +109,7 @@ def build(
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Sequence[Question] | None = None,
     trim_corpus: Path | None = None,
+    for_task_library: bool = False,
     num_threads: int,
     stages: Stages,
 ) -> BuildResult:
@@ -121,6 +126,7 @@ def build(
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to calibrate and compare on; nothing means the package's own questions.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
+        for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         num_threads: For every runtime.
         stages: Told how the work goes.
 
@@ -137,7 +143,9 @@ def build(
     with stages.stage("load"):
         student = load(model)
         lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
-        _check_free_space(destination, student, num_artifacts=len(chosen))
+        if for_task_library:
+            task_library.check_wanted(student, backends=chosen, seq_lens=lengths, recipe=recipe)
+        _check_free_space(destination, student, num_artifacts=len(chosen) + for_task_library)
     trimming = None
     if trim_corpus is not None:
         with stages.stage("trim vocabulary"):
@@ -168,12 +176,15 @@ def build(
                 student, quantizer, budget, examples=examples, attempt=make, stages=stages
             )
         budget.check(made.cost)
+        if for_task_library:
+            made = _with_task_library(made, student, examples, num_threads, stages)
         with stages.stage("bundle"):
             _write_bundle(folder, student, made, steps, examples, seq_len=lengths[-1])
     reference.remember(student)
     return BuildResult(
         folder=destination,
         artifacts=tuple(_moved(artifact, folder, destination) for artifact in made.artifacts),
+        task_library=made.task_library and _moved(made.task_library, folder, destination),
         parity=tuple(made.verdicts),
         skipped=(*skipped, *made.not_run),
         trimming=trimming,
@@ -297,6 +308,27 @@ def convert_saved(
     return artifact
 
 
+def _with_task_library(
+    made: _Made,
+    student: Student,
+    examples: Sequence[Question],
+    num_threads: int,
+    stages: Stages,
+) -> _Made:
+    """Adds the variant for Google's Task Library, and what that says of it."""
+    source = next(artifact for artifact in made.artifacts if artifact.backend == "tflite")
+    variant = task_library.add(source, student, stages=stages)
+    verdicts, not_run = task_library.check(
+        variant, student, examples=examples, num_threads=num_threads, stages=stages
+    )
+    return replace(
+        made,
+        task_library=variant,
+        verdicts=[*made.verdicts, *verdicts],
+        not_run=[*made.not_run, *not_run],
+    )
+
+
 def _write_bundle(
     folder: Path,
     student: Student,
@@ -317,14 +349,13 @@ def _write_bundle(
         folder / page.FILE_NAME, student, made.artifacts, made.verdicts,
         skipped=made.not_run, steps=steps,
     )  # fmt: skip
-    description = _describe(folder, student, made.artifacts, made.verdicts)
+    description = _describe(folder, student, made)
     manifest.write_manifest(description, folder)
 
 
-def _describe(
-    folder: Path, student: Student, artifacts: Sequence[Artifact], verdicts: Sequence[Parity]
-) -> manifest.Manifest:
-    named = {manifest.thresholds_name(artifact): artifact for artifact in artifacts}
+def _describe(folder: Path, student: Student, made: _Made) -> manifest.Manifest:
+    variant = made.task_library
+    named = {manifest.thresholds_name(artifact): artifact for artifact in made.artifacts}
     return manifest.Manifest(
         pocketbert_version=__version__,
         student=manifest.StudentPart(
@@ -336,7 +367,8 @@ def _describe(
         ),
         tokenizer=tokenizer_part(student.tokenizer),
         span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
-        artifacts=tuple(bundle.artifact_part(artifact, folder) for artifact in artifacts),
+        artifacts=tuple(bundle.artifact_part(artifact, folder) for artifact in made.artifacts),
+        task_library=bundle.artifact_part(variant, folder) if variant else None,
         thresholds={
             name: vars(thresholds_of(artifact)) for name, artifact in sorted(named.items())
         },
@@ -348,7 +380,7 @@ def _describe(
                 verdict=each.verdict,
                 reason=each.reason,
             )
-            for each in verdicts
+            for each in made.verdicts
         ),
         versions=_versions(),
         files=bundle.hash_files(folder),

@@ -41,6 +41,12 @@ class Bundle:
         """The artifacts, with their paths on this machine."""
         return tuple(_artifact(part, self.folder) for part in self.manifest.artifacts)
 
+    @property
+    def task_library(self) -> Artifact | None:
+        """The variant that Google's Task Library opens, where there is one."""
+        part = self.manifest.task_library
+        return None if part is None else _artifact(part, self.folder)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:

@@ -18,7 +18,6 @@ from pipeline.console import parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
 from pipeline.precision import ACTIVATIONS, PRECISIONS
-from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import Recipe, read_recipe, recipe_of
 from pipeline.values import StoredTensor
 
@@ -83,6 +82,12 @@ def build(
             help="Text or SQuAD .json: drop the vocabulary that it never needs.",
         ),
     ] = None,
+    task_library: Annotated[
+        bool,
+        typer.Option(
+            "--task-library", help="Add the TFLite file that Google's Task Library opens."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Converts a student for every backend, compares, and writes a bundle."""
@@ -100,6 +105,7 @@ def build(
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
         trim_corpus=trim_vocab,
+        for_task_library=task_library,
         num_threads=_num_threads(),
         stages=Stages(),
     )
@@ -122,6 +128,9 @@ def build(
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
+    if result.task_library is not None:
+        path = result.task_library.path.resolve()
+        payload["task_library"] = {"path": str(path), "size_bytes": bundle.size_bytes(path)}
     if result.trimming is not None:
         payload["vocabulary"] = asdict(result.trimming)
         remarks.append(report.trimming(result.trimming))
@@ -204,52 +213,29 @@ def parity(
     as_json: AsJson = False,
 ) -> int:
     """Compares every artifact of a bundle with the PyTorch student."""
-    from pipeline import localize as localizer
-    from pipeline import page
-    from pipeline import parity as flow
-    from pipeline import reference as students
     from pipeline.bundle import open_bundle
-    from pipeline.runtimes import nothing_ran
+    from pipeline.bundle_parity import check_bundle
     from pipeline.squad import read_squad
     from pipeline.stages import Stages
-    from pipeline.verdict import as_json as as_json_object
 
-    found, stages = [], Stages()
     with open_bundle(bundle) as opened:
-        student = students.find(opened, named=reference)
-        examples = (read_squad(data) if data else student.task.own_examples())[:limit]
-        verdicts, skipped = flow.check(
-            student,
-            opened.artifacts,
-            examples=examples,
-            recipe=read_recipe(opened.folder / RECIPE_FILE),
+        found = check_bundle(
+            opened,
+            examples=read_squad(data) if data else None,
+            limit=limit,
             names=runtime or (),
+            named_reference=reference,
+            with_blocks=localize,
+            report=report_folder,
             num_threads=_num_threads(),
-            stages=stages,
+            stages=Stages(),
         )
-        if not verdicts:
-            raise nothing_ran(skipped)
-        if localize:
-            found = localizer.localize(
-                student,
-                opened.artifacts,
-                examples=examples,
-                names=runtime or (),
-                num_threads=_num_threads(),
-                stages=stages,
-            )
-        if report_folder is not None:
-            page.write_report(report_folder, student, opened.artifacts, verdicts, skipped, found)
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
-    payload = as_json_object(verdicts, skipped)
-    if localize:
-        payload["localization"] = [each.to_json() for each in found]
-    table = report.parity_table(verdicts, sizes)
-    blocks = [part for each in found for part in report.localization(each)]
-    remarks = report.remarks((each.runtime for each in verdicts), skipped)
-    show(payload, as_json, table, *blocks, *remarks)
-    passed = [each.verdict == "pass" for each in verdicts] + [each.passed for each in found]
-    return 0 if all(passed) else 1
+    table = report.parity_table(found.verdicts, sizes)
+    blocks = [part for each in found.localization or () for part in report.localization(each)]
+    remarks = report.remarks((each.runtime for each in found.verdicts), found.skipped)
+    show(found.to_json(), as_json, table, *blocks, *remarks)
+    return 0 if found.passed else 1
 
 
 @app.command("eval")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 import converters
-from pipeline import __version__, distill
+from pipeline import __version__, distill, task_library_environment
 
 _PINNED = ("torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface-hub")
 
@@ -49,6 +49,7 @@ def examine() -> tuple[Finding, ...]:
                 hint=hint if missing else "",
             )
         )
+    found.append(_task_library())
     return tuple(found)
 
 
@@ -56,6 +57,12 @@ def can_build(findings: tuple[Finding, ...]) -> bool:
     """Tells whether all core packages are as pinned and at least one backend converts here."""
     core = all(each.ok for each in findings if each.kind == "package")
     return core and any(each.ok for each in findings if each.kind == "backend")
+
+
+def _task_library() -> Finding:
+    made = task_library_environment.is_made()
+    state = "ready" if made else "made when a bundle first needs it, from the package index"
+    return Finding(kind="runtime", name=converters.TASK_LIBRARY.name, ok=made, state=state)
 
 
 def _package(name: str) -> Finding:

@@ -117,6 +117,9 @@ class Manifest(_Part):
     tokenizer: TokenizerPart
     span_rules: SpanRulesPart
     artifacts: tuple[ArtifactPart, ...] = Field(min_length=1)
+    task_library: ArtifactPart | None = Field(
+        default=None, description="The TFLite artifact again, as Google's Task Library opens it."
+    )
     thresholds: dict[str, dict[str, float]]
     verdicts: tuple[VerdictPart, ...]
     versions: dict[str, str] = Field(description="Packages that built and tested the artifacts.")

@@ -105,7 +105,7 @@ def write(
         lstrip_blocks=True,
     )
     templates.filters["number"] = number
-    notes = {runtime.name: runtime.note for runtime in converters.RUNTIMES}
+    notes = {each.runtime: converters.runtime(each.runtime).note for each in parity}
     text = templates.get_template(FILE_NAME).render(
         student=student,
         architecture=type(student.model).__name__,
@@ -116,7 +116,7 @@ def write(
         localization=localization,
         depth=picture(localization),
         steps=steps,
-        emulated=sorted({each.runtime for each in parity if notes[each.runtime]}),
+        notes={runtime: note for runtime, note in notes.items() if note},
         errors=draw_errors(parity),
         worst=list(_worst(parity)),
     )

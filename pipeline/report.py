@@ -134,7 +134,7 @@ def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
     ran = set(runtimes)
     emulated = [
         f"{runtime.name} is an {runtime.note}."
-        for runtime in converters.RUNTIMES
+        for runtime in (*converters.RUNTIMES, converters.TASK_LIBRARY)
         if runtime.note and runtime.name in ran
     ]
     return emulated + [

@@ -67,6 +67,9 @@ def choose(
             skipped.append(Skipped(runtime=runtime.name, reason=reason))
         else:
             pairs += [(artifact, runtime.name) for artifact in matching]
+    if converters.TASK_LIBRARY.name in names:
+        reason = "it gives no logits: only `pocketbert parity` runs it"
+        skipped.append(Skipped(runtime=converters.TASK_LIBRARY.name, reason=reason))
     return pairs, skipped
 
 

@@ -91,9 +91,13 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Writes ``tokenizer.json``, and ``vocab.txt`` with one token a line in the order of ids."""
     folder.mkdir(exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").write_text(vocabulary_text(tokenizer), encoding="utf-8")
+
+
+def vocabulary_text(tokenizer: Tokenizer) -> str:
+    """Returns the vocabulary with one token a line, in the order of ids."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    text = "".join(f"{token}\n" for token, _ in vocabulary)
-    (folder / "vocab.txt").write_text(text, encoding="utf-8")
+    return "".join(f"{token}\n" for token, _ in vocabulary)
 
 
 def _read_packed_tokenizer(path: Path) -> Tokenizer:

@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
 import pytest
 from tokenizers import Tokenizer
 
+from pipeline import task_library_environment
 from pipeline.load import Student, load
+from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
+from pipeline.values import Artifact
 from tests.command import Finished, pocketbert
+from tests.converters.conversion import convert_all
 from tests.students import ARCHITECTURES, save_student, train_tokenizer
 
 TINY_SEQ_LENS = (32, 64)
+USER_CACHE = platformdirs.user_cache_path("pocketbert")
+"""The user's own, as it is before tests get another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def task_library_python(_own_cache: None) -> Path:
+    """The Python of the Task Library's environment, which stays in the user's own cache."""
+    kept = USER_CACHE / "task-library"
+    kept.mkdir(parents=True, exist_ok=True)
+    shown = platformdirs.user_cache_path("pocketbert") / "task-library"
+    shown.parent.mkdir(parents=True, exist_ok=True)
+    shown.symlink_to(kept, target_is_directory=True)
+    try:
+        return task_library_environment.ensure()
+    except task_library_environment.UnavailableError as err:
+        pytest.skip(f"{err.message}; {err.hint}")
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +86,17 @@ def students(student_folders: dict[str, Path]) -> dict[str, Student]:
 def student_copy(student_folder: Path, tmp_path: Path) -> Path:
     """The DistilBERT again, to be damaged."""
     return Path(shutil.copytree(student_folder, tmp_path / "student"))
+
+
+@pytest.fixture(scope="session")
+def long_artifacts(
+    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
+) -> dict[FixedPrecision, Artifact]:
+    """The DistilBERT for TFLite, at the length that the Task Library opens."""
+    return convert_all(
+        students["distilbert"], "tflite", FIXED_PRECISIONS, tmp_path_factory.mktemp("long"),
+        seq_lens=(384,),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

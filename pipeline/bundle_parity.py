@@ -1,0 +1,107 @@
+"""All that ``pocketbert parity`` does with a bundle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import page, parity, reference, runtimes, task_library
+from pipeline.bundle import Bundle
+from pipeline.localize import Localization, localize
+from pipeline.recipe import FILE_NAME as RECIPE_FILE
+from pipeline.recipe import read_recipe
+from pipeline.runtimes import Skipped
+from pipeline.squad import Question
+from pipeline.stages import Stages
+from pipeline.verdict import Parity, as_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleParity:
+    """The verdicts on a bundle.
+
+    Attributes:
+        localization: Artifacts block by block; nothing where that was not asked for.
+    """
+
+    verdicts: tuple[Parity, ...]
+    skipped: tuple[Skipped, ...]
+    localization: tuple[Localization, ...] | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every artifact kept to its gates, and every block to its tolerance."""
+        return all(each.verdict == "pass" for each in self.verdicts) and all(
+            each.passed for each in self.localization or ()
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``--json`` prints."""
+        content = as_json(self.verdicts, self.skipped)
+        if self.localization is not None:
+            content["localization"] = [each.to_json() for each in self.localization]
+        return content
+
+
+def check_bundle(
+    opened: Bundle,
+    *,
+    examples: Sequence[Question] | None = None,
+    limit: int | None = None,
+    names: Sequence[str] = (),
+    named_reference: str | None = None,
+    with_blocks: bool = False,
+    report: Path | None = None,
+    num_threads: int,
+    stages: Stages,
+) -> BundleParity:
+    """Compares every artifact of a bundle with its PyTorch student.
+
+    Args:
+        opened: The bundle.
+        examples: What to compare on; nothing means the package's own questions.
+        limit: Use only so many of them.
+        names: Runtimes to use; none means all that run here.
+        named_reference: Where the PyTorch student is, if the user says so.
+        with_blocks: Whether to look into artifacts block by block.
+        report: A folder for the report, where one is wanted.
+        num_threads: For every runtime.
+        stages: Told how the work goes.
+
+    Raises:
+        PocketBertError: The student is not found, or nothing could run.
+    """
+    student = reference.find(opened, named=named_reference)
+    chosen = (examples or student.task.own_examples())[:limit]
+    verdicts, skipped = parity.check(
+        student,
+        opened.artifacts,
+        examples=chosen,
+        recipe=read_recipe(opened.folder / RECIPE_FILE),
+        names=names,
+        num_threads=num_threads,
+        stages=stages,
+    )
+    second, not_run = task_library.check_bundle(
+        opened, student, examples=chosen, names=names, num_threads=num_threads, stages=stages
+    )
+    verdicts += second
+    skipped = [each for each in skipped if each.runtime != task_library.RUNTIME] + not_run
+    if not verdicts:
+        raise runtimes.nothing_ran(skipped)
+    blocks = None
+    if with_blocks:
+        blocks = localize(
+            student, opened.artifacts, examples=chosen, names=names,
+            num_threads=num_threads, stages=stages,
+        )  # fmt: skip
+    found = BundleParity(
+        verdicts=tuple(verdicts),
+        skipped=tuple(skipped),
+        localization=None if blocks is None else tuple(blocks),
+    )
+    if report is not None:
+        page.write_report(
+            report, student, opened.artifacts, found.verdicts, found.skipped, blocks or ()
+        )
+    return found
