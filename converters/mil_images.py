@@ -130,15 +130,22 @@ def _crop(x: Tensor, crop_height: Tensor, crop_width: Tensor) -> Tensor:
 
 def _depth_to_space(x: Tensor, block_size: Tensor) -> Tensor:
     size = int(block_size)
-    blocks = x.unflatten(1, (size, size, -1))  # (batch, rows, columns, channels, height, width)
-    return blocks.permute(0, 3, 4, 1, 5, 2).flatten(4, 5).flatten(2, 3)
+    batch, channels, height, width = x.shape
+    blocks = x.reshape(batch, size, size, channels // size**2, height, width)
+    # (batch, channels, height, rows, width, columns)
+    return blocks.permute(0, 3, 4, 1, 5, 2).reshape(
+        batch, channels // size**2, height * size, width * size
+    )
 
 
 def _space_to_depth(x: Tensor, block_size: Tensor) -> Tensor:
     size = int(block_size)
-    blocks = x.unflatten(3, (-1, size)).unflatten(2, (-1, size))
-    # (batch, channels, height, rows, width, columns)
-    return blocks.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+    batch, channels, height, width = x.shape
+    blocks = x.reshape(batch, channels, height // size, size, width // size, size)
+    # (batch, rows, columns, channels, height, width)
+    return blocks.permute(0, 3, 5, 1, 2, 4).reshape(
+        batch, channels * size**2, height // size, width // size
+    )
 
 
 IMAGES: dict[str, Callable[..., Tensor]] = {

@@ -99,7 +99,7 @@ WINDOW_CASES = [
 # Images ----------------------------------------------------------------------------------------
 
 
-def _at_points(x: np.ndarray, *points: list[float]) -> np.ndarray:
+def at_points(x: np.ndarray, *points: list[float]) -> np.ndarray:
     """Linear interpolation of the last two axes at given points, by NumPy's own."""
     for axis, at in zip((-2, -1), points, strict=True):
         steps = np.arange(x.shape[axis])
@@ -120,16 +120,16 @@ IMAGE_CASES = [
     *(
         Case("resize_bilinear", {"x": floats(1, 3, 2, 2)},
              {"target_size_height": 5, "target_size_width": 5, "sampling_mode": mode},
-             reference=lambda x, sampling_mode, **_: _at_points(
+             reference=lambda x, sampling_mode, **_: at_points(
                  x, *[_DOCUMENTED[sampling_mode]] * 2))
         for mode in _DOCUMENTED
     ),
     Case("resize_bilinear", {"x": floats(3, 4, 5)},
          {"target_size_height": 1, "target_size_width": 1, "sampling_mode": "ALIGN_CORNERS"},
-         reference=lambda x, **_: _at_points(x, [1.5], [2.0])),
+         reference=lambda x, **_: at_points(x, [1.5], [2.0])),
     Case("resize", {"x": floats(1, 3, 2, 4)},
          {"shape": [1, 5, 0], "resized_dims": np.uint32(2), "sampling_mode": "UNALIGN_CORNERS"},
-         reference=lambda x, **_: _at_points(
+         reference=lambda x, **_: at_points(
              x, _DOCUMENTED["UNALIGN_CORNERS"], [0.0, 1.0, 2.0, 3.0])),
     Case("resize_nearest_neighbor", {"x": floats(1, 3, 4, 5)},
          {"target_size_height": 7, "target_size_width": 3},
@@ -151,7 +151,7 @@ IMAGE_CASES = [
     Case("upsample_bilinear", {"x": floats(1, 1, 2, 2)},
          {"scale_factor_height": np.float32(2.5), "scale_factor_width": np.float32(2.5),
           "align_corners": False, "half_pixel_centers": False},
-         reference=lambda x, **_: _at_points(x, *[_DOCUMENTED["DEFAULT"]] * 2)),
+         reference=lambda x, **_: at_points(x, *[_DOCUMENTED["DEFAULT"]] * 2)),
     *(
         Case("resample", {"x": floats(1, 3, 4, 5), "coordinates": floats(1, 2, 6, 2, high=2)},
              {"sampling_mode": sampling, "padding_mode": padding, "padding_value": np.float32(0),
@@ -188,7 +188,7 @@ IMAGE_CASES = [
 # Recurrence ------------------------------------------------------------------------------------
 
 
-def _states(kind: type[nn.RNNBase], arguments: dict[str, Any]) -> list[np.ndarray]:
+def states_by_torch(kind: type[nn.RNNBase], arguments: dict[str, Any]) -> list[np.ndarray]:
     """Runs PyTorch's layer on weights that are in the order of MIL's gates."""
     hidden = arguments["weight_hh"].shape[1]
     order = [0, 1, 3, 2] if kind is nn.LSTM else [0]  # MIL: input, forget, output, cell
@@ -232,7 +232,7 @@ def lstm(**settings: Any) -> Case:
          "initial_c": floats(2, 3 * num_directions)},
         {"weight_ih": floats(12, 4), "weight_hh": floats(12, 3), "bias": floats(12),
          **(back if num_directions == 2 else {}), **settings},
-        reference=lambda **arguments: _states(nn.LSTM, arguments),
+        reference=lambda **arguments: states_by_torch(nn.LSTM, arguments),
         tolerance=1e-5,
     )  # fmt: skip
 
@@ -242,7 +242,7 @@ def rnn(**settings: Any) -> Case:
         "rnn",
         {"x": floats(5, 2, 4), "initial_h": floats(2, 3)},
         {"weight_ih": floats(3, 4), "weight_hh": floats(3, 3), **settings},
-        reference=lambda **arguments: _states(nn.RNN, arguments),
+        reference=lambda **arguments: states_by_torch(nn.RNN, arguments),
         tolerance=1e-5,
     )
 
@@ -262,7 +262,7 @@ RECURRENT_CASES = [
         "lstm",
         {"x": floats(2, 1, 2), "initial_h": floats(1, 2), "initial_c": floats(1, 2)},
         {"weight_ih": floats(8, 2), "weight_hh": floats(8, 2)},
-        reference=lambda **arguments: _states(nn.LSTM, arguments),
+        reference=lambda **arguments: states_by_torch(nn.LSTM, arguments),
         opset=ct.target.iOS15,
     ),
 ]
