@@ -54,17 +54,46 @@ class InputShapes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interface:
+    """What a package takes and gives by default, in the order of its description."""
+
+    inputs: tuple[InputShapes, ...]
+    output_names: tuple[str, ...]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs' names."""
+        return tuple(each.name for each in self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackageFunction:
     """One function of a package.
 
     Attributes:
         function: A coremltools ``Function``, its weights still as the file stores them.
-        inputs: In the order of the package's description.
     """
 
     function: Any
-    inputs: tuple[InputShapes, ...]
-    output_names: tuple[str, ...]
+    interface: Interface
+
+
+def read_interface(path: Path) -> Interface:
+    """Returns the inputs and outputs of a package's default function.
+
+    Raises:
+        InputError: The package is missing, broken, no ML program, or takes or gives something
+            else than arrays.
+        MissingPackageError: coremltools is not installed.
+    """
+    return _interface(_choose(_read_spec(path)[0], None, path)[1])
+
+
+def _interface(description: Any) -> Interface:
+    return Interface(
+        inputs=tuple(_input_shapes(feature) for feature in description.input),
+        output_names=tuple(_output_name(feature) for feature in description.output),
+    )
 
 
 def read_function(path: Path, *, name: str | None, supported: Collection[str]) -> PackageFunction:
@@ -87,11 +116,8 @@ def read_function(path: Path, *, name: str | None, supported: Collection[str]) -
     for other in set(functions) - {name}:
         del functions[other]
     _check_operators(functions[name], supported)
-    return PackageFunction(
-        function=_load(spec, root).functions[name],
-        inputs=tuple(_input_shapes(feature) for feature in description.input),
-        output_names=tuple(_output_name(feature) for feature in description.output),
-    )
+    interface = _interface(description)
+    return PackageFunction(function=_load(spec, root).functions[name], interface=interface)
 
 
 def read_program(path: Path) -> Any:

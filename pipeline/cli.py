@@ -193,9 +193,27 @@ def parity(
     limit: Limit = None,
     runtime: Runtimes = None,
     reference: Reference = None,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="X.npz",
+            help="For an .mlpackage: one sample, the package's inputs by name; repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Compares every artifact of a bundle with the PyTorch student."""
+    """Compares every artifact of a bundle with the PyTorch student.
+
+    Or any Core ML package with the PyTorch program that it comes from: parity X.mlpackage
+    --reference MODEL.pt2 --inputs X.npz. MODEL.pt2 is what torch.export.save wrote. Inputs and
+    outputs go by name where the names of both agree, else by order.
+    """
+    if bundle.suffix == ".mlpackage":
+        if data or limit:
+            raise InputError("--data and --limit go with a bundle", hint="give --inputs instead")
+        return _package_parity(bundle, reference, inputs or (), runtime or (), as_json)
+    if inputs:
+        raise InputError("--inputs goes with an .mlpackage", hint="a bundle takes --data")
     from pipeline import parity as flow
     from pipeline import reference as students
     from pipeline.bundle import open_bundle
@@ -224,6 +242,36 @@ def parity(
     table = report.parity_table(verdicts, sizes)
     remarks = report.remarks((each.runtime for each in verdicts), skipped)
     show(payload, as_json, table, *remarks)
+    return 0 if all(each.verdict == "pass" for each in verdicts) else 1
+
+
+def _package_parity(
+    package: Path,
+    reference: str | None,
+    inputs: Sequence[Path],
+    names: Sequence[str],
+    as_json: bool,
+) -> int:
+    from pipeline import package_parity as flow
+    from pipeline.runtimes import nothing_ran
+
+    if reference is None:
+        raise InputError(
+            "a package needs --reference MODEL.pt2", hint="write it with torch.export.save"
+        )
+    if not inputs:
+        raise InputError("a package needs --inputs X.npz", hint="write it with numpy.savez")
+    verdicts, skipped = flow.check(
+        package, reference=Path(reference), inputs=inputs, names=names, num_threads=_num_threads()
+    )
+    if not verdicts:
+        raise nothing_ran(skipped)
+    payload = {
+        "parity": [each.to_json() for each in verdicts],
+        "skipped": [asdict(each) for each in skipped],
+    }
+    remarks = report.remarks((each.runtime for each in verdicts), skipped)
+    show(payload, as_json, flow.table(verdicts), *remarks)
     return 0 if all(each.verdict == "pass" for each in verdicts) else 1
 
 
