@@ -4,6 +4,16 @@ Apple's framework runs on Apple's systems only. This evaluator reads the program
 that are on disk, not what the converter held in memory, and computes every operator with PyTorch on
 the CPU. It says what the file means; it does not say which unit of a phone would run it, nor how
 fast.
+
+Emulated: each operator computes in float32, sums included, and its result is rounded once to what
+the program declares for it. For fp16 that is to the nearest fp16 number, and beyond 65504 to
+infinity; so are inputs, constants and expanded weights. A single sum, product or quotient of fp16
+numbers comes out as exact arithmetic rounded once.
+
+Not knowable from the file, and not emulated: operators that a device fuses round less often; sums
+that it keeps in fp16 lose more, and can overflow inside an operator whose result does not; tables
+in place of functions; numbers below the normal ones taken for zero. ``rounding="fp32"`` shows the
+end at which nothing is rounded.
 """
 
 import contextlib
@@ -55,14 +65,14 @@ class CoreMLReference:
             MissingPackageError: coremltools is not installed.
         """
         package = read_function(Path(path), name=function, supported=SUPPORTED_OPERATORS)
-        self._inputs = package.inputs
+        self._inputs = package.interface.inputs
         self._settle_inputs = {
             name: settle(var, rounding=rounding) for name, var in package.function.inputs.items()
         }
         self._program = bind(package.function, rounding=rounding)
         self._num_threads = num_threads
-        self.input_names = tuple(spec.name for spec in package.inputs)
-        self.output_names = package.output_names
+        self.input_names = package.interface.input_names
+        self.output_names = package.interface.output_names
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns every output by name, as float32 or int32.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.mil_package import read_program, stored_tensors
+from pipeline.precision import FixedPrecision
 from pipeline.values import Inspection
 
 
@@ -26,6 +27,44 @@ def inspect(path: Path) -> Inspection:
         num_delegated_macs=None,
         size_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
     )
+
+
+def precision(path: Path) -> FixedPrecision:
+    """Tells what a package computes in, or what its most compressed weight is stored as.
+
+    Up to four bits a weight count as ``int4``, more as ``int8``, palettes included. A weight that
+    is sparse only is as exact as the rest.
+
+    Raises:
+        InputError: The package is missing, broken or no ML program.
+    """
+    functions = read_program(path).functions.values()
+    from coremltools.converters.mil.mil import types
+
+    operations = [operation for function in functions for operation in function.operations]
+    bits = [_num_bits(op) for op in operations if op.op_type.startswith("constexpr_")]
+    if min(bits, default=16) <= 8:
+        return "int4" if min(bits) <= 4 else "int8"
+    dtypes = {
+        types.builtin_to_string(result.dtype)
+        for op in operations
+        if op.op_type not in ("const", "cast")
+        for result in op.outputs
+    }
+    return "fp16" if "fp16" in dtypes else "fp32"
+
+
+def _num_bits(expression: Any) -> int:
+    """Returns the bits of an entry of a compressed weight."""
+    if expression.op_type in ("constexpr_lut_to_dense", "constexpr_lut_to_sparse"):
+        table = expression.lut.shape
+        return int(math.log2(table[0] if len(table) == 1 else table[-2]))
+    data = {
+        "constexpr_affine_dequantize": "quantized_data",
+        "constexpr_blockwise_shift_scale": "data",
+        "constexpr_sparse_blockwise_shift_scale": "nonzero_data",
+    }.get(expression.op_type)
+    return int(expression.inputs[data].dtype.get_bitwidth()) if data else 16
 
 
 def _num_macs(operation: Any) -> int:

@@ -1,7 +1,7 @@
 """Every MIL operator that the Core ML reference can run, over PyTorch on the CPU.
 
 This file holds the operators that multiply and normalize; ``OPERATORS`` joins them with those of
-``mil_elementwise``, ``mil_tensors`` and ``mil_indexing``. Floats arrive as float32 and integers as
+the other ``mil_`` files. Floats arrive as float32 and integers as
 int32, whatever the program declares.
 
 Source: coremltools 9.0, ``converters/mil/mil/ops/defs``.
@@ -13,8 +13,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
 from torch import Tensor
 
+from converters.mil_convolution import CONVOLUTION
 from converters.mil_elementwise import ELEMENTWISE
+from converters.mil_images import IMAGES
 from converters.mil_indexing import INDEXING
+from converters.mil_recurrent import RECURRENT
 from converters.mil_tensors import TENSORS
 
 
@@ -30,27 +33,6 @@ def _scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None
 ) -> Tensor:
     return F.scaled_dot_product_attention(query, key, value, attn_mask)
-
-
-def _conv(
-    x: Tensor,
-    weight: Tensor,
-    strides: Tensor,
-    pad_type: str,
-    pad: Tensor,
-    dilations: Tensor,
-    groups: Tensor,
-    bias: Tensor | None = None,
-) -> Tensor:
-    if pad_type == "custom":
-        before_after = pad.reshape(-1, 2).tolist()
-        x = F.pad(x, [amount for pair in reversed(before_after) for amount in pair])
-    elif pad_type != "valid":
-        raise NotImplementedError(f"conv with pad_type {pad_type!r}; known are 'valid', 'custom'")
-    convolve = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[x.dim()]
-    return convolve(
-        x, weight, bias, strides.tolist(), dilation=dilations.tolist(), groups=int(groups)
-    )
 
 
 def _layer_norm(
@@ -124,7 +106,6 @@ def _dequantize(
 
 ALGEBRA: dict[str, Callable[..., Tensor]] = {
     "batch_norm": _batch_norm,
-    "conv": _conv,
     "dequantize": _dequantize,
     "einsum": _einsum,
     "instance_norm": _instance_norm,
@@ -138,13 +119,16 @@ ALGEBRA: dict[str, Callable[..., Tensor]] = {
 
 OPERATORS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     **ALGEBRA,
+    **CONVOLUTION,
     **ELEMENTWISE,
+    **IMAGES,
     **INDEXING,
+    **RECURRENT,
     **TENSORS,
 }
 
 # Operators whose results are among their operands: rounding them again would change nothing.
-VALUE_PRESERVING = frozenset(TENSORS) - {"cumsum"} | {
+VALUE_PRESERVING = frozenset(TENSORS) - {"cumsum", "range_1d"} | {
     *("abs", "gather", "gather_along_axis", "gather_nd", "identity", "maximum", "minimum"),
     *("reduce_max", "reduce_min", "relu", "sign"),
 }

@@ -13,6 +13,7 @@ from converters.workarounds import coremltools_without_tensorflow
 from pipeline.errors import InputError, MissingPackageError, storage_error
 from pipeline.values import StoredTensor
 
+HINT_UNSUPPORTED = "Convert the model without this operator, or run the package on macOS."
 _HINT_BROKEN = "Copy the whole .mlpackage folder again, or build it anew."
 _INT32_FLAG = 0x20000  # ArrayFeatureType: 0x1.... are floats, 0x2.... are integers
 
@@ -53,17 +54,46 @@ class InputShapes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interface:
+    """What a package takes and gives by default, in the order of its description."""
+
+    inputs: tuple[InputShapes, ...]
+    output_names: tuple[str, ...]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs' names."""
+        return tuple(each.name for each in self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackageFunction:
     """One function of a package.
 
     Attributes:
         function: A coremltools ``Function``, its weights still as the file stores them.
-        inputs: In the order of the package's description.
     """
 
     function: Any
-    inputs: tuple[InputShapes, ...]
-    output_names: tuple[str, ...]
+    interface: Interface
+
+
+def read_interface(path: Path) -> Interface:
+    """Returns the inputs and outputs of a package's default function.
+
+    Raises:
+        InputError: The package is missing, broken, no ML program, or takes or gives something
+            else than arrays.
+        MissingPackageError: coremltools is not installed.
+    """
+    return _interface(_choose(open_spec(path)[0], None, path)[1])
+
+
+def _interface(description: Any) -> Interface:
+    return Interface(
+        inputs=tuple(_input_shapes(feature) for feature in description.input),
+        output_names=tuple(_output_name(feature) for feature in description.output),
+    )
 
 
 def read_function(path: Path, *, name: str | None, supported: Collection[str]) -> PackageFunction:
@@ -86,11 +116,8 @@ def read_function(path: Path, *, name: str | None, supported: Collection[str]) -
     for other in set(functions) - {name}:
         del functions[other]
     _check_operators(functions[name], supported)
-    return PackageFunction(
-        function=_load(spec, root).functions[name],
-        inputs=tuple(_input_shapes(feature) for feature in description.input),
-        output_names=tuple(feature.name for feature in description.output),
-    )
+    interface = _interface(description)
+    return PackageFunction(function=_load(spec, root).functions[name], interface=interface)
 
 
 def read_program(path: Path) -> Any:
@@ -228,14 +255,21 @@ def _choose(spec: Any, function: str | None, path: Path) -> tuple[str, Any]:
 
 
 def _check_operators(function: Any, supported: Collection[str]) -> None:
+    """Checks that the caller can run all operators; those it cannot are named together."""
+    unknown: dict[str, str] = {}
     for block in function.block_specializations.values():
         for operation in _operations(block):
             if operation.type != "const" and operation.type not in supported:
                 name = operation.outputs[0].name if operation.outputs else "without a result"
-                raise InputError(
-                    f"Core ML operator {operation.type!r} (value {name!r}) is not supported here",
-                    hint="Convert the model without this operator, or run the package on macOS.",
-                )
+                unknown.setdefault(operation.type, name)
+    if unknown:
+        named = ", ".join(f"{kind!r} (value {name!r})" for kind, name in sorted(unknown.items()))
+        several = len(unknown) > 1
+        raise InputError(
+            f"Core ML operator{'s' if several else ''} {named} "
+            f"{'are' if several else 'is'} not supported here",
+            hint=HINT_UNSUPPORTED,
+        )
 
 
 def _operations(block: Any) -> Iterator[Any]:
@@ -243,6 +277,16 @@ def _operations(block: Any) -> Iterator[Any]:
         yield operation
         for inner in operation.blocks:
             yield from _operations(inner)
+
+
+def _output_name(feature: Any) -> str:
+    kind = feature.type.WhichOneof("Type")
+    if kind != "multiArrayType":
+        raise InputError(
+            f"output {feature.name!r} is of type {kind}, expected a multi-array",
+            hint="Convert with TensorType outputs, and without a classifier's labels.",
+        )
+    return str(feature.name)
 
 
 def _input_shapes(feature: Any) -> InputShapes:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from converters.mil_operators import OPERATORS, VALUE_PRESERVING
+from converters.mil_package import HINT_UNSUPPORTED
 from converters.mil_weights import CONSTANT_EXPRESSIONS
 from pipeline.errors import InputError
 
@@ -47,6 +48,12 @@ class Step:
         arguments = {key: _resolve(value, values) for key, value in self.arguments.items()}
         try:
             computed = self.compute(**arguments)
+        except NotImplementedError as err:
+            raise InputError(
+                f"Core ML operator {self.op_type!r} ({self.name!r}) is not supported in this form: "
+                f"{err}",
+                hint=HINT_UNSUPPORTED,
+            ) from err
         except (RuntimeError, IndexError, ValueError) as err:
             raise InputError(
                 f"Core ML operator {self.op_type!r} ({self.name!r}) failed: {err}",

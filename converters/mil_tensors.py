@@ -143,6 +143,11 @@ def _reverse(x: Tensor, axes: Tensor | None = None) -> Tensor:
     return x.flip(list(range(x.dim())) if axes is None else axes.tolist())
 
 
+def _sliding_windows(x: Tensor, axis: Tensor, size: Tensor, stride: Tensor) -> Tensor:
+    dim = int(axis) % x.dim()
+    return x.unfold(dim, int(size), int(stride)).movedim(-1, dim + 1)
+
+
 def _argsort(x: Tensor, axis: Tensor, ascending: Tensor) -> Tensor:
     return x.argsort(dim=int(axis), descending=not ascending, stable=True)
 
@@ -204,6 +209,7 @@ TENSORS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "slice_by_index": _slice_by_index,
     "slice_by_size": _slice_by_size,
     "slice_update": _slice_update,
+    "sliding_windows": _sliding_windows,
     "split": _split,
     "squeeze": _squeeze,
     "stack": lambda values, axis: torch.stack(list(values), int(axis)),

@@ -1,7 +1,6 @@
 """The command line: each command parses, calls one function, prints, and gives an exit code."""
 
 import math
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,9 +13,20 @@ from rich.markup import escape
 
 from pipeline import __version__, console, report
 from pipeline.budget import Budget
-from pipeline.console import parse_numbers, show
+from pipeline.console import (
+    AsJson,
+    BundlePath,
+    Data,
+    Limit,
+    Reference,
+    Runtimes,
+    num_threads,
+    parse_numbers,
+    show,
+)
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
+from pipeline.parity_command import parity
 from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
 from pipeline.values import StoredTensor
@@ -28,16 +38,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Data = Annotated[Path | None, typer.Option(help="Labelled questions in SQuAD 1.1 layout.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first questions.")]
-Runtimes = Annotated[list[str] | None, typer.Option("--runtime", help="Only these; repeatable.")]
-Reference = Annotated[
-    str | None, typer.Option("--reference", metavar="MODEL", help="Where the student is.")
-]
 
 
 @app.command()
@@ -106,7 +106,7 @@ def build(
         examples=read_squad(data) if data else None,
         trim_corpus=trim_vocab,
         for_task_library=task_library,
-        num_threads=_num_threads(),
+        num_threads=num_threads(),
         stages=Stages(),
     )
     sizes = {each.backend: bundle.size_bytes(each.path) for each in result.artifacts}
@@ -167,7 +167,7 @@ def ask(
             [example],
             named_reference=reference,
             names=runtime or (),
-            num_threads=_num_threads(),
+            num_threads=num_threads(),
             stages=Stages(),
         )
     payload = {
@@ -196,48 +196,6 @@ def ask(
     return asked.exit_code
 
 
-@app.command()
-def parity(
-    bundle: BundlePath,
-    data: Data = None,
-    limit: Limit = None,
-    runtime: Runtimes = None,
-    reference: Reference = None,
-    localize: Annotated[
-        bool, typer.Option("--localize", help="Name the first block that leaves the tolerance.")
-    ] = False,
-    report_folder: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="DIR", help="Where to write parity.json and report.html."),
-    ] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Compares every artifact of a bundle with the PyTorch student."""
-    from pipeline.bundle import open_bundle
-    from pipeline.bundle_parity import check_bundle
-    from pipeline.squad import read_squad
-    from pipeline.stages import Stages
-
-    with open_bundle(bundle) as opened:
-        found = check_bundle(
-            opened,
-            examples=read_squad(data) if data else None,
-            limit=limit,
-            names=runtime or (),
-            named_reference=reference,
-            with_blocks=localize,
-            report=report_folder,
-            num_threads=_num_threads(),
-            stages=Stages(),
-        )
-        sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
-    table = report.parity_table(found.verdicts, sizes)
-    blocks = [part for each in found.localization or () for part in report.localization(each)]
-    remarks = report.remarks((each.runtime for each in found.verdicts), found.skipped)
-    show(found.to_json(), as_json, table, *blocks, *remarks)
-    return 0 if found.passed else 1
-
-
 @app.command("eval")
 def evaluate(
     target: Annotated[str, typer.Argument(metavar="(MODEL|BUNDLE)", help="What to score.")],
@@ -257,7 +215,7 @@ def evaluate(
         limit=limit,
         names=runtime or (),
         named_reference=reference,
-        num_threads=_num_threads(),
+        num_threads=num_threads(),
         stages=Stages(),
     )
     payload = {
@@ -330,6 +288,7 @@ def doctor(as_json: AsJson = False) -> int:
     return 0 if checks.can_build(findings) else 3
 
 
+app.command()(parity)
 app.command()(distill)
 
 
@@ -424,8 +383,3 @@ def _context(passage: str | None, path: Path | None) -> str:
         raise InputError(
             f"{path} is not UTF-8: {err.reason} at byte {err.start}", hint="save it as UTF-8"
         ) from err
-
-
-def _num_threads() -> int:
-    """Returns the threads that every runtime gets: all cores of a phone's big cluster, at most."""
-    return min(os.cpu_count() or 1, 4)

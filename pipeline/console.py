@@ -1,4 +1,4 @@
-"""What every command shares: where results go, how errors are told, and exit codes."""
+"""What commands share: common options, where results go, how errors are told, exit codes."""
 
 import contextlib
 import json
@@ -7,8 +7,10 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console, RenderableType
 from typer.exceptions import TyperException
 
@@ -20,6 +22,15 @@ from pipeline.errors import (
     storage_error,
 )
 from pipeline.manifest import json_value
+
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Data = Annotated[Path | None, typer.Option(help="Labelled questions in SQuAD 1.1 layout.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first questions.")]
+Runtimes = Annotated[list[str] | None, typer.Option("--runtime", help="Only these; repeatable.")]
+Reference = Annotated[
+    str | None, typer.Option("--reference", metavar="MODEL", help="Where the student is.")
+]
 
 INTERRUPTED = 130
 WIDTH_ELSEWHERE = 120
@@ -133,3 +144,8 @@ def _bug(err: Exception) -> PocketBertError:
         f"a bug of ours: {type(err).__name__}: {first_line(err)}",
         hint="set POCKETBERT_DEBUG=1 to see where, and please report it",
     )
+
+
+def num_threads() -> int:
+    """Returns the threads that every runtime gets: all cores of a phone's big cluster, at most."""
+    return min(os.cpu_count() or 1, 4)

@@ -39,7 +39,7 @@ from pipeline.tasks import question_answering
 from pipeline.thresholds import thresholds_of
 from pipeline.tokenization import tokenizer_part, vocabulary_text
 from pipeline.values import Artifact
-from pipeline.verdict import Gate, Parity, failed_parity
+from pipeline.verdict import Parity, at_least, failed_parity
 from pipeline.workers import Job, Report, run_jobs
 
 RUNTIME = converters.TASK_LIBRARY.name
@@ -227,13 +227,7 @@ def judge(
     ]
     agreement = float(np.mean(same))
     threshold = min(MIN_AGREEMENT, thresholds_of(variant).answer_agreement)
-    passed = agreement >= threshold
-    gate = Gate(
-        name="answer_agreement",
-        verdict="pass" if passed else "fail",
-        value=agreement,
-        threshold=threshold,
-    )
+    gate = at_least("answer_agreement", agreement, threshold)
     failure = f"answer_agreement is {agreement:.4g}, the gate is {threshold:g}; "
     return Parity(
         backend=variant.backend,
@@ -245,7 +239,7 @@ def judge(
         f1_drop=_f1_drop(student, cases, texts),
         num_inputs=len(cases),
         gates=(gate,),
-        reason=("" if passed else failure) + left_out,
+        reason=("" if gate.verdict == "pass" else failure) + left_out,
     )
 
 

@@ -146,18 +146,18 @@ def judge(
     outcomes = [each.outcome for each in compared]
     agreement = 1 - outcomes.count("changed") / len(outcomes)
     gates = [
-        _gate("finite", float(is_finite(outputs, names)), at_least=1.0),
-        _gate("max_abs_diff", logits.max_abs_diff, at_most=thresholds.max_abs_diff),
-        _gate("cosine", logits.cosine, at_least=thresholds.cosine),
-        _gate("snr_db", logits.snr_db, at_least=thresholds.snr_db),
-        _gate("answer_agreement", agreement, at_least=thresholds.answer_agreement),
+        at_least("finite", float(is_finite(outputs, names)), 1.0),
+        at_most("max_abs_diff", logits.max_abs_diff, thresholds.max_abs_diff),
+        at_least("cosine", logits.cosine, thresholds.cosine),
+        at_least("snr_db", logits.snr_db, thresholds.snr_db),
+        at_least("answer_agreement", agreement, thresholds.answer_agreement),
     ]
     if hard is not None:
         gates.append(_hard_rows_gate(hard, names, thresholds))
         gates.append(_padding_gate(hard, task, noise, thresholds))
     if weight_problems is not None:
         detail = "; ".join(weight_problems)
-        gates.append(_gate("weights", float(not weight_problems), at_least=1.0, detail=detail))
+        gates.append(at_least("weights", float(not weight_problems), 1.0, detail=detail))
     failed = [gate for gate in gates if gate.verdict == "fail"]
     return Parity(
         backend=artifact.backend,
@@ -193,7 +193,7 @@ def failed_parity(artifact: Artifact, runtime: str, *, seq_len: int, reason: str
         precision=artifact.precision,
         seq_len=seq_len,
         verdict="fail",
-        gates=(_gate("runs", 0.0, at_least=1.0),),
+        gates=(at_least("runs", 0.0, 1.0),),
         reason=reason,
     )
 
@@ -228,8 +228,8 @@ def _hard_rows_gate(hard: HardRows, names: Sequence[str], thresholds: Thresholds
     }
     # What is not a number is worse than any number.
     worst = min(ratios, key=lambda name: (not math.isnan(ratios[name]), ratios[name]))
-    return _gate(
-        "hard_rows", ratios[worst], at_least=thresholds.hard_rows_snr_db, detail=f"dB at {worst}"
+    return at_least(
+        "hard_rows", ratios[worst], thresholds.hard_rows_snr_db, detail=f"dB at {worst}"
     )
 
 
@@ -244,7 +244,7 @@ def _padding_gate(hard: HardRows, task: Task, noise: float, thresholds: Threshol
             changed.append(case.example.id)
     share = 1 - len(changed) / len(hard.cases)
     detail = f"for {', '.join(changed)}" if changed else ""
-    return _gate("padding_invariance", share, at_least=thresholds.padding_invariance, detail=detail)
+    return at_least("padding_invariance", share, thresholds.padding_invariance, detail=detail)
 
 
 def badness(compared: ComparedInput) -> tuple[bool, bool, float, float]:
@@ -257,22 +257,16 @@ def badness(compared: ComparedInput) -> tuple[bool, bool, float, float]:
     )
 
 
-def _gate(
-    name: str,
-    value: float,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    detail: str = "",
-) -> Gate:
-    """Judges one value; a value that is not a number passes no gate."""
-    if at_least is not None:
-        passes, threshold = value >= at_least, at_least
-    else:
-        assert at_most is not None
-        passes, threshold = value <= at_most, at_most
-    verdict: Verdict = "pass" if passes else "fail"
+def at_least(name: str, value: float, threshold: float, *, detail: str = "") -> Gate:
+    """Judges a value that must not be small; one that is not a number passes no gate."""
+    verdict: Verdict = "pass" if value >= threshold else "fail"
     return Gate(name=name, value=value, threshold=threshold, verdict=verdict, detail=detail)
+
+
+def at_most(name: str, value: float, threshold: float) -> Gate:
+    """Judges a value that must not be large; one that is not a number passes no gate."""
+    verdict: Verdict = "pass" if value <= threshold else "fail"
+    return Gate(name=name, value=value, threshold=threshold, verdict=verdict)
 
 
 def _reason(gate: Gate) -> str:

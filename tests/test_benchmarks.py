@@ -104,6 +104,19 @@ def test_founding_table_without_data_leaves_the_answers_out(
     assert any("no --data was given" in remark for remark in script.remarks([row], options))
 
 
+def test_evaluator_time_compares_the_evaluator_with_pytorch(
+    tmp_path: Path, student_folders: dict[str, Path]
+) -> None:
+    printed, figures = run(
+        tmp_path, "evaluator_time.py", student_folders["distilbert"], "--precisions", "fp16",
+        "--most", "inf", *TOY,
+    )  # fmt: skip
+    head, _, row = printed.splitlines()
+    assert head == "| precision | evaluator, ms at 32 tokens | PyTorch, ms | ratio |"
+    assert row.startswith("| fp16 | ")
+    assert figures["rows"][0]["ratio"]["median"] > 0
+
+
 def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(BENCHMARKS)
     return importlib.import_module(name)

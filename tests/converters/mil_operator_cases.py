@@ -1,18 +1,13 @@
-"""The table of operator cases for ``test_mil_operators``.
+"""The table of operator cases for ``test_mil_operators``."""
 
-A case gives an operator its ``feeds`` (what a program computes) and ``constants``. coremltools
-folds the operator when both are constant; that value is the oracle. Where coremltools infers no
-value, or a wrong one, the case brings a ``reference`` over the same arguments.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import coremltools as ct
 import numpy as np
-import torch
 import torch.nn.functional as F  # noqa: N812
+
+from tests.converters.mil_network_cases import NETWORK_CASES
+from tests.converters.mil_oracle import Case, t
+from tests.converters.small_models import ct
 
 RNG = np.random.default_rng(7)
 
@@ -27,20 +22,6 @@ def ints(*values: Any) -> np.ndarray:
 
 def bools(*shape: int) -> np.ndarray:
     return RNG.random(shape) < 0.5
-
-
-@dataclass(frozen=True)
-class Case:
-    op: str
-    feeds: Mapping[str, Any]
-    constants: Mapping[str, Any] = field(default_factory=dict)
-    reference: Callable[..., Any] | None = None
-    opset: ct.target = ct.target.iOS17
-    tolerance: float = 2e-6
-
-
-def t(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.array(array))
 
 
 # Elementwise -----------------------------------------------------------------------------------
@@ -247,6 +228,10 @@ TENSOR_CASES = [
     Case("slice_update", {"x": floats(5, 6), "update": floats(6)},
          {"begin": [2, 0], "end": [3, 0], "squeeze_mask": [True, False],
           "end_mask": [False, True]}, opset=ct.target.iOS18),
+    Case("sliding_windows", {"x": floats(2, 7)}, {"axis": 1, "size": 3, "stride": 2},
+         reference=lambda x, **_: np.stack([x[:, i : i + 3] for i in (0, 2, 4)], 1)),
+    Case("sliding_windows", {"x": floats(4, 2)}, {"axis": -2, "size": 3},
+         reference=lambda x, **_: np.stack([x[i : i + 3] for i in (0, 1)])),
     Case("split", {"x": floats(2, 6)}, {"num_splits": 3, "axis": 1}),
     Case("split", {"x": floats(2, 6)}, {"split_sizes": [1, 3, 2], "axis": -1}),
     Case("squeeze", {"x": floats(1, 2, 1, 3)}),
@@ -354,16 +339,6 @@ ALGEBRA_CASES = [
         for mask in ({}, {"attn_mask": floats(1, 1, 5, 7)},
                      {"attn_mask": np.arange(35).reshape(1, 1, 5, 7) % 3 > 0})
     ),
-    Case("conv", {"x": floats(1, 4, 1, 6)}, {"weight": floats(3, 4, 1, 1), "bias": floats(3)},
-         reference=lambda x, weight, bias: F.conv2d(t(x), t(weight), t(bias))),
-    Case("conv", {"x": floats(2, 4, 9)},
-         {"weight": floats(6, 2, 3), "pad_type": "custom", "pad": [2, 1], "strides": [2],
-          "dilations": [2], "groups": 2},
-         reference=lambda x, weight, **_: F.conv1d(
-             F.pad(t(x), (2, 1)), t(weight), stride=2, dilation=2, groups=2)),
-    Case("conv", {"x": floats(1, 2, 5, 6)},
-         {"weight": floats(3, 2, 2, 3), "pad_type": "custom", "pad": [1, 0, 2, 1]},
-         reference=lambda x, weight, **_: F.conv2d(F.pad(t(x), (2, 1, 1, 0)), t(weight))),
     *(
         Case("layer_norm", {"x": floats(2, 3, 4)},
              {"axes": axes, "gamma": floats(*sizes), "beta": floats(*sizes),
@@ -402,5 +377,12 @@ ALGEBRA_CASES = [
          reference=lambda input, scale: input * scale),
 ]  # fmt: skip
 
-CASES = ELEMENTWISE_CASES + REDUCTION_CASES + TENSOR_CASES + INDEXING_CASES + ALGEBRA_CASES
+CASES = [
+    *ELEMENTWISE_CASES,
+    *REDUCTION_CASES,
+    *TENSOR_CASES,
+    *INDEXING_CASES,
+    *ALGEBRA_CASES,
+    *NETWORK_CASES,
+]
 CASE_IDS = [f"{case.op}-{number}" for number, case in enumerate(CASES)]

@@ -32,14 +32,18 @@ def test_unknown_function_lists_those_that_exist(two_functions: Path) -> None:
         CoreMLReference(two_functions, function="third")
 
 
-def test_unsupported_operator_is_named_with_its_value(tmp_path: Path) -> None:
+def test_all_unsupported_operators_are_named_with_their_values(tmp_path: Path) -> None:
     @mb.program(input_specs=[mb.TensorSpec((1, 2, 4, 4))], opset_version=ct.target.iOS17)
     def program(x: Any) -> Any:
-        return mb.space_to_depth(x=x, block_size=2, name="blocks")
+        noise = mb.random_normal(shape=[1, 2, 4, 4], name="noise")
+        return mb.space_to_batch(
+            x=mb.add(x=x, y=noise), block_shape=[2, 2], paddings=[[0, 0], [0, 0]], name="blocks"
+        )
 
     path = save(ct.convert(program, minimum_deployment_target=ct.target.iOS17), tmp_path)
 
-    with pytest.raises(InputError, match=r"'space_to_depth' \(value 'blocks") as caught:
+    message = r"'random_normal' \(value 'noise.*'space_to_batch' \(value 'blocks.* not supported"
+    with pytest.raises(InputError, match=message) as caught:
         CoreMLReference(path)
     assert "macOS" in caught.value.hint
 

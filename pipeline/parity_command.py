@@ -1,0 +1,113 @@
+"""The command ``parity``: a bundle beside its student, or a Core ML package beside its program."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import report
+from pipeline.console import (
+    AsJson,
+    BundlePath,
+    Data,
+    Limit,
+    Reference,
+    Runtimes,
+    num_threads,
+    show,
+)
+from pipeline.errors import InputError
+
+
+def parity(
+    bundle: BundlePath,
+    data: Data = None,
+    limit: Limit = None,
+    runtime: Runtimes = None,
+    reference: Reference = None,
+    localize: Annotated[
+        bool, typer.Option("--localize", help="Name the first block that leaves the tolerance.")
+    ] = False,
+    report_folder: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Where to write parity.json and report.html."),
+    ] = None,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="X.npz",
+            help="For an .mlpackage: one sample, the package's inputs by name; repeatable.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Compares every artifact of a bundle with the PyTorch student.
+
+    Or any Core ML package with the PyTorch program that it comes from: parity X.mlpackage
+    --reference MODEL.pt2 --inputs X.npz. MODEL.pt2 is what torch.export.save wrote. Inputs and
+    outputs go by name where the names of both agree, else by order.
+    """
+    if bundle.suffix == ".mlpackage":
+        if data or limit or localize or report_folder:
+            raise InputError(
+                "--data, --limit, --localize and --report go with a bundle",
+                hint="a package takes --reference and --inputs",
+            )
+        return _package_parity(bundle, reference, inputs or (), runtime or (), as_json)
+    if inputs:
+        raise InputError("--inputs goes with an .mlpackage", hint="a bundle takes --data")
+    from pipeline.bundle import open_bundle
+    from pipeline.bundle_parity import check_bundle
+    from pipeline.squad import read_squad
+    from pipeline.stages import Stages
+
+    with open_bundle(bundle) as opened:
+        found = check_bundle(
+            opened,
+            examples=read_squad(data) if data else None,
+            limit=limit,
+            names=runtime or (),
+            named_reference=reference,
+            with_blocks=localize,
+            report=report_folder,
+            num_threads=num_threads(),
+            stages=Stages(),
+        )
+        sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
+    table = report.parity_table(found.verdicts, sizes)
+    blocks = [part for each in found.localization or () for part in report.localization(each)]
+    remarks = report.remarks((each.runtime for each in found.verdicts), found.skipped)
+    show(found.to_json(), as_json, table, *blocks, *remarks)
+    return 0 if found.passed else 1
+
+
+def _package_parity(
+    package: Path,
+    reference: str | None,
+    inputs: Sequence[Path],
+    names: Sequence[str],
+    as_json: bool,
+) -> int:
+    from pipeline import package_parity as flow
+    from pipeline.runtimes import nothing_ran
+
+    if reference is None:
+        raise InputError(
+            "a package needs --reference MODEL.pt2", hint="write it with torch.export.save"
+        )
+    if not inputs:
+        raise InputError("a package needs --inputs X.npz", hint="write it with numpy.savez")
+    verdicts, skipped = flow.check(
+        package, reference=Path(reference), inputs=inputs, names=names, num_threads=num_threads()
+    )
+    if not verdicts:
+        raise nothing_ran(skipped)
+    payload = {
+        "parity": [each.to_json() for each in verdicts],
+        "skipped": [asdict(each) for each in skipped],
+    }
+    remarks = report.remarks((each.runtime for each in verdicts), skipped)
+    show(payload, as_json, flow.table(verdicts), *remarks)
+    return 0 if all(each.verdict == "pass" for each in verdicts) else 1
