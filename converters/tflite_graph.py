@@ -43,9 +43,9 @@ class EditedModel:
         self._model = flatbuffer_utils.read_model(path)
         self._shared: dict[str, int] = {}
         self._scales: dict[str, SharedQuantization] = {}
-        signatures = {each.subgraphIndex: each for each in self._model.signatureDefs}
+        signatures = {each.subgraphIndex: each for each in self._model.signatureDefs or ()}
         self.graphs = [
-            Graph(self, graph, signatures[index])
+            Graph(self, graph, signatures.get(index))
             for index, graph in enumerate(self._model.subgraphs)
         ]
 
