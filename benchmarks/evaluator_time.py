@@ -8,15 +8,14 @@ ratio is beyond ``--most``.
 """
 
 import argparse
-import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from timing import Spread, describe_machine, ratio, spread, time_in_turns
+from timing import Spread, ratio, spread, time_in_turns, write_figures
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering, PreTrainedModel
 
 from converters.coreml import convert
@@ -124,8 +123,7 @@ def main() -> None:
         sys.exit(f"{err.message} ({err.hint})")
     print(make_table(rows, options))  # noqa: T201
     if options.json:
-        figures = {"machine": describe_machine(), "rows": [asdict(row) for row in rows]}
-        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        write_figures(options.json, rows)
     sys.exit(int(any(row.ratio.median > options.most for row in rows)))
 
 

@@ -10,14 +10,13 @@ Source: Sanh et al. 2019 (arXiv 1910.01108), tables 1 to 3.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from timing import Spread, describe_machine, ratio, spread, time_in_turns
+from timing import Spread, describe_machine, ratio, spread, time_in_turns, write_figures
 from transformers import (
     BertConfig,
     BertForQuestionAnswering,
@@ -199,8 +198,7 @@ def main() -> None:
         sys.exit(f"{err.message} ({err.hint})")
     print(make_table(rows, options), *remarks(rows, options), sep="\n\n")  # noqa: T201
     if options.json:
-        figures = {"machine": describe_machine(), "rows": [asdict(row) for row in rows]}
-        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        write_figures(options.json, rows)
 
 
 if __name__ == "__main__":

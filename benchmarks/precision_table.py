@@ -8,16 +8,15 @@ time for one of PyTorch, one after the other in one run.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from timing import describe_machine
+from timing import write_figures
 
 import converters
 from pipeline import bundle, squad
@@ -25,14 +24,13 @@ from pipeline.ask import Asked, ask
 from pipeline.budget import NO_BUDGET, Budget
 from pipeline.build import build
 from pipeline.errors import PocketBertError
+from pipeline.metrics import paired_interval
 from pipeline.precision import FIXED_PRECISIONS
 from pipeline.recipe import recipe_of
 from pipeline.runtimes import PYTORCH
 from pipeline.squad import Question, read_squad
 from pipeline.stages import Stages
 from pipeline.tasks.question_answering import Answer
-
-NUM_RESAMPLES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +92,7 @@ def _rows(
             runtime=runtime,
             size_bytes=sizes[_backend_of(runtime)],
             f1=float(f1.mean()),
-            f1_lost=paired_interval(own_f1 - f1),
+            f1_lost=(float((own_f1 - f1).mean()), *paired_interval(own_f1 - f1)),
             same_answers=100 * float(np.mean(list(map(_is_same, each.answers, own.answers)))),
             latency_ratio=float(np.median(np.array(each.latency_ms) / np.array(own.latency_ms))),
         )
@@ -116,17 +114,6 @@ def _f1_by_question(asked: Asked, examples: Sequence[Question]) -> np.ndarray:
             for answer, example in zip(asked.answers, examples, strict=True)
         ]
     )
-
-
-def paired_interval(losses: np.ndarray) -> tuple[float, float, float]:
-    """Returns the mean of ``(questions,)`` losses, and the ends of its 95 % interval.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
-    """
-    random = np.random.default_rng(0)
-    chosen = random.integers(0, len(losses), (NUM_RESAMPLES, len(losses)))
-    low, high = np.percentile(losses[chosen].mean(axis=1), (2.5, 97.5))
-    return float(losses.mean()), float(low), float(high)
 
 
 def make_table(rows: Sequence[Row]) -> str:
@@ -171,8 +158,7 @@ def main() -> None:
         sys.exit(f"{err.message} ({err.hint})")
     print(make_table(rows))  # noqa: T201
     if options.json:
-        figures = {"machine": describe_machine(), "rows": [asdict(row) for row in rows]}
-        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        write_figures(options.json, rows)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """What benchmarks share: repetitions that take turns, their spread, and the machine in words."""
 
+import json
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -58,6 +60,12 @@ def time_in_turns(
 def ratio(*, times_ms: Sequence[float], base_ms: Sequence[float]) -> Spread:
     """Returns how often the base fits into each time, turn by turn."""
     return spread([ours / base for ours, base in zip(times_ms, base_ms, strict=True)])
+
+
+def write_figures(path: Path, rows: Sequence[Any]) -> None:
+    """Writes a table's rows, which are dataclasses, and the machine that they were measured on."""
+    figures = {"machine": describe_machine(), "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 def describe_machine() -> dict[str, object]:

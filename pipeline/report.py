@@ -154,5 +154,5 @@ def table(*columns: str, words: tuple[str, ...] = ()) -> Table:
 def number(value: float, form: str) -> str:
     """Returns a number for people; a dash stands for what is not a number."""
     if math.isnan(value):
-        return "–"
+        return "-"
     return "exact" if math.isinf(value) and value > 0 else form.format(value)

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from converters import tflite_task_library
 from pipeline import parity, task_library
 from pipeline import task_library_environment as environment
-from pipeline.compare import Case, Parity
+from pipeline.compare import Case
 from pipeline.errors import InputError
 from pipeline.load import Student
 from pipeline.precision import FixedPrecision
@@ -24,6 +24,7 @@ from pipeline.task_library_tokenizer import LibraryTokenizer
 from pipeline.tasks.question_answering import Answer, Encoded
 from pipeline.tokenization import vocabulary_text
 from pipeline.values import Artifact
+from pipeline.verdict import Parity
 from tests.command import pocketbert
 from tests.converters.conversion import convert_all
 from tests.students import VOCABULARY_SIZE
