@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.command import ROOT
@@ -55,17 +54,6 @@ def test_precision_table_weighs_and_asks_each_precision(
     assert (exact["same_answers"], exact["f1_lost"]) == (100, [0, 0, 0])
     assert figures["rows"][-1]["precision"] == "auto:0.5"
     assert figures["rows"][-1]["size_bytes"] < 0.5e6 < exact["size_bytes"]
-
-
-def test_paired_interval_holds_the_mean_and_narrows_with_questions(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    script = load_script("precision_table", monkeypatch)
-    losses = np.random.default_rng(1).normal(2.0, 10.0, 400)
-    mean, low, high = script.paired_interval(losses)
-    assert mean == pytest.approx(losses.mean())
-    assert low < mean < high
-    assert high - low == pytest.approx(2 * 1.96 * 10.0 / 20, rel=0.15)
 
 
 def test_founding_table_scores_and_times_teacher_and_student(
