@@ -1,8 +1,8 @@
 """Measures what a command costs: seconds, and memory over all its processes together.
 
 Run it with what follows ``pocketbert``, as ``python benchmarks/command_cost.py build -o bundle`` or
-``python benchmarks/command_cost.py parity bundle --data squad.json --limit 200``. Memory is the proportional set size (a page
-that several processes share counts once), sampled ten times a second.
+``python benchmarks/command_cost.py parity bundle --data squad.json --limit 200``. Memory is the
+proportional set size (a page that several processes share counts once), sampled ten times a second.
 """
 
 import contextlib
