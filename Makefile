@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "How many steps lead to the lantern room?"
 
 test: lint
-	$(BIN)/python -m pytest -m "not soak"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -36,7 +36,7 @@ class Finished:
 
 
 def pocketbert(
-    *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 180
+    *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 600
 ) -> Finished:
     """Runs ``pocketbert`` to its end; a traceback fails the test at once.
 
