@@ -195,8 +195,13 @@ def _judge(
     weight_problems: Sequence[str] | None,
 ) -> list[Parity]:
     if outcome.error is not None:
+        reason = outcome.error.message
+    else:
+        rows = [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows]
+        reason = _misshapen(rows, outcome.value.outputs, student.task.OUTPUT_NAMES)
+    if reason:
         return [
-            failed_parity(artifact, runtime, seq_len=seq_len, reason=outcome.error.message)
+            failed_parity(artifact, runtime, seq_len=seq_len, reason=reason)
             for seq_len in artifact.seq_lens
         ]
     outputs = iter(outcome.value.outputs)
@@ -215,6 +220,18 @@ def _judge(
         )
         for seq_len in artifact.seq_lens
     ]
+
+
+def _misshapen(rows: Sequence[Arrays], outputs: Sequence[Outputs], names: Sequence[str]) -> str:
+    """Returns in words which output is not there, or has no logit for each token."""
+    for row, own in zip(rows, outputs, strict=True):
+        shape = row["input_ids"].shape
+        for name in names:
+            if name not in own:
+                return f"it gives no {name}"
+            if own[name].shape != shape:
+                return f"it gives {name} of shape {own[name].shape}, expected {shape}"
+    return ""
 
 
 def _hard_rows(seq_len: int, exams: dict[int, _Exam], answered: dict[int, _Answered]) -> HardRows:
