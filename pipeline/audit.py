@@ -132,6 +132,30 @@ def find_strangers(
     ]
 
 
+def find_integers(
+    stored: Mapping[str, Sequence[StoredMatrix]],
+    *,
+    recipe: Recipe,
+    originals: Mapping[str, np.ndarray],
+) -> dict[str, QuantizedWeight]:
+    """Returns the integers that a file holds of the student's weights, by the student's names.
+
+    Those of fixed activations are not among them: their scales are in units of outputs.
+
+    Args:
+        stored: What the file holds, for each of its functions; the first one is read.
+        recipe: What its weights are stored as.
+        originals: ``(rows, columns) float32`` of every matrix of the student, by name.
+    """
+    found = {}
+    for matrices in [] if recipe.activations == "static" else list(stored.values())[:1]:
+        for name, original in originals.items():
+            nearest = _nearest(original, matrices, recipe.format_of(name))
+            if nearest is not None:
+                found[name] = replace(nearest, scales=nearest.scales.astype(np.float32))
+    return found
+
+
 def _how_strange(
     original: np.ndarray,
     matrices: Sequence[StoredMatrix],
@@ -143,17 +167,9 @@ def _how_strange(
         floats = [each.weight for each in matrices if isinstance(each.weight, np.ndarray)]
         is_there = any(_is_matrix(each) and _holds(each, original) for each in floats)
         return "" if is_there else "is not in the file"
-    bits = 8 if form == "int8" else 4
-    candidates = [
-        each.weight
-        for each in matrices
-        if isinstance(each.weight, QuantizedWeight)
-        and each.weight.values.shape == original.shape
-        and each.weight.bits <= bits
-    ]
-    nearest = max(candidates, key=lambda each: _likeness(each, original), default=None)
+    nearest = _nearest(original, matrices, form)
     if nearest is None or not _likeness(nearest, original) >= _LEAST_LIKENESS:
-        return f"is not in the file as integers of {bits} bits"
+        return f"is not in the file as integers of {_bits(form)} bits"
     if activations == "static":  # scales are in units of each row's output, which is not known
         nearest = _rescaled(nearest, original)
     gains = _gains(nearest, original)
@@ -165,6 +181,27 @@ def _how_strange(
         worst = least if least < LEAST_GAIN else largest
         return f"has a scale that makes its values {worst:.2g} times the original"
     return ""
+
+
+def _nearest(
+    original: np.ndarray, matrices: Sequence[StoredMatrix], form: Float | Integers
+) -> QuantizedWeight | None:
+    """Returns the integers that are most like a weight; nothing where it stays a float."""
+    candidates = [
+        each.weight
+        for each in matrices
+        if isinstance(each.weight, QuantizedWeight)
+        and each.weight.values.shape == original.shape
+        and each.weight.bits <= _bits(form)
+    ]
+    return max(candidates, key=lambda each: _likeness(each, original), default=None)
+
+
+def _bits(form: Float | Integers) -> int:
+    """Returns the bits of integers, none of a float."""
+    if form == "fp32" or form == "fp16":
+        return 0
+    return 8 if form == "int8" else 4
 
 
 def _likeness(weight: QuantizedWeight, original: np.ndarray) -> float:

@@ -86,7 +86,7 @@ FILE_FAULTS = (
     _pte("attention's scale missing", "int8", pte.constant(0.25, 1)),
     _pte("positions begin at one", "int8", pte.edit(pte.positions_from_one)),
     _pte("epsilon of layer norms 1e-5, not 1e-12", "fp32", pte.epsilon(1e-5)),
-    _pte("feed-forward layers swapped", "fp16", pte.edit(pte.swap_feed_forward_layers)),
+    _pte("feed-forward layers swapped", "int8", pte.edit(pte.swap_feed_forward_layers)),
     _pte("GELU is hard swish", "int8", pte.edit(pte.gelu_to_hard_swish)),
     _pte("residual dropped", "fp32", pte.edit(pte.drop_residual)),
     _pte("one channel's scale halved", "int8", content.scales(QUERY, changes.halve_one)),
