@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 import converters
 from converters.weights import StoredMatrix
-from pipeline import honest, runtimes
+from pipeline import runtimes
 from pipeline.blocks import HEAD, Blocks, head_of, norm_blocks, run_blocks
+from pipeline.honest import with_file_integers
 from pipeline.load import Student
 from pipeline.manifest import json_value
+from pipeline.matching import find_integers
 from pipeline.metrics import snr_db
 from pipeline.pictures import draw_svg
 from pipeline.precision import Precision
@@ -221,7 +224,10 @@ def _errors(
 ) -> tuple[BlockError, ...]:
     actual = [_blocks(student, outputs) for outputs in seen.outputs]
     own = [run_blocks(student, row) for row in rows]
-    rounded = honest.rounded(student, artifact, seen.matrices)
+    integers = find_integers(
+        seen.matrices, _matrices(student), is_static=artifact.activations == "static"
+    )
+    rounded = with_file_integers(student, artifact, integers)
     local = [run_blocks(rounded, row, given=given) for row, given in zip(rows, actual, strict=True)]
     errors = []
     for name in own[0]:
@@ -236,6 +242,15 @@ def _errors(
             )
         )
     return tuple(errors)
+
+
+def _matrices(student: Student) -> dict[str, np.ndarray]:
+    """Returns the student's matrices by the names of the traced student."""
+    return {
+        f"model.{name}.weight": module.weight.detach().numpy()
+        for name, module in student.model.named_modules()
+        if isinstance(module, nn.Linear | nn.Embedding)
+    }
 
 
 def _blocks(student: Student, outputs: Mapping[str, np.ndarray]) -> Blocks:

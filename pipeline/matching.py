@@ -1,12 +1,12 @@
 """Finds a student's weights among the integers of a file, which has names of its own for them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from converters.weights import MAX_ERROR_STEPS, QuantizedWeight, error_steps
+from converters.weights import MAX_ERROR_STEPS, QuantizedWeight, StoredMatrix, error_steps
 from pipeline.metrics import cosine
 
 LEAST_GAIN = 0.7
@@ -17,6 +17,25 @@ out in the smallest group.
 
 _LEAST_LIKENESS = 0.5
 """Cosine below which a matrix is another one: rounding leaves 0.9 at least."""
+
+
+def find_integers(
+    stored: Iterable[StoredMatrix], originals: Mapping[str, np.ndarray], *, is_static: bool
+) -> dict[str, QuantizedWeight]:
+    """Returns the integers of a file that are roundings of a student's weights, by their names.
+
+    Args:
+        stored: Every matrix of one function.
+        originals: ``(rows, columns) float32`` of every matrix of the student, by name.
+        is_static: As for ``nearest_weight``.
+    """
+    integers = [each.weight for each in stored if isinstance(each.weight, QuantizedWeight)]
+    found = {}
+    for name, original in originals.items():
+        nearest = nearest_weight(original, integers, is_static=is_static)
+        if nearest is not None and not how_far(nearest, original):
+            found[name] = nearest
+    return found
 
 
 def nearest_weight(

@@ -1,17 +1,20 @@
 """The parity check: every artifact, in every runtime, against the PyTorch student."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
 
 import converters
+from converters.weights import QuantizedWeight
 from pipeline import audit, runtimes
 from pipeline.compare import Case, Outputs
 from pipeline.hard_rows import hard_examples, refill_padding
+from pipeline.honest import with_file_integers
 from pipeline.load import Student
+from pipeline.matching import find_integers
 from pipeline.recipe import Recipe
 from pipeline.runtimes import Skipped
 from pipeline.squad import Question
@@ -57,6 +60,19 @@ class _Exam:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What was found in a file.
+
+    Attributes:
+        problems: In words, what is wrong with its weights.
+        integers: The weights that it holds as integers, by the student's names.
+    """
+
+    problems: Sequence[str]
+    integers: Mapping[str, QuantizedWeight]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Answered:
     """An artifact's outputs of an exam, for each example, for each of its rows."""
 
@@ -95,10 +111,16 @@ def check(
     with stages.stage("run pytorch"):
         hard = hard_examples(student, max_seq_len=lengths[-1])
         exams = {seq_len: _exam(student, examples, hard, seq_len) for seq_len in lengths}
-    problems: dict[str, list[str]] = {}
+    audits: dict[str, Audit] = {}
+    own_weights: dict[str, dict[int, list[list[Outputs]]]] = {}
     if recipe is not None:
+        by_backend = {artifact.backend: artifact for artifact, _ in pairs}
         with stages.stage("audit"):
-            problems = _audit(student, [artifact for artifact, _ in pairs], recipe)
+            audits = _audit(student, by_backend, recipe)
+            own_weights = {
+                backend: _with_own_weights(student, artifact, audits[backend], exams)
+                for backend, artifact in by_backend.items()
+            }
     jobs = [
         runtimes.job(
             artifact,
@@ -115,7 +137,13 @@ def check(
         parity
         for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)
         for parity in _judge(
-            student, artifact, runtime, exams, outcome, problems.get(artifact.backend)
+            student,
+            artifact,
+            runtime,
+            exams,
+            outcome,
+            audits.get(artifact.backend),
+            own_weights.get(artifact.backend, {}),
         )
     ]
     return reports, skipped
@@ -155,13 +183,14 @@ def _exam(
     )
 
 
-def _audit(student: Student, artifacts: Sequence[Artifact], recipe: Recipe) -> dict[str, list[str]]:
-    """Returns what is wrong with the weights in each artifact, by backend."""
+def _audit(
+    student: Student, by_backend: Mapping[str, Artifact], recipe: Recipe
+) -> dict[str, Audit]:
+    """Returns what is in each artifact, by backend."""
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         originals = Path(folder, "originals.safetensors")
-        traced = trace(student, seq_lens=artifacts[0].seq_lens)
-        save_file(traced.matrices(), originals)
-        by_backend = {artifact.backend: artifact for artifact in artifacts}
+        (seq_lens, *_) = (artifact.seq_lens for artifact in by_backend.values())
+        save_file(trace(student, seq_lens=seq_lens).matrices(), originals)
         jobs = [
             Job(
                 name=f"audit {backend}",
@@ -172,18 +201,36 @@ def _audit(student: Student, artifacts: Sequence[Artifact], recipe: Recipe) -> d
         ]
         outcomes = run_jobs(jobs, max_parallel=2)
     return {
-        backend: [outcome.error.message] if outcome.error is not None else outcome.value
+        backend: outcome.value
+        if outcome.error is None
+        else Audit(problems=[outcome.error.message], integers={})
         for backend, outcome in zip(by_backend, outcomes, strict=True)
     }
 
 
-def audit_artifact(
-    *, artifact: Artifact, originals: Path, recipe: Recipe, report: Report
-) -> list[str]:
+def audit_artifact(*, artifact: Artifact, originals: Path, recipe: Recipe, report: Report) -> Audit:
     """Compares the weights that a file holds with the student's; the body of a worker."""
     del report
     stored = converters.backend(artifact.backend).read_matrices(artifact.path)
-    return audit.find_strangers(stored, recipe=recipe, originals=load_file(originals))
+    given = load_file(originals)
+    problems = audit.find_strangers(stored, recipe=recipe, originals=given)
+    # With fixed activations the student cannot repeat what the file computes.
+    some = [] if recipe.activations == "static" else next(iter(stored.values()), [])
+    return Audit(problems=problems, integers=find_integers(some, given, is_static=False))
+
+
+def _with_own_weights(
+    student: Student, artifact: Artifact, audited: Audit, exams: Mapping[int, _Exam]
+) -> dict[int, list[list[Outputs]]]:
+    """Returns what the student makes of hard rows with the integers of a file, by length."""
+    if audited.problems or not audited.integers:
+        return {}
+    rounded = with_file_integers(student, artifact, audited.integers)
+    found: dict[int, list[list[Outputs]]] = {}
+    for seq_len in artifact.seq_lens:
+        rows = [case.encoded.windows[0].inputs for case in exams[seq_len].hard]
+        found[seq_len] = [[each] for each in runtimes.run_student(rounded, rows).outputs]
+    return found
 
 
 def _judge(
@@ -192,11 +239,17 @@ def _judge(
     runtime: str,
     exams: dict[int, _Exam],
     outcome: Outcome,
-    weight_problems: Sequence[str] | None,
+    audited: Audit | None,
+    own_weights: Mapping[int, Sequence[Sequence[Outputs]]],
 ) -> list[Parity]:
     if outcome.error is not None:
+        reason = outcome.error.message
+    else:
+        rows = [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows]
+        reason = _misshapen(rows, outcome.value.outputs, student.task.OUTPUT_NAMES)
+    if reason:
         return [
-            failed_parity(artifact, runtime, seq_len=seq_len, reason=outcome.error.message)
+            failed_parity(artifact, runtime, seq_len=seq_len, reason=reason)
             for seq_len in artifact.seq_lens
         ]
     outputs = iter(outcome.value.outputs)
@@ -207,8 +260,10 @@ def _judge(
             runtime,
             cases=exams[seq_len].cases,
             outputs=answered[seq_len].cases,
-            hard=_hard_rows(seq_len, exams, answered) if exams[seq_len].hard else None,
-            weight_problems=weight_problems,
+            hard=_hard_rows(seq_len, exams, answered, own_weights.get(seq_len))
+            if exams[seq_len].hard
+            else None,
+            weight_problems=None if audited is None else audited.problems,
             task=student.task,
             thresholds=thresholds_of(artifact),
             seq_len=seq_len,
@@ -217,7 +272,24 @@ def _judge(
     ]
 
 
-def _hard_rows(seq_len: int, exams: dict[int, _Exam], answered: dict[int, _Answered]) -> HardRows:
+def _misshapen(rows: Sequence[Arrays], outputs: Sequence[Outputs], names: Sequence[str]) -> str:
+    """Returns in words which output is not there, or has no logit for each token."""
+    for row, own in zip(rows, outputs, strict=True):
+        shape = row["input_ids"].shape
+        for name in names:
+            if name not in own:
+                return f"it gives no {name}"
+            if own[name].shape != shape:
+                return f"it gives {name} of shape {own[name].shape}, expected {shape}"
+    return ""
+
+
+def _hard_rows(
+    seq_len: int,
+    exams: dict[int, _Exam],
+    answered: dict[int, _Answered],
+    own_weights: Sequence[Sequence[Outputs]] | None,
+) -> HardRows:
     """Gathers what the same tokens gave at a length, behind other padding and at other lengths."""
     own = answered[seq_len]
     by_id = {
@@ -234,4 +306,6 @@ def _hard_rows(seq_len: int, exams: dict[int, _Exam], answered: dict[int, _Answe
         ]
         for case, refilled in zip(exams[seq_len].hard, own.refilled, strict=True)
     ]
-    return HardRows(cases=exams[seq_len].hard, outputs=own.hard, padded=padded)
+    return HardRows(
+        cases=exams[seq_len].hard, outputs=own.hard, padded=padded, own_weights=own_weights
+    )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +23,7 @@ from pipeline.manifest import json_value
 from pipeline.precision import Precision
 from pipeline.runtimes import Skipped
 from pipeline.tasks import Task
-from pipeline.thresholds import Thresholds
+from pipeline.thresholds import OWN_WEIGHTS_SNR_DB, Thresholds
 from pipeline.values import Artifact
 
 Verdict = Literal["pass", "fail"]
@@ -107,11 +107,14 @@ class HardRows:
         cases: What the student made of them; the id of each tells what it is.
         outputs: What the artifact made of them, padded as ``cases`` are.
         padded: For each case, what the artifact made of the same tokens padded otherwise.
+        own_weights: What the student made of them with the integers that the artifact holds;
+            nothing where it holds none, or others than the student's.
     """
 
     cases: Sequence[Case]
     outputs: Sequence[Sequence[Outputs]]
     padded: Sequence[Sequence[Sequence[Outputs]]]
+    own_weights: Sequence[Sequence[Outputs]] | None = None
 
 
 def judge(
@@ -155,6 +158,8 @@ def judge(
     if hard is not None:
         gates.append(_hard_rows_gate(hard, names, thresholds))
         gates.append(_padding_gate(hard, task, noise, thresholds))
+        if hard.own_weights is not None:
+            gates.append(_own_weights_gate(hard, hard.own_weights, names))
     if weight_problems is not None:
         detail = "; ".join(weight_problems)
         gates.append(at_least("weights", float(not weight_problems), 1.0, detail=detail))
@@ -245,6 +250,19 @@ def _padding_gate(hard: HardRows, task: Task, noise: float, thresholds: Threshol
     share = 1 - len(changed) / len(hard.cases)
     detail = f"for {', '.join(changed)}" if changed else ""
     return at_least("padding_invariance", share, thresholds.padding_invariance, detail=detail)
+
+
+def _own_weights_gate(
+    hard: HardRows, own_weights: Sequence[Sequence[Outputs]], names: Sequence[str]
+) -> Gate:
+    """Judges what the artifact makes of its own weights, all rows together."""
+    cases = [
+        replace(case, outputs=outputs)
+        for case, outputs in zip(hard.cases, own_weights, strict=True)
+    ]
+    ratio = compare_logits(cases, hard.outputs, names).snr_db
+    detail = "dB against the student with the file's own integers"
+    return at_least("own_weights", ratio, OWN_WEIGHTS_SNR_DB, detail=detail)
 
 
 def badness(compared: ComparedInput) -> tuple[bool, bool, float, float]:

@@ -11,12 +11,13 @@ import platformdirs
 import pytest
 from tokenizers import Tokenizer
 
+import converters
 from pipeline import task_library_environment
 from pipeline.load import Student, load
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.values import Artifact
 from tests.command import Finished, pocketbert
-from tests.converters.conversion import convert_all
+from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.students import ARCHITECTURES, save_student, train_tokenizer
 
 TINY_SEQ_LENS = (32, 64)
@@ -80,6 +81,20 @@ def student_folder(student_folders: dict[str, Path]) -> Path:
 @pytest.fixture(scope="session")
 def students(student_folders: dict[str, Path]) -> dict[str, Student]:
     return {name: load(str(folder)) for name, folder in student_folders.items()}
+
+
+@pytest.fixture(scope="session")
+def artifacts(
+    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[FixedPrecision, Artifact]]:
+    """A two-layer DistilBERT for every backend at every precision, at two lengths."""
+    student = students["distilbert"]
+    return {
+        backend: convert_all(
+            student, backend, FIXED_PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
+        )
+        for backend in converters.BACKENDS
+    }
 
 
 @pytest.fixture

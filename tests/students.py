@@ -43,10 +43,26 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
 
 
-def make_model(architecture: str, *, seed: int = 0) -> PreTrainedModel:
-    """Returns a random question-answering model of two layers, 64 wide, in fp32.
+def make_model(
+    architecture: str,
+    *,
+    seed: int = 0,
+    width: int = 64,
+    num_layers: int = 2,
+    num_heads: int = 4,
+    spread: float = 0.2,
+) -> PreTrainedModel:
+    """Returns a random question-answering model in fp32.
 
     Its weights are large for random ones, so that its logits differ from token to token.
+
+    Args:
+        architecture: One of ``ARCHITECTURES``.
+        seed: Of its weights.
+        width: Of its hidden states.
+        num_layers: Of its encoder.
+        num_heads: Of each layer's attention.
+        spread: Standard deviation of its weights; MobileBERT has less.
     """
     torch.manual_seed(seed)
     shared = {"vocab_size": VOCABULARY_SIZE, "max_position_embeddings": NUM_POSITIONS}
@@ -54,13 +70,19 @@ def make_model(architecture: str, *, seed: int = 0) -> PreTrainedModel:
     if architecture == "distilbert":
         model = DistilBertForQuestionAnswering(
             DistilBertConfig(
-                **shared, dim=64, n_layers=2, n_heads=4, hidden_dim=128, initializer_range=0.2
+                **shared,
+                dim=width,
+                n_layers=num_layers,
+                n_heads=num_heads,
+                hidden_dim=2 * width,
+                initializer_range=spread,
             )
         )
     else:
         shared |= {
-            "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-            "intermediate_size": 128, "initializer_range": 0.2,
+            "hidden_size": width, "num_hidden_layers": num_layers,
+            "num_attention_heads": num_heads, "intermediate_size": 2 * width,
+            "initializer_range": spread,
         }  # fmt: skip
         if architecture == "bert":
             model = BertForQuestionAnswering(BertConfig(**shared))
@@ -68,7 +90,7 @@ def make_model(architecture: str, *, seed: int = 0) -> PreTrainedModel:
             model = ElectraForQuestionAnswering(ElectraConfig(**shared, embedding_size=32))
         else:
             # It has no layer norms to tame its sums, which int8 would drown in noise.
-            shared["initializer_range"] = 0.08
+            shared["initializer_range"] = 0.4 * spread
             model = MobileBertForQuestionAnswering(
                 MobileBertConfig(
                     **shared,
@@ -78,6 +100,17 @@ def make_model(architecture: str, *, seed: int = 0) -> PreTrainedModel:
                 )
             )
     return model.eval()
+
+
+def vary_norms_and_biases(model: PreTrainedModel, *, seed: int = 0) -> None:
+    """Gives norms and biases values, which are all ones and zeros in a model of no training."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(std=0.3, generator=random)
+            elif "norm" in name.lower():
+                parameter.uniform_(0.5, 1.5, generator=random)
 
 
 def save_student(architecture: str, folder: Path, *, tokenizer: Tokenizer, seed: int = 0) -> Path:

@@ -7,26 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-import converters
-from pipeline.load import Student
-from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.values import Artifact
-from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.converters.small_models import ARCHITECTURES, WithMask, convert, ct, save
-
-
-@pytest.fixture(scope="session")
-def artifacts(
-    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[FixedPrecision, Artifact]]:
-    """A two-layer DistilBERT for every backend at every precision, at two lengths."""
-    student = students["distilbert"]
-    return {
-        backend: convert_all(
-            student, backend, FIXED_PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
-        )
-        for backend in converters.BACKENDS
-    }
 
 
 @pytest.fixture(scope="session")
