@@ -103,17 +103,15 @@ def drop_residual(block: Any) -> None:
 
 
 def ignore_token_types(block: Any) -> None:
-    """All tokens are looked up as those of the first segment.
-
-    What counts negative types from the end of their table gives nothing but zeros.
-    """
-    name = "token_type_ids"
-    users = {each.type: each for each in _users(block, name)}
-    addition, choice = users["add"], users["select"]
-    addition.type = "sub"
-    for argument in addition.inputs.values():
-        argument.arguments[0].name = name
-    choice.inputs["a"].arguments[0].name = addition.outputs[0].name
+    """All tokens are looked up as those of the first segment: types less themselves."""
+    (user,) = _users(block, "token_type_ids")
+    difference = MIL_pb2.Operation(type="sub")
+    for argument in ("x", "y"):
+        difference.inputs[argument].arguments.add().name = "token_type_ids"
+    difference.outputs.add(name="no_types").type.CopyFrom(user.outputs[0].type)
+    difference.outputs[0].type.tensorType.dataType = _INT32
+    user.inputs["x"].arguments[0].name = "no_types"
+    block.operations.insert(0, difference)
 
 
 def _operations(block: Any, kind: str) -> list[Any]:

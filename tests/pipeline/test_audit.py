@@ -17,7 +17,13 @@ from converters.weights import (
     error_steps,
     quantize,
 )
-from pipeline.audit import check, far_from_original, find_problems, find_strangers
+from pipeline.audit import (
+    check,
+    far_from_original,
+    find_integers,
+    find_problems,
+    find_strangers,
+)
 from pipeline.errors import GateError
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.recipe import recipe_of
@@ -317,3 +323,25 @@ def test_static_scales_are_known_up_to_a_factor_a_row() -> None:
     stored["main"][2] = StoredMatrix(name="key", weight=replace(first, values=first.values[::-1]))
     (told,) = find_strangers(stored, recipe=recipe, originals=originals())
     assert told.startswith("key ")
+
+
+@pytest.mark.parametrize("precision", FIXED_PRECISIONS)
+def test_integers_of_a_file_go_by_the_students_names(precision: FixedPrecision) -> None:
+    given = weights_of(precision).integers
+    halves = {
+        name: replace(each, scales=each.scales.astype(np.float16)) for name, each in given.items()
+    }
+    stored = {"main": [StoredMatrix(name=f"x_{name}", weight=halves[name]) for name in halves]}
+    found = find_integers(stored, recipe=recipe_of(precision), originals=originals())
+    assert found.keys() == given.keys()
+    for name, each in found.items():
+        np.testing.assert_array_equal(each.values, given[name].values)
+        np.testing.assert_allclose(each.scales, given[name].scales, rtol=1e-3)
+        assert each.scales.dtype == np.float32
+
+
+def test_integers_of_fixed_activations_are_not_looked_for() -> None:
+    held = weights_of("int8").integers
+    stored = {"main": [StoredMatrix(name=name, weight=each) for name, each in held.items()]}
+    recipe = recipe_of("int8", activations="static")
+    assert find_integers(stored, recipe=recipe, originals=originals()) == {}

@@ -300,6 +300,24 @@ def test_judge_answer_that_depends_on_padding_fails_and_is_named():
     assert parity.reason == "padding_invariance is 0.75 for 1, the gate is 1"
 
 
+@pytest.mark.parametrize(("error", "fails"), [(0.0, False), (0.01, False), (0.05, True)])
+def test_judge_compares_hard_rows_with_what_its_own_weights_give(error, fails):
+    """However far from the student they are, within what its precision may be."""
+    cases = make_cases()
+    given, own_weights = copy_outputs(cases), copy_outputs(cases)
+    for row in own_weights:
+        for logits in row[0].values():
+            logits += 0.3
+    for row, rounded in zip(given, own_weights, strict=True):
+        for name, logits in row[0].items():
+            logits[:] = rounded[0][name] * (1 + error)
+    hard = replace(make_hard(cases, given, given), own_weights=own_weights)
+    parity = judged(cases, copy_outputs(cases), hard, hard_rows_snr_db=12, padding_invariance=0)
+    assert failed_gates(parity) == ({"own_weights_snr_db"} if fails else set())
+    if fails:
+        assert "against the student with the file's own integers, the gate is 35" in parity.reason
+
+
 def test_judge_weights_that_are_not_the_students_fail():
     cases = make_cases()
     parity = judge(
