@@ -17,14 +17,9 @@ from converters.weights import (
     error_steps,
     quantize,
 )
-from pipeline.audit import (
-    check,
-    far_from_original,
-    find_integers,
-    find_problems,
-    find_strangers,
-)
+from pipeline.audit import check, far_from_original, find_problems, find_strangers
 from pipeline.errors import GateError
+from pipeline.matching import find_integers
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.recipe import recipe_of
 from pipeline.values import Artifact
@@ -331,8 +326,8 @@ def test_integers_of_a_file_go_by_the_students_names(precision: FixedPrecision) 
     halves = {
         name: replace(each, scales=each.scales.astype(np.float16)) for name, each in given.items()
     }
-    stored = {"main": [StoredMatrix(name=f"x_{name}", weight=halves[name]) for name in halves]}
-    found = find_integers(stored, recipe=recipe_of(precision), originals=originals())
+    stored = [StoredMatrix(name=f"x_{name}", weight=halves[name]) for name in halves]
+    found = find_integers(stored, originals(), is_static=False)
     assert found.keys() == given.keys()
     for name, each in found.items():
         np.testing.assert_array_equal(each.values, given[name].values)
@@ -340,8 +335,12 @@ def test_integers_of_a_file_go_by_the_students_names(precision: FixedPrecision) 
         assert each.scales.dtype == np.float32
 
 
-def test_integers_of_fixed_activations_are_not_looked_for() -> None:
+def test_integers_that_are_no_rounding_of_a_weight_are_left_out() -> None:
     held = weights_of("int8").integers
-    stored = {"main": [StoredMatrix(name=name, weight=each) for name, each in held.items()]}
-    recipe = recipe_of("int8", activations="static")
-    assert find_integers(stored, recipe=recipe, originals=originals()) == {}
+    upside_down = replace(held["key"], values=held["key"].values[::-1])
+    stored = [
+        StoredMatrix(name=name, weight=upside_down if name == "key" else each)
+        for name, each in held.items()
+    ]
+    found = find_integers(stored, originals(), is_static=False)
+    assert found.keys() == held.keys() - {"key"}

@@ -313,7 +313,7 @@ def test_judge_compares_hard_rows_with_what_its_own_weights_give(error, fails):
             logits[:] = rounded[0][name] * (1 + error)
     hard = replace(make_hard(cases, given, given), own_weights=own_weights)
     parity = judged(cases, copy_outputs(cases), hard, hard_rows_snr_db=12, padding_invariance=0)
-    assert failed_gates(parity) == ({"own_weights_snr_db"} if fails else set())
+    assert failed_gates(parity) == ({"own_weights"} if fails else set())
     if fails:
         assert "against the student with the file's own integers, the gate is 35" in parity.reason
 
