@@ -7,6 +7,7 @@ kept from the terminal, and its end is told in one line.
 
 import multiprocessing
 import os
+import pickle
 import resource
 import signal
 import sys
@@ -134,9 +135,12 @@ def _run(job: Job, running: _Running, on_progress: Report) -> Outcome:
     context = multiprocessing.get_context("spawn")
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
-        log = Path(folder, "log")
+        log, saved = Path(folder, "log"), Path(folder, "job")
+        # Through a file: a process that is killed before it has read its pipe would leave the
+        # caller writing into it for ever (CPython keeps the other end open, too).
+        saved.write_bytes(pickle.dumps(job))
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(sender, log, job), daemon=True)
+        process = context.Process(target=_work, args=(sender, log, saved), daemon=True)
         running.start(process)
         sender.close()
         result = _receive(receiver, on_progress)
@@ -168,7 +172,7 @@ def _receive(receiver: Connection, on_progress: Report) -> Any:
         on_progress(content)
 
 
-def _work(sender: Connection, log: Path, job: Job) -> None:
+def _work(sender: Connection, log: Path, saved: Path) -> None:
     """The body of a worker process."""
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
@@ -177,6 +181,7 @@ def _work(sender: Connection, log: Path, job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_caller, daemon=True).start()
+    job: Job = pickle.loads(saved.read_bytes())
     value, error = None, None
     try:
         value = job.function(**job.arguments, report=lambda done: sender.send(("progress", done)))

@@ -1,6 +1,7 @@
 """Real processes: each is a new interpreter, so jobs that belong together share a run."""
 
 import errno
+import multiprocessing.spawn
 import os
 import signal
 import subprocess
@@ -165,6 +166,15 @@ def test_run_jobs_keeps_output_from_the_terminal_and_tells_progress(capfd):
 def test_run_jobs_each_in_a_process_of_its_own():
     pids = {outcome.get() for outcome in run_jobs([job(tell_pid)] * 2, max_parallel=1)}
     assert len(pids | {os.getpid()}) == 3
+
+
+def test_run_job_whose_process_dies_before_it_reads_is_told(monkeypatch):
+    """With more to read than a pipe holds, the caller would wait for ever."""
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/bin/false")
+    job = Job(name="large", function=hold_memory, arguments={"num_bytes": b"0" * 1_000_000})
+    (outcome,) = run_jobs([job], max_parallel=1)
+    assert isinstance(outcome.error, WorkerCrash)
+    assert outcome.error.message == "large crashed (exit code 1)"
 
 
 def test_run_no_jobs_gives_nothing():
