@@ -65,7 +65,7 @@ def test_check_passes_a_good_variant(
     verdict = check(variant, student, examples[architecture])
     assert verdict.verdict == "pass", verdict.reason
     assert (verdict.backend, verdict.runtime) == ("tflite", "task-library")
-    assert verdict.answer_agreement == 1
+    assert verdict.answer_agreement >= 0.95  # a random student has near ties
     assert verdict.num_inputs == len(examples[architecture]) > 10
     assert [gate.threshold for gate in verdict.gates] == [0.95]
     assert verdict.to_json()["snr_db"] is None
