@@ -42,8 +42,10 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
 
 
 def _agreement(parity: Parity) -> str:
-    ties = f", {parity.num_near_ties} near ties" if parity.num_near_ties else ""
-    return f"{100 * parity.answer_agreement:.1f} % of {parity.num_inputs}{ties}"
+    agreement = f"{100 * parity.answer_agreement:.1f} % of {parity.num_inputs}"
+    if not parity.num_near_ties:
+        return agreement
+    return f"{agreement}, {parity.num_near_ties} near tie{'s' * (parity.num_near_ties > 1)}"
 
 
 def localization(found: "Localization") -> list[RenderableType]:
