@@ -59,8 +59,8 @@ OWN_WEIGHTS_SNR_DB = 35.0
 computes with the very integers of the file, in decibels.
 
 What rounding costs is on both sides, so only the order of additions is left, and values that lie
-between two integers: measured are 50 to 67 dB. A wrong operator that hides in the noise of the
-precision, as ReLU for GELU does, leaves 20.
+between two integers: 50 to 135 dB were measured, 53 on the embedded student. A wrong operator that
+hides in the noise of the precision, as ReLU for GELU does, leaves 20.
 """
 
 # One range for all tokens: a token that is large in one channel leaves the others few levels, and

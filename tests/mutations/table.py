@@ -21,7 +21,7 @@ class Caught:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """All faults that were caught, and the verdicts on all clean builds."""
+    """All faults that were caught, and the verdicts on clean builds."""
 
     caught: list[Caught] = field(default_factory=list)
     clean: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -42,7 +42,7 @@ def _caught_lines(caught: Sequence[Caught]) -> list[str]:
         for each in caught
     ]
     head = "| fault | planted in | backend | precision | caught by (value, gate) |"
-    return ["", head, "|---|---|---|---|---|", *rows, "", f"{len(caught)} faults, all caught."]
+    return ["", head, "|---|---|---|---|---|", *rows, "", f"{len(caught)} faults caught."]
 
 
 def _gates(each: Caught) -> str:
@@ -81,4 +81,4 @@ def _clean_lines(clean: Sequence[Sequence[dict[str, Any]]]) -> list[str]:
             )
             told = f"{worst['value']:.4g} | {worst['threshold']:g}"
             lines.append(f"| {precision} | {len(own)} | {name} | {told} |")
-    return [*lines, "", f"{len(clean)} clean builds, {len(verdicts)} verdicts, no alarm."]
+    return [*lines, "", f"{len(clean)} clean builds without an alarm, {len(verdicts)} verdicts."]
