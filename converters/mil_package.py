@@ -167,7 +167,8 @@ def _stored_tensor(var: Any, *, is_scale: bool) -> StoredTensor:
     from coremltools.converters.mil.mil import types
 
     # The loader unpacks elements of less than a byte; the file packs them.
-    num_bits = var.dtype.get_bitwidth() * var.val.size
+    bits_each = 8 if types.is_bool(var.dtype) else var.dtype.get_bitwidth()
+    num_bits = bits_each * var.val.size
     dtype = types.builtin_to_string(var.dtype).replace("fp", "float")
     return StoredTensor(name=var.name, dtype=dtype, size_bytes=-(-num_bits // 8), is_scale=is_scale)
 

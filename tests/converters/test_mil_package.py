@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import coremltools as ct
+import numpy as np
 import pytest
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
 
@@ -25,6 +26,18 @@ def test_stored_tensors_account_for_the_weight_file(
     assert {tensor.dtype for tensor in tensors} >= {"float16", "int32"}
     shared = stored_tensors(read_program(two_functions))
     assert sum(t.size_bytes for t in shared) == sum(t.size_bytes for t in tensors)
+
+
+def test_stored_tensors_tell_truth_values_as_bytes(tmp_path: Path) -> None:
+    @mb.program(input_specs=[mb.TensorSpec((8,))], opset_version=ct.target.iOS17)
+    def program(x: Any) -> Any:
+        chosen = mb.const(val=np.array([True, False] * 4), name="chosen")
+        return mb.select(cond=chosen, a=x, b=mb.mul(x=x, y=2.0), name="result")
+
+    path = save(ct.convert(program, minimum_deployment_target=ct.target.iOS17), tmp_path)
+
+    [found] = [each for each in stored_tensors(read_program(path)) if each.dtype == "bool"]
+    assert found.size_bytes == 8
 
 
 def test_unknown_function_lists_those_that_exist(two_functions: Path) -> None:
