@@ -5,12 +5,10 @@ from pathlib import Path
 import executorch.kernels.quantized  # noqa: F401  gives the runtime its int8 embedding kernel
 import numpy as np
 import torch
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.exir import to_edge_transform_and_lower
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from converters import pte_inspection, pte_matrices, pte_taps, xnnpack_precision
+from converters import pte_inspection, pte_matrices, pte_taps, xnnpack_lowering, xnnpack_precision
 from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError
 from pipeline.traced import TracedModel
@@ -25,9 +23,8 @@ def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifa
     Several lengths become one method of dynamic length, so every weight is stored once.
     """
     program = _at_precision(traced, weights)
-    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     with path.open("wb") as file:
-        edge.to_executorch().write_to_file(file)
+        xnnpack_lowering.lower(program).to_executorch().write_to_file(file)
     return traced.artifact(
         backend="executorch",
         precision=weights.precision,

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.values import Arrays, Artifact, Inspection, Runner
 
 if TYPE_CHECKING:
-    from torch.fx import GraphModule
+    from torch.fx import GraphModule, Node
 
     from pipeline.traced import TracedModel
 
@@ -120,10 +120,28 @@ def _convert_fp32(traced: "TracedModel", path: Path) -> None:
 
 
 def _keep_weights(module: "GraphModule") -> None:
-    """Sets a barrier before each linear layer, so that its weight reaches the file as it is.
+    """Sets barriers around linear layers, so that their weights reach the file as they are.
 
-    The converter folds the gain of a layer norm into the weights that follow it, which then are no
-    longer those that all backends quantize alike. The barrier itself leaves no operator behind.
+    The converter folds the gain of a layer norm into the weights that follow it, and the factor of
+    the queries into those before it; they then are no longer those that all backends quantize
+    alike. A barrier itself leaves no operator behind.
+    """
+    import torch
+
+    before: dict[torch.fx.Node, torch.fx.Node] = {}
+    for node in module.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
+        source = node.args[0]
+        if source not in before:
+            before[source] = _barrier(source)
+        node.replace_input_with(source, before[source])
+        users = set(node.users)
+        after = _barrier(node)
+        node.replace_all_uses_with(after, delete_user_cb=users.__contains__)
+    module.recompile()
+
+
+def _barrier(source: "Node") -> "Node":
+    """Adds a barrier behind a value and returns what comes out of it.
 
     Workaround: litert-torch 0.10 takes the result of a barrier of one tensor for no list, so it is
     given its tensor twice; it can go when ``optimization_barrier(x)`` converts.
@@ -131,18 +149,13 @@ def _keep_weights(module: "GraphModule") -> None:
     import torch
     from litert_torch.backend import optimization_barrier  # noqa: F401  (registers the operator)
 
-    barriers: dict[torch.fx.Node, torch.fx.Node] = {}
-    graph = module.graph
-    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
-        source = node.args[0]
-        if source not in barriers:
-            with graph.inserting_before(node):
-                both = graph.call_function(
-                    torch.ops.litert_torch.optimization_barrier.default, ((source, source),)
-                )
-                barriers[source] = graph.call_function(operator.getitem, (both, 0))
-        node.replace_input_with(source, barriers[source])
-    module.recompile()
+    graph = source.graph
+    with graph.inserting_after(source):
+        both = graph.call_function(
+            torch.ops.litert_torch.optimization_barrier.default, ((source, source),)
+        )
+    with graph.inserting_after(both):
+        return graph.call_function(operator.getitem, (both, 0))
 
 
 def _stored(

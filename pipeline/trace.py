@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from pipeline.attention import one_row_attention
 from pipeline.errors import InputError
 from pipeline.load import Student
 from pipeline.traced import TracedModel, dynamic_shapes, sample_inputs
@@ -65,13 +66,14 @@ def trace(student: Student, *, seq_lens: tuple[int, ...]) -> TracedModel:
     """
     lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
     encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES).eval()
-    program = torch.export.export(
-        encoder,
-        (),
-        sample_inputs(student.input_names, seq_len=lengths[-1]),
-        dynamic_shapes=dynamic_shapes(student.input_names, lengths),
-        strict=False,
-    )
+    with one_row_attention(student.model):
+        program = torch.export.export(
+            encoder,
+            (),
+            sample_inputs(student.input_names, seq_len=lengths[-1]),
+            dynamic_shapes=dynamic_shapes(student.input_names, lengths),
+            strict=False,
+        )
     return TracedModel(
         program=program,
         input_names=student.input_names,

@@ -1,11 +1,13 @@
 """What holds for every backend: it takes the trace of any encoder and computes what it computes."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import converters
+from converters.pte_file import read_program
 from pipeline.audit import find_problems
 from pipeline.emulation import with_integers
 from pipeline.errors import InputError, MissingPackageError
@@ -50,6 +52,21 @@ def test_artifact_computes_what_the_student_computes_at_each_length(
     for precision in FIXED_PRECISIONS:
         expected = with_weights_of(student, precision)
         assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+def test_executorch_artifact_leaves_xnnpack_for_layer_norms_alone(
+    artifacts: dict[str, dict[FixedPrecision, Artifact]], precision: FixedPrecision
+) -> None:
+    [method] = read_program(artifacts["executorch"][precision].path).methods
+    names = Counter(kernel.name for kernel in method.kernels)
+    assert names["aten::native_layer_norm"] == 5  # two a layer, and the embeddings'
+    assert len(method.graphs) == 5 + 2  # before the first, between, and on both sides of the split
+    rest = {name for name in names if "norm" not in name and "embedding" not in name}
+    assert rest <= {
+        "aten::sym_size", "aten::slice_copy", "aten::split_with_sizes_copy",
+        "dim_order_ops::_to_dim_order_copy",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", converters.BACKENDS)
