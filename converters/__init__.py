@@ -63,6 +63,7 @@ class Runtime:
     Attributes:
         packages: Import names that it needs.
         extra: The extra of this distribution that installs them.
+        module: What is imported to execute; nothing where it is another program.
         platform: The only ``sys.platform`` that has it, if there is one.
         note: What a reader of its results must know.
     """
@@ -71,6 +72,7 @@ class Runtime:
     backend: str
     packages: tuple[str, ...]
     extra: str
+    module: str = ""
     platform: str | None = None
     note: str = ""
 
@@ -86,19 +88,26 @@ INTEGER_BACKENDS = ("executorch", "tflite")
 """Those whose runtimes multiply integers by integers; Core ML computes in floats."""
 
 RUNTIMES = (
-    Runtime(name="executorch", backend="executorch", packages=("executorch",), extra="executorch"),
-    Runtime(name="litert", backend="tflite", packages=("ai_edge_litert",), extra="tflite"),
-    Runtime(name="tensorflow", backend="tflite", packages=("tensorflow",), extra="tensorflow"),
     Runtime(
-        name="coreml-reference",
-        backend="coreml",
-        packages=("coremltools",),
-        extra="coreml",
+        name="executorch", backend="executorch", packages=("executorch",), extra="executorch",
+        module="executorch.runtime",
+    ),
+    Runtime(
+        name="litert", backend="tflite", packages=("ai_edge_litert",), extra="tflite",
+        module="ai_edge_litert.interpreter",
+    ),
+    Runtime(
+        name="tensorflow", backend="tflite", packages=("tensorflow",), extra="tensorflow",
+        module="tensorflow",
+    ),
+    Runtime(
+        name="coreml-reference", backend="coreml", packages=("coremltools",), extra="coreml",
+        module="converters.coreml_reference",
         note="emulation: our evaluator of Core ML programs, not Apple's",
     ),
     Runtime(
         name="coreml", backend="coreml", packages=("coremltools",), extra="coreml",
-        platform="darwin",
+        module="converters.coreml", platform="darwin",
     ),
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from pipeline import __version__, console, report
+from pipeline.bench_command import bench
 from pipeline.budget import Budget
 from pipeline.console import (
     AsJson,
@@ -288,6 +289,7 @@ def doctor(as_json: AsJson = False) -> int:
     return 0 if checks.can_build(findings) else 3
 
 
+app.command()(bench)
 app.command()(parity)
 app.command()(distill)
 

@@ -127,12 +127,14 @@ def run_student(
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads or before)
     try:
-        return _run(_StudentRunner(student), rows, report)
+        return _run(StudentRunner(student), rows, report)
     finally:
         torch.set_num_threads(before)
 
 
-class _StudentRunner:
+class StudentRunner:
+    """The PyTorch student, behind the same inputs and outputs as an artifact."""
+
     def __init__(self, student: "Student") -> None:
         from pipeline.trace import ExportableEncoder
 
@@ -140,6 +142,7 @@ class _StudentRunner:
         self._encoder = ExportableEncoder(student.model, output_names=names).eval()
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Returns the outputs by name, each ``(1, seq_len) float32``."""
         import torch
 
         tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}

@@ -195,6 +195,29 @@ def test_ask_json_has_an_answer_of_every_runtime(built, call):
     assert found["skipped"] == []
 
 
+def test_bench_json_has_the_fields_that_others_rely_on(built, call):
+    finished = call("bench", built.folder, "--repetitions", "2", "--threads", "1", "--json")
+    assert finished.code == 0, finished.stderr
+    assert set(finished.json) == {"rows", "skipped"}
+    for row in finished.json["rows"]:
+        assert set(row) >= {
+            "model", "runtime", "precision", "seq_len", "num_threads", "latency_ms",
+            "ratio_to_pytorch", "size_bytes", "peak_rss_bytes",
+        }  # fmt: skip
+        assert row["num_threads"] == 1
+
+
+def test_bench_table_tells_the_model_and_every_runtime(built, call):
+    finished = call("bench", built.folder, "--repetitions", "2")
+    assert finished.code == 0
+    for told in ("batch 1", "pytorch", "litert", "above the bare runtime"):
+        assert told in finished.stdout
+
+
+def test_bench_of_a_bundle_and_a_model_at_once_is_refused(built, call):
+    assert "not both" in refused(call("bench", built.folder, "--model", "base"))
+
+
 def test_ask_table_holds_the_answers_as_they_stand(built, call):
     text = asked(call, built.folder, "-c", CONTEXT, "--json").json["answers"][0]["text"]
     finished = call(

@@ -1,0 +1,145 @@
+"""The command ``bench``."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline import report
+from pipeline.console import AsJson, Reference, Runtimes, num_threads, parse_numbers, show
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pipeline.bench import Row
+    from pipeline.bundle import Bundle
+    from pipeline.stages import Stages
+
+BASE = "base"
+"""Names a model of DistilBERT-base's size; random weights are as fast as trained ones."""
+
+
+def bench(
+    bundle: Annotated[
+        Path | None, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of a bundle: a model to build first, or base for random weights of "
+            "DistilBERT-base's size. The embedded student unless told otherwise."
+        ),
+    ] = None,
+    seq_len: Annotated[
+        str, typer.Option(help="Lengths of what is built first.")
+    ] = "64,128,256,384",
+    repetitions: Annotated[int, typer.Option(min=2, help="Calls at each length.")] = 20,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of every runtime; all cores, four at most.")
+    ] = None,
+    runtime: Runtimes = None,
+    reference: Reference = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measures latency by length, cold start and memory beside PyTorch, in one run."""
+    from pipeline import bench as flow
+    from pipeline.stages import Stages
+
+    stages, each_has = Stages(), threads or num_threads()
+    lengths = parse_numbers(seq_len, option="--seq-len", example="64,384")
+    with _opened(bundle, model, lengths, stages) as opened:
+        rows, skipped = flow.bench(
+            opened,
+            names=runtime or (),
+            named_reference=reference,
+            num_repetitions=repetitions,
+            num_threads=each_has,
+            stages=stages,
+        )
+    payload = {
+        "rows": [asdict(row) for row in rows],
+        "skipped": [asdict(each) for each in skipped],
+    }
+    remarks = report.remarks((row.runtime for row in rows), skipped)
+    about = f"{rows[0].model}, batch 1, {each_has} thread{'s' * (each_has > 1)}"
+    show(payload, as_json, about, *_tables(rows), *remarks)
+    return 0
+
+
+@contextlib.contextmanager
+def _opened(
+    bundle: Path | None, model: str | None, seq_lens: tuple[int, ...], stages: "Stages"
+) -> "Iterator[Bundle]":
+    """Opens the bundle that was named, or builds one that is gone with the block."""
+    from pipeline.build import build
+    from pipeline.bundle import open_bundle
+
+    if bundle is not None:
+        if model is not None:
+            raise InputError("give a bundle or --model, not both", hint="leave one of them out")
+        with open_bundle(bundle) as opened:
+            yield opened
+        return
+    with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
+        if model == BASE:
+            model = str(_save_base(Path(folder, "distilbert-base-size")))
+        made = build(
+            model,
+            destination=Path(folder, "bundle"),
+            seq_lens=seq_lens,
+            num_threads=num_threads(),
+            stages=stages,
+        )
+        with open_bundle(made.folder) as opened:
+            yield opened
+
+
+def _save_base(folder: Path) -> Path:
+    """Writes a DistilBERT-base with random weights and the embedded student's vocabulary."""
+    import torch
+    from transformers import DistilBertConfig, DistilBertForQuestionAnswering
+
+    from pipeline.load import load
+    from pipeline.tokenization import write_tokenizer
+
+    torch.manual_seed(0)
+    DistilBertForQuestionAnswering(DistilBertConfig()).save_pretrained(folder)
+    write_tokenizer(load().tokenizer, folder)
+    return folder
+
+
+def _tables(rows: "list[Row]") -> "Iterator[Table]":
+    """Yields latency by length, and what does not depend on the length."""
+    latency = report.table(
+        "runtime", "precision", "length", "ms", "half of them", "of PyTorch", words=("precision",)
+    )
+    for row in rows:
+        latency.add_row(
+            row.runtime,
+            row.precision,
+            str(row.seq_len),
+            f"{row.latency_ms:.1f}",
+            f"{row.lower_quartile_ms:.1f}-{row.upper_quartile_ms:.1f}",
+            "" if row.ratio_to_pytorch is None else f"{row.ratio_to_pytorch:.2f}",
+        )
+    yield latency
+    whole = report.table(
+        "runtime", "precision", "size MB", "first answer ms", "peak MB", "above the bare runtime",
+        words=("precision",),
+    )  # fmt: skip
+    for row in {row.runtime: row for row in rows}.values():
+        above = row.peak_rss_bytes - row.bare_rss_bytes
+        whole.add_row(
+            row.runtime,
+            row.precision,
+            f"{row.size_bytes / 1e6:.1f}",
+            f"{row.cold_start_ms:.0f}",
+            f"{row.peak_rss_bytes / 1e6:.0f}",
+            f"{above / 1e6:.0f} MB",
+        )
+    yield whole

@@ -1,0 +1,88 @@
+"""What a benchmark of a bundle tells; what it measures of toy students means nothing."""
+
+import functools
+import os
+
+import numpy as np
+import pytest
+
+from pipeline import bench, seats
+from pipeline.bundle import open_bundle
+from pipeline.stages import Stages
+from pipeline.values import Arrays, Runner
+from pipeline.workers import WorkerCrash
+from tests.conftest import TINY_SEQ_LENS, BuiltBundle
+
+ROW = {"input_ids": np.zeros((1, 4), np.int32)}
+
+
+class Sleeper:
+    """Answers with what it was given, holds memory, and dies if it is asked for 13 tokens."""
+
+    def __init__(self, num_bytes: int) -> None:
+        self._held = np.ones(num_bytes, np.uint8)
+
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        if inputs["input_ids"].shape[1] == 13:
+            os.abort()
+        if inputs["input_ids"].shape[1] == 14:
+            raise ValueError("fourteen")
+        return dict(inputs)
+
+
+def make_sleeper(*, num_bytes: int) -> Runner:
+    return Sleeper(num_bytes)
+
+
+def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None:
+    with open_bundle(built.folder) as opened:
+        rows, skipped = bench.bench(
+            opened, num_repetitions=3, num_threads=1, stages=Stages(quiet=True)
+        )
+    assert [(row.runtime, row.seq_len) for row in rows] == [
+        (runtime, seq_len) for seq_len in TINY_SEQ_LENS for runtime in ("pytorch", "litert")
+    ]
+    assert skipped == []
+    for row in rows:
+        assert 0 < row.lower_quartile_ms <= row.latency_ms <= row.upper_quartile_ms
+        assert row.cold_start_ms > 0
+        assert 0 < row.bare_rss_bytes <= row.peak_rss_bytes
+        if row.runtime == "pytorch":
+            assert row.ratio_to_pytorch == 1
+    of_litert = [row for row in rows if row.runtime == "litert"]
+    assert {row.size_bytes for row in of_litert} == {
+        (built.folder / "tflite" / "model.tflite").stat().st_size
+    }
+    assert all(row.ratio_to_pytorch for row in of_litert)
+
+
+def test_bench_of_one_runtime_has_no_ratio(built: BuiltBundle) -> None:
+    with open_bundle(built.folder) as opened:
+        rows, _ = bench.bench(
+            opened, names=["litert"], num_repetitions=2, num_threads=1, stages=Stages(quiet=True)
+        )
+    assert {row.runtime for row in rows} == {"litert"}
+    assert {row.ratio_to_pytorch for row in rows} == {None}
+
+
+def test_seat_memory_above_the_bare_runtime_is_what_the_runner_holds() -> None:
+    held = 200_000_000
+    with seats.seat("sleeper") as taken:
+        load = functools.partial(make_sleeper, num_bytes=held)
+        arrival = taken.arrive(["numpy"], load, ROW)
+        above = taken.peak_rss_bytes() - arrival.bare_rss_bytes
+    assert held <= above < 1.2 * held
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "message"),
+    [(13, "sleeper crashed"), (14, "sleeper failed: ValueError: fourteen")],
+    ids=["abort", "exception"],
+)
+def test_seat_whose_runner_fails_says_so(num_tokens: int, message: str) -> None:
+    row = {"input_ids": np.zeros((1, num_tokens), np.int32)}
+    with seats.seat("sleeper") as taken:
+        taken.arrive([], functools.partial(make_sleeper, num_bytes=1), ROW)
+        assert taken.time_ms(ROW) >= 0
+        with pytest.raises(WorkerCrash, match=message):
+            taken.time_ms(row)
