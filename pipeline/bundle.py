@@ -1,6 +1,8 @@
 """Bundles: written whole or not at all, opened from a folder or a zip, and verified."""
 
 import contextlib
+import fcntl
+import glob
 import json
 import lzma
 import os
@@ -100,7 +102,8 @@ def staged(destination: Path) -> Iterator[Path]:
     """Gives a folder to fill, and moves it to the destination when all went well.
 
     An earlier bundle at the destination is replaced only then; whatever interrupts the work leaves
-    it as it was. Anything else at the destination is never touched.
+    it as it was. Anything else at the destination is never touched. What a killed build left
+    behind goes when the next one begins.
 
     Raises:
         InputError: The destination holds something that is not a bundle.
@@ -110,13 +113,35 @@ def staged(destination: Path) -> Iterator[Path]:
     destination = destination.resolve()
     destination.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{destination.name}.partial-"
+    for left_over in destination.parent.glob(f"{glob.escape(prefix)}*"):
+        with _lock(left_over) as is_ours:
+            if is_ours:
+                shutil.rmtree(left_over, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        _replace(folder, destination)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _lock(folder):
+        try:
+            yield folder
+            folder.chmod(0o755)
+            _replace(folder, destination)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[bool]:
+    """Locks a folder while the block runs, and says whether that could be done.
+
+    The system drops the lock of a process that dies, however it dies.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # somebody holds it or owns it, or this file system knows no locks
+            yield False
+        else:
+            yield True
 
 
 def check_destination(destination: Path) -> None:

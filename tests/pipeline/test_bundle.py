@@ -293,6 +293,20 @@ def test_staged_failing_to_move_leaves_the_earlier_bundle(tmp_path):
     assert entries(tmp_path) == ["bundle"]
 
 
+def test_staged_clears_away_what_a_killed_build_left_and_nothing_that_runs(tmp_path):
+    destination = tmp_path / "bundle"
+    killed = tmp_path / ".bundle.partial-killed"
+    killed.mkdir()
+    (killed / "half").write_text("a file")
+    with staged(destination) as running:
+        assert not killed.exists()
+        with staged(destination) as second:
+            assert running.is_dir()
+            (second / "manifest.json").write_text("{}")
+        (running / "manifest.json").write_text("{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
 def test_staged_replaces_the_earlier_bundle_whole(tmp_path):
     earlier = write_bundle(tmp_path / "bundle")
     with staged(earlier) as work:
