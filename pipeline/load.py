@@ -120,6 +120,12 @@ def load(model: str | None = None) -> Student:
     source, folder = _resolve(model)
     config = _read_config(folder)
     task = task_of(_architecture(config))
+    if config.num_labels != len(task.OUTPUT_NAMES):
+        raise InputError(
+            f"{folder / 'config.json'} describes a head of {config.num_labels} outputs a token, "
+            f"and {task.NAME} has {len(task.OUTPUT_NAMES)}",
+            hint="train the model with a head of its own for this task",
+        )
     network, tokenizer = _read_network(folder, config)
     return Student(
         name=_name(source),

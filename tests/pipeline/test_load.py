@@ -13,7 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForQuestionAnswering, BertConfig, BertForMaskedLM
+from transformers import (
+    AutoModelForQuestionAnswering,
+    BertConfig,
+    BertForMaskedLM,
+    BertForQuestionAnswering,
+)
 
 from pipeline.errors import InputError
 from pipeline.load import ENCODERS, load
@@ -282,6 +287,16 @@ def test_load_masked_language_model_is_refused(tmp_path, tokenizer):
 def test_load_config_with_an_impossible_value_is_refused(student_copy, changes):
     change_config(student_copy, **changes)
     refuses(student_copy, "config.json|the weights in .* lack")
+
+
+def test_load_head_of_another_size_is_refused(tmp_path, tokenizer):
+    config = BertConfig(
+        vocab_size=800, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=16, num_labels=3,
+    )  # fmt: skip
+    BertForQuestionAnswering(config).save_pretrained(tmp_path)
+    save_tokenizer(tokenizer, tmp_path)
+    refuses(tmp_path, "a head of 3 outputs a token, and question-answering has 2")
 
 
 def test_load_vocabulary_larger_than_the_embedding_is_refused(student_copy):
