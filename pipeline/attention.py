@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AttentionInterface, PreTrainedModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _NAME = "pocketbert-one-row"
 
@@ -47,8 +49,10 @@ def attend(
 
 
 @contextmanager
-def one_row_attention(model: PreTrainedModel) -> Iterator[None]:
+def one_row_attention(model: "PreTrainedModel") -> Iterator[None]:
     """Gives a model this attention while the block runs."""
+    from transformers import AttentionInterface
+
     before = model.config._attn_implementation
     AttentionInterface.register(_NAME, attend)
     model.set_attn_implementation(_NAME)

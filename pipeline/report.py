@@ -11,12 +11,12 @@ from rich.table import Table
 
 import converters
 from pipeline.runtimes import Skipped
-from pipeline.search import Step
 from pipeline.values import Inspection, StoredTensor
 from pipeline.verdict import Parity
 
 if TYPE_CHECKING:
     from pipeline.localize import Localization
+    from pipeline.search import Step
     from pipeline.trim import Trimming
 
 
@@ -71,7 +71,7 @@ def localization(found: "Localization") -> list[RenderableType]:
     return [f"[bold]{about}[/]", blocks, verdict]
 
 
-def frontier_table(steps: Sequence[Step]) -> Table:
+def frontier_table(steps: "Sequence[Step]") -> Table:
     """Returns what a search saw, from the smallest recipe to the best."""
     made = table("change", "foreseen MB", "foreseen SNR dB", "F1 lost", "", words=("",))
     for step in steps:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,6 +63,14 @@ def refused(finished: Finished, *, code: int = 2) -> str:
 
 
 # What the commands print
+
+
+def test_command_line_imports_no_framework_before_a_command_needs_it():
+    # Each worker process imports this module again, and most of them run without PyTorch.
+    heavy = "{'torch', 'transformers', 'tensorflow', 'coremltools', 'scipy'} & set(sys.modules)"
+    code = f"import sys, pipeline.cli, pipeline.runtimes, converters.tflite; print({heavy})"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
 
 
 def test_build_json_has_the_fields_that_others_rely_on(built):
