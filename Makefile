@@ -25,7 +25,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 
 soak: $(VENV)/.installed
-	$(BIN)/python -m pytest -m soak
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak -n 2
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

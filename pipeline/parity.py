@@ -101,7 +101,7 @@ def check(
         examples: The questions.
         recipe: What the weights of the artifacts are stored as; given, they are audited, too.
         names: Runtimes to use; none means all that run here.
-        num_threads: For every runtime.
+        num_threads: For the two runtimes that run at a time.
         stages: Told how the work goes.
     """
     pairs, skipped = runtimes.choose(names, artifacts)
@@ -126,13 +126,15 @@ def check(
             artifact,
             runtime,
             [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows],
-            num_threads=num_threads,
+            num_threads=max(1, num_threads // 2),
         )
         for artifact, runtime in pairs
     ]
-    # One at a time: each takes all the threads that it is given.
+    # Two at a time on half of the threads each: a row is too little work for many threads.
     with stages.count(max(len(job.arguments["rows"]) for job in jobs)) as counter:
-        outcomes = run_jobs(jobs, max_parallel=1, on_progress=counter.update, on_done=stages.done)
+        outcomes = run_jobs(
+            jobs, max_parallel=min(2, num_threads), on_progress=counter.update, on_done=stages.done
+        )
     reports = [
         parity
         for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)

@@ -9,27 +9,20 @@ from tokenizers import Tokenizer
 
 from pipeline.precision import FixedPrecision
 from tests.command import pocketbert
-from tests.mutations.table import TABLE, Table
+from tests.mutations.table import lines
 from tests.students import make_model, save_tokenizer, vary_norms_and_biases
 
 SEQ_LENS = (32, 64)
 
 Bundles = Callable[[str, FixedPrecision], Path]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLE] = Table()
+Record = Callable[[str, object], None]
+"""pytest's ``record_property``."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in terminalreporter.config.stash[TABLE].lines():
+    passed = terminalreporter.stats.get("passed", [])
+    for line in lines(recorded for report in passed for recorded in report.user_properties):
         terminalreporter.write_line(line)
-
-
-@pytest.fixture
-def table(request: pytest.FixtureRequest) -> Table:
-    found = request.config.stash.get(TABLE, None)
-    return found if found is not None else request.config.stash.setdefault(TABLE, Table())
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """What the suite found, as the table that goes into the docs."""
 
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import pytest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,19 +18,19 @@ class Caught:
     verdicts: Sequence[dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """All faults that were caught, and the verdicts on clean builds."""
+def lines(properties: Iterable[tuple[str, object]]) -> list[str]:
+    """Returns Markdown; nothing where nothing was done.
 
-    caught: list[Caught] = field(default_factory=list)
-    clean: list[list[dict[str, Any]]] = field(default_factory=list)
-
-    def lines(self) -> list[str]:
-        """Returns Markdown; nothing where nothing was done."""
-        return [*_caught_lines(self.caught), *_clean_lines(self.clean)]
-
-
-TABLE = pytest.StashKey[Table]()
+    Args:
+        properties: What tests recorded: a fault that was ``caught``, as a dict of its fields, or
+            the verdicts on a ``clean`` build; each as JSON, for it may come from another process.
+    """
+    recorded: dict[str, list[Any]] = {"caught": [], "clean": []}
+    for name, value in properties:
+        if name in recorded:
+            recorded[name].append(json.loads(str(value)))
+    caught = [Caught(**fields) for fields in recorded["caught"]]
+    return [*_caught_lines(caught), *_clean_lines(recorded["clean"])]
 
 
 def _caught_lines(caught: Sequence[Caught]) -> list[str]:

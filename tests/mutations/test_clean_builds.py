@@ -1,6 +1,7 @@
 """Clean builds over seeds, architectures, sizes, precisions and lengths: none raises an alarm."""
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pytest
 from tokenizers import Tokenizer
 
 from pipeline import build as flow
+from pipeline.manifest import json_value
 from pipeline.precision import FixedPrecision
 from pipeline.recipe import recipe_of
 from pipeline.squad import labelled_questions
 from pipeline.stages import Stages
-from tests.mutations.table import Table
+from tests.mutations.conftest import Record
 from tests.students import ARCHITECTURES, make_model, save_tokenizer, vary_norms_and_biases
 
 NUM_BUILDS = 50
@@ -68,7 +70,7 @@ CLEAN_BUILDS = tuple(map(_clean_build, range(NUM_BUILDS)))
 @pytest.mark.soak
 @pytest.mark.parametrize("clean", CLEAN_BUILDS, ids=str)
 def test_clean_build_raises_no_alarm(
-    clean: CleanBuild, tokenizer: Tokenizer, tmp_path: Path, table: Table
+    clean: CleanBuild, tokenizer: Tokenizer, tmp_path: Path, record_property: Record
 ) -> None:
     result = flow.build(
         str(save_student(clean, tmp_path / "student", tokenizer=tokenizer)),
@@ -83,7 +85,8 @@ def test_clean_build_raises_no_alarm(
     assert {each.seq_len for each in result.parity} == set(clean.seq_lens)
     alarms = [(each.runtime, each.seq_len, each.reason) for each in result.parity]
     assert result.passed, alarms
-    table.clean.append([each.to_json() for each in result.parity])
+    verdicts = [each.to_json() for each in result.parity]
+    record_property("clean", json.dumps(json_value(verdicts)))
 
 
 def test_clean_builds_differ_and_are_of_all_kinds() -> None:

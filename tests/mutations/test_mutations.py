@@ -5,6 +5,7 @@ Faults that no gate can tell from a precision's own noise are not among them. Se
 
 import dataclasses
 import functools
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,16 +16,17 @@ import pytest
 from pipeline import parity, runtimes
 from pipeline.bundle import open_bundle
 from pipeline.load import Student, load
+from pipeline.manifest import json_value
 from pipeline.precision import FixedPrecision
 from pipeline.recipe import recipe_of
 from pipeline.squad import labelled_questions
 from pipeline.stages import Stages
 from pipeline.values import Artifact
 from tests.command import pocketbert
-from tests.mutations.conftest import SEQ_LENS, Bundles
+from tests.mutations.conftest import SEQ_LENS, Bundles, Record
 from tests.mutations.faults import FILE_FAULTS, RUNTIME_FAULTS, FileFault, RuntimeFault
 from tests.mutations.runtime_faults import Misdeed, faulty_job
-from tests.mutations.table import Caught, Table
+from tests.mutations.table import Caught
 from tests.mutations.target import Parameters, Target
 from tests.students import make_model
 
@@ -49,7 +51,7 @@ Verdicts = Sequence[dict[str, Any]]
     "fault", FILE_FAULTS, ids=lambda each: f"{each.backend}-{each.precision}-{each.name}"
 )
 def test_fault_in_a_finished_file_is_caught_at_its_backend_alone(
-    fault: FileFault, bundles: Bundles, squad_file: Path, tmp_path: Path, table: Table
+    fault: FileFault, bundles: Bundles, squad_file: Path, tmp_path: Path, record_property: Record
 ) -> None:
     whole = bundles(fault.architecture, fault.precision)
     copy = Path(shutil.copytree(whole, tmp_path / "bundle"))
@@ -64,20 +66,20 @@ def test_fault_in_a_finished_file_is_caught_at_its_backend_alone(
     verdicts = finished.json["parity"]
     least = SEQ_LENS[:1] if not fault.in_all else SEQ_LENS
     assert_caught(verdicts, {fault.backend: least})
-    table.caught.append(caught(fault.name, "file", fault.backend, fault.precision, verdicts))
+    record_property("caught", caught(fault.name, "file", fault.backend, fault.precision, verdicts))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", RUNTIME_FAULTS, ids=lambda each: f"{each.backend}-{each.name}")
 def test_fault_of_a_runtime_is_caught_at_its_backend_alone(
-    fault: RuntimeFault, bundles: Bundles, monkeypatch: pytest.MonkeyPatch, table: Table
+    fault: RuntimeFault, bundles: Bundles, monkeypatch: pytest.MonkeyPatch, record_property: Record
 ) -> None:
     whole = bundles("distilbert", "fp32")
     student = load(str(whole.parent / "distilbert"))
     with open_bundle(whole) as opened:
         verdicts = check(student, opened.artifacts, {fault.backend: fault.misdeed}, monkeypatch)
     assert_caught(verdicts, {fault.backend: SEQ_LENS})
-    table.caught.append(caught(fault.name, "runtime", fault.backend, "fp32", verdicts))
+    record_property("caught", caught(fault.name, "runtime", fault.backend, "fp32", verdicts))
 
 
 @pytest.mark.parametrize("names", SAMPLE, ids=lambda names: ",".join(names.values()))
@@ -184,6 +186,8 @@ def assert_caught(verdicts: Verdicts, wrong: Mapping[str, Sequence[int]]) -> Non
             assert each["reason"]
 
 
-def caught(name: str, place: str, backend: str, precision: str, verdicts: Verdicts) -> Caught:
+def caught(name: str, place: str, backend: str, precision: str, verdicts: Verdicts) -> str:
+    """Returns the table's row as JSON."""
     own = [each for each in verdicts if each["backend"] == backend]
-    return Caught(fault=name, place=place, backend=backend, precision=precision, verdicts=own)
+    row = Caught(fault=name, place=place, backend=backend, precision=precision, verdicts=own)
+    return json.dumps(json_value(dataclasses.asdict(row)))
