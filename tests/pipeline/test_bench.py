@@ -37,7 +37,11 @@ def make_sleeper(*, num_bytes: int) -> Runner:
 def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None:
     with open_bundle(built.folder) as opened:
         rows, skipped = bench.bench(
-            opened, num_repetitions=3, num_threads=1, stages=Stages(quiet=True)
+            opened,
+            names=["pytorch", "litert"],
+            num_repetitions=3,
+            num_threads=1,
+            stages=Stages(quiet=True),
         )
     assert [(row.runtime, row.seq_len) for row in rows] == [
         (runtime, seq_len) for seq_len in TINY_SEQ_LENS for runtime in ("pytorch", "litert")
