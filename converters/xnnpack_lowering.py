@@ -47,7 +47,7 @@ def _as_plain_reshapes(module: torch.fx.GraphModule) -> PassResult:
 class _Partitioner(XnnpackPartitioner):  # type: ignore[misc]  # the library has no types
     """Names the operators to keep whole, and no test of each: so the program is traced twice less.
 
-    The test would refuse operators in dtypes that a traced encoder does not have.
+    The test is for operators that XNNPACK takes in some forms only; an encoder's have these forms.
     """
 
     def ops_to_not_decompose(self, ep: torch.export.ExportedProgram) -> tuple[list[Any], None]:

@@ -223,15 +223,9 @@ def _of_artifact(artifact: Artifact, runtime: str, num_threads: int) -> Contesta
         size_bytes=bundle.size_bytes(artifact.path),
         modules=(f"converters.{artifact.backend}", converters.runtime(runtime).module),
         load=functools.partial(
-            load_artifact, artifact=artifact, runtime=runtime, num_threads=num_threads
+            runtimes.load_artifact, artifact=artifact, runtime=runtime, num_threads=num_threads
         ),
     )
-
-
-def load_artifact(*, artifact: Artifact, runtime: str, num_threads: int) -> Runner:
-    """Loads an artifact; called in the process of a seat."""
-    module = converters.backend(artifact.backend)
-    return module.load(artifact, runtime=runtime, num_threads=num_threads)
 
 
 def _of_student(opened: Bundle, named_reference: str | None, num_threads: int) -> Contestant:

@@ -99,6 +99,12 @@ def job(artifact: Artifact, runtime: str, rows: Sequence[Arrays], *, num_threads
     )
 
 
+def load_artifact(*, artifact: Artifact, runtime: str, num_threads: int) -> Runner:
+    """Loads an artifact into a runtime, in this process."""
+    module = converters.backend(artifact.backend)
+    return module.load(artifact, runtime=runtime, num_threads=num_threads)
+
+
 def run_artifact(
     *,
     artifact: Artifact,
@@ -108,9 +114,7 @@ def run_artifact(
     report: Report = lambda done: None,
 ) -> Results:
     """Runs rows through an artifact in this process."""
-    runner = converters.backend(artifact.backend).load(
-        artifact, runtime=runtime, num_threads=num_threads
-    )
+    runner = load_artifact(artifact=artifact, runtime=runtime, num_threads=num_threads)
     return _run(runner, rows, report)
 
 
