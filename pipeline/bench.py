@@ -145,8 +145,8 @@ def measure(
                 seats, inputs, num_repetitions, lambda done: counter.update("rounds", done)
             )
         peaks = [taken.peak_rss_bytes() for taken in seats]
-    runtimes_in_order = [each.runtime for each in contestants]
-    base = runtimes_in_order.index(PYTORCH) if PYTORCH in runtimes_in_order else None
+    middles = {key: _middle(each) for key, each in times_ms.items()}
+    base = next((at for at, each in enumerate(contestants) if each.runtime == PYTORCH), None)
     return [
         Row(
             model=model,
@@ -154,12 +154,11 @@ def measure(
             precision=contestant.precision,
             seq_len=_seq_len(row),
             num_threads=num_threads,
-            **_middle(times_ms[place, number]),
+            **middles[place, number],
             ratio_to_pytorch=(
                 None
                 if base is None
-                else statistics.median(times_ms[place, number])
-                / statistics.median(times_ms[base, number])
+                else middles[place, number]["latency_ms"] / middles[base, number]["latency_ms"]
             ),
             cold_start_ms=arrivals[place].cold_start_ms,
             size_bytes=contestant.size_bytes,
