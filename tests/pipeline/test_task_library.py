@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
@@ -32,6 +33,8 @@ from tests.students import VOCABULARY_SIZE
 SEQ_LEN = task_library.SEQ_LEN
 ARCHITECTURES = ("bert", "distilbert")
 QUIET = Stages(quiet=True)
+LIBRARY_MAX_ANSWER_TOKENS = 32  # the product's own rule is 30
+NEAR = 1e-3  # logits: what rounding may decide, and more
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +68,8 @@ def test_check_passes_a_good_variant(
     verdict = check(variant, student, examples[architecture])
     assert verdict.verdict == "pass", verdict.reason
     assert (verdict.backend, verdict.runtime) == ("tflite", "task-library")
-    assert verdict.answer_agreement >= 0.95  # a random student has near ties
-    assert verdict.num_inputs == len(examples[architecture]) > 10
+    assert verdict.answer_agreement >= 0.95
+    assert verdict.num_inputs == len(examples[architecture]) >= 5
     assert [gate.threshold for gate in verdict.gates] == [0.95]
     assert verdict.to_json()["snr_db"] is None
 
@@ -318,15 +321,23 @@ def decoded_alike(student: Student) -> tuple[Question, ...]:
 
 
 def is_candidate(case: Case) -> bool:
-    """Tells whether the answer starts and ends at one of the five best of all tokens."""
+    """Tells whether the answer starts and ends clearly among the five best of all tokens.
+
+    Nor may another span that the library considers be worth nearly as much.
+    """
     [window], [logits] = case.encoded.windows, case.outputs
-    starts, ends = (
-        [int(token) - window.first for token in (-logits[name][0]).argsort()[:5]]
-        for name in ("start_logits", "end_logits")
+    starts, ends = logits["start_logits"][0], logits["end_logits"][0]
+    offsets = [(-1, -1)] * window.first + list(window.offsets)
+    first = next(n for n, (begin, _) in enumerate(offsets) if begin == case.answer.start)
+    last = next(n for n, (_, end) in enumerate(offsets) if end == case.answer.end)
+    among_five = all(
+        values[at] > np.sort(values)[-6] + NEAR for values, at in ((starts, first), (ends, last))
     )
-    first = next(n for n, (begin, _) in enumerate(window.offsets) if begin == case.answer.start)
-    last = next(n for n, (_, end) in enumerate(window.offsets) if end == case.answer.end)
-    return first in starts and last in ends
+    context = slice(window.first, len(offsets))
+    values = starts[context, None] + ends[context]
+    spans = np.tri(*values.shape, LIBRARY_MAX_ANSWER_TOKENS - 1) * np.tri(*values.shape).T > 0
+    rivals = int((values[spans] > starts[first] + ends[last] - NEAR).sum()) - 1
+    return among_five and rivals == 0
 
 
 def with_cache(folder: Path) -> dict[str, str]:
