@@ -8,6 +8,8 @@ from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.dialects._ops import ops
 from torch.fx.passes.infra.pass_base import PassResult
 
+from converters.workarounds import xnnpack_without_passes_for_images
+
 _EDGE = ops.edge.aten
 _RESHAPES = (
     _EDGE.view_copy.default,
@@ -22,9 +24,10 @@ def lower(program: torch.export.ExportedProgram) -> EdgeProgramManager:
     Layer norms stay outside: as XNNPACK has no such operator, inside they would be eight passes
     over the hidden states, and outside they are 4 % of the time.
     """
-    return to_edge_transform_and_lower(
-        program, transform_passes=[_as_plain_reshapes], partitioner=[_Partitioner()]
-    )
+    with xnnpack_without_passes_for_images():
+        return to_edge_transform_and_lower(
+            program, transform_passes=[_as_plain_reshapes], partitioner=[_Partitioner()]
+        )
 
 
 def _as_plain_reshapes(module: torch.fx.GraphModule) -> PassResult:

@@ -27,13 +27,18 @@ class Budget:
     max_size_bytes: float = math.inf
     max_f1_drop: float = math.inf
 
+    @property
+    def limits_answers(self) -> bool:
+        """Whether answers are a part of it."""
+        return not math.isinf(self.max_f1_drop)
+
     def allows_size(self, cost: Cost) -> bool:
         """Whether every artifact is small enough."""
         return cost.size_bytes <= self.max_size_bytes
 
     def allows_answers(self, cost: Cost) -> bool:
         """Whether every artifact answers well enough."""
-        return math.isinf(self.max_f1_drop) or cost.f1_drop <= self.max_f1_drop
+        return not self.limits_answers or cost.f1_drop <= self.max_f1_drop
 
     def check(self, cost: Cost) -> None:
         """Checks what was built.

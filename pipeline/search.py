@@ -122,7 +122,7 @@ def search(
     with stages.stage("choose"):
         steps = _steps(student, quantizer, choices, budget)
         position = len(steps) - 1
-        if not math.isinf(budget.max_f1_drop):
+        if budget.limits_answers:
             position = _smallest_that_answers(student, quantizer, steps, budget, examples)
     tried: set[int] = set()
     while True:

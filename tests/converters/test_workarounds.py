@@ -1,11 +1,21 @@
 """Tells when a workaround is no longer needed: then its test fails, and the workaround goes."""
 
+import contextlib
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from executorch.backends.xnnpack._passes import XNNPACKPassManager
+
+from converters import executorch, workarounds, xnnpack_lowering
+from pipeline.load import Student
+from pipeline.precision import FixedPrecision
+from pipeline.quantize import Quantizer
+from pipeline.recipe import recipe_of
+from pipeline.trace import trace
 
 IMPORT_COREMLTOOLS = """
 import sys
@@ -67,3 +77,31 @@ def test_executorch_layer_norm_in_fp16_is_still_wrong() -> None:
     finished = run(FP16_LAYER_NORM)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.split()[-1] == "True"
+
+
+def test_executorch_still_runs_passes_that_find_nothing() -> None:
+    passes = [each.__name__ for each in XNNPACKPassManager(None).passes]
+    assert set(workarounds.XNNPACK_PASSES_OF_NO_ENCODER) < set(passes)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "precision"),
+    [("distilbert", "int8"), ("mobilebert", "fp32"), ("electra", "int4")],
+)
+def test_executorch_writes_the_same_file_without_those_passes(
+    students: dict[str, Student],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    architecture: str,
+    precision: FixedPrecision,
+) -> None:
+    traced = trace(students[architecture], seq_lens=(32, 64))
+    weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
+
+    def convert(name: str) -> bytes:
+        return executorch.convert(traced, weights=weights, path=tmp_path / name).path.read_bytes()
+
+    without = convert("without")
+    every: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    monkeypatch.setattr(xnnpack_lowering, "xnnpack_without_passes_for_images", every)
+    assert convert("with") == without
