@@ -1,5 +1,6 @@
 """Reads the matrices that a finished ``.mlpackage`` stores, through its constant expressions."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,8 @@ def _in_blocks(operation: Any) -> QuantizedWeight:
 
 def _as_matrix(kernels: np.ndarray) -> np.ndarray:
     """Returns a convolution's kernels of one element as the linear layer that they are."""
-    is_kernels = kernels.ndim == 4 and kernels.shape[2:] == (1, 1)
-    return kernels.reshape(kernels.shape[:2]) if is_kernels else kernels
+    is_of_one = kernels.ndim > 2 and math.prod(kernels.shape[2:]) == 1
+    return kernels.reshape(kernels.shape[:2]) if is_of_one else kernels
 
 
 def _shifted(values: np.ndarray, zeros: np.ndarray) -> np.ndarray:

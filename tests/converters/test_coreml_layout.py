@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -291,8 +292,9 @@ def rewritten(traced: TracedModel, count: int) -> torch.export.ExportedProgram:
 def check_equal(network: nn.Module, given: Tensor) -> torch.export.ExportedProgram:
     """Returns the rewritten program of a network of one input, once it was seen to be equal."""
     network = network.eval()
-    (name,) = network.forward.__code__.co_varnames[1:2]
-    program = channels_first(torch.export.export(network, (given,)), {name: given})
+    (name,) = inspect.signature(network.forward).parameters
+    exported = torch.export.export(network, (), {name: given})
+    program = channels_first(exported, {name: given})
     with torch.inference_mode():
         expected, actual = network(given), program.module(check_guards=False)(**{name: given})
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
