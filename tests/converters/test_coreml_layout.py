@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import inspect
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ from tests.students import ARCHITECTURES, vary_norms_and_biases
 
 SEQ_LEN = 32
 NUM_LAYERS, NUM_HEADS = 2, 4
+VALUE = "model.distilbert.transformer.layer.1.attention.v_lin.weight"
 ATEN = torch.ops.aten
 GONE = {
     "convolve": (ATEN.linear.default, 0),
@@ -231,25 +233,20 @@ def test_package_reshapes_nothing_and_turns_nothing_but_keys(
         assert counts["concat"] == NUM_LAYERS
 
 
-def test_inspection_counts_the_same_arithmetic_in_both_layouts(
-    packages: dict[FixedPrecision, Artifact], artifacts: dict[str, dict[FixedPrecision, Artifact]]
-) -> None:
-    found, usual = (coreml.inspect(each["int8"].path) for each in (packages, artifacts["coreml"]))
-    assert found.num_macs == usual.num_macs
-    assert found.bytes_by_dtype["int8"] == usual.bytes_by_dtype["int8"]
-
-
-def test_compute_units_choose_the_layout_and_are_told(
+def test_compute_units_choose_the_layout_and_not_the_arithmetic(
     varied: dict[str, Student], packages: dict[FixedPrecision, Artifact], tmp_path: Path
 ) -> None:
-    made = convert_all(
-        varied["distilbert"], "coreml", ("fp16",), tmp_path, seq_lens=(SEQ_LEN,),
+    channels = packages["int8"]
+    tokens = convert_all(
+        varied["distilbert"], "coreml", ("int8",), tmp_path, seq_lens=SEQ_LENS,
         compute_units="cpu-and-gpu",
-    )["fp16"]  # fmt: skip
-    assert made.compute_units == "cpu-and-gpu"
-    assert packages["fp16"].compute_units == "cpu-and-ne"
-    (function,) = read_program(made.path).functions.values()
-    assert not any(operation.op_type == "conv" for operation in function.operations)
+    )["int8"]  # fmt: skip
+    assert (channels.compute_units, tokens.compute_units) == ("cpu-and-ne", "cpu-and-gpu")
+    for function in read_program(tokens.path).functions.values():
+        assert not any(operation.op_type == "conv" for operation in function.operations)
+    found, usual = coreml.inspect(channels.path), coreml.inspect(tokens.path)
+    assert found.num_macs == usual.num_macs > 0
+    assert found.bytes_by_dtype["int8"] == usual.bytes_by_dtype["int8"]
 
 
 def test_block_outputs_of_a_tapped_package_are_the_students(
@@ -281,6 +278,28 @@ def test_good_package_raises_no_alarm_at_any_precision(
     for each in found:
         assert each.passed, each
         assert min(block.local_snr_db for block in each.blocks) > each.tolerance_db + 10
+
+
+def test_layer_that_is_damaged_in_the_file_is_named(
+    packages: dict[FixedPrecision, Artifact], varied: dict[str, Student], tmp_path: Path
+) -> None:
+    student = varied["distilbert"]
+    path = Path(shutil.copytree(packages["int8"].path, tmp_path / coreml.FILE_NAME))
+    matrices = trace(student, seq_lens=SEQ_LENS).matrices()
+    values = Quantizer(matrices).model_weights(recipe_of("int8")).integers[VALUE].values
+    (file,) = path.rglob("weight.bin")
+    content = file.read_bytes()
+    assert content.count(values.tobytes()) == 1
+    file.write_bytes(content.replace(values.tobytes(), bytes(values.nbytes)))
+    (found,) = localize(
+        student,
+        [dataclasses.replace(packages["int8"], path=path)],
+        examples=labelled_questions(),
+        names=("coreml-reference",),
+        num_threads=1,
+        stages=Stages(quiet=True),
+    )
+    assert [each.name for each in found.blocks if each.verdict == "fail"] == ["layer.1.attention"]
 
 
 def rewritten(traced: TracedModel, count: int) -> torch.export.ExportedProgram:
