@@ -20,6 +20,7 @@ from transformers import DistilBertConfig, DistilBertForQuestionAnswering, PreTr
 
 from converters.coreml import convert
 from converters.coreml_reference import CoreMLReference
+from pipeline.attention import one_row_attention
 from pipeline.errors import PocketBertError
 from pipeline.load import input_names, load
 from pipeline.precision import FIXED_PRECISIONS
@@ -80,10 +81,12 @@ def measure(options: argparse.Namespace) -> list[Row]:
 
 
 def trace_network(network: PreTrainedModel, *, seq_len: int) -> TracedModel:
-    """Exports a question-answering network at one length."""
+    """Exports a question-answering network at one length, as the product does."""
     names, output_names = input_names(network.config), question_answering.OUTPUT_NAMES
     encoder = ExportableEncoder(network, output_names=output_names).eval()
-    program = torch.export.export(encoder, (), sample_inputs(names, seq_len=seq_len), strict=False)
+    inputs = sample_inputs(names, seq_len=seq_len)
+    with one_row_attention(network):
+        program = torch.export.export(encoder, (), inputs, strict=False)
     return TracedModel(
         program=program, input_names=names, output_names=output_names, seq_lens=(seq_len,)
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError, MissingPackageError
-from pipeline.values import Artifact, Inspection, Runner
+from pipeline.values import Artifact, ComputeUnits, Inspection, Runner
 
 if TYPE_CHECKING:
     from pipeline.traced import TracedModel
@@ -25,13 +25,21 @@ class Backend(Protocol):
     FILE_NAME: str
     """Name of the artifact in a bundle, inside the backend's own folder."""
 
-    def convert(self, traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Artifact:
+    def convert(
+        self,
+        traced: "TracedModel",
+        *,
+        weights: ModelWeights,
+        path: Path,
+        compute_units: ComputeUnits = "all",
+    ) -> Artifact:
         """Writes one artifact at ``path`` that serves every length of the traced model.
 
         Args:
             traced: The model, in fp32.
             weights: What its weights are stored as.
             path: Where to write.
+            compute_units: What Core ML may run it on; other backends have no such choice.
         """
         ...
 

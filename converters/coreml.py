@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from converters import mil_inspection, mil_matrices, mil_taps
+from converters.coreml_layout import channels_first
 from converters.coreml_reference import CoreMLReference
 from converters.coreml_weights import deployment_target, store
 from converters.weights import ModelWeights, StoredMatrix
 from converters.workarounds import coremltools_without_tensorflow
 from pipeline.traced import TracedModel
-from pipeline.values import Arrays, Artifact, Inspection, Runner
+from pipeline.values import Arrays, Artifact, ComputeUnits, Inspection, Runner
 
 with coremltools_without_tensorflow():
     import coremltools as ct
@@ -22,21 +24,29 @@ with coremltools_without_tensorflow():
 
 FILE_NAME = "model.mlpackage"
 
+_PASSES_INTO_KERNELS = ("common::fuse_conv_scale", "common::fuse_conv_batchnorm")
+"""They multiply what follows a convolution into its kernels, which are to be the student's own."""
 
-def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifact:
+
+def convert(
+    traced: TracedModel, *, weights: ModelWeights, path: Path, compute_units: ComputeUnits = "all"
+) -> Artifact:
     """Converts the traced program to an ML program that stores these weights, and saves it.
 
     One length makes a package for iOS 17, or with weights of four bits for iOS 18. Several make one
     function a length over shared weights, for iOS 18: a flexible shape would lose the Neural
-    Engine.
+    Engine. Where that engine is asked for by name, the program has its layout.
     """
     if len(traced.seq_lens) == 1:
-        target = deployment_target(weights.integers)
-        _convert_length(traced, traced.seq_lens[0], weights, target).save(str(path))
+        (seq_len,), target = traced.seq_lens, deployment_target(weights.integers)
+        program = _program(traced, seq_len, compute_units)
+        _convert_program(program, traced, seq_len, weights, target).save(str(path))
     else:
-        _convert_lengths(traced, weights, path)
+        _convert_lengths(traced, weights, path, compute_units)
     _settle_bytes(path)
-    return traced.artifact(backend="coreml", precision=weights.precision, path=path)
+    return traced.artifact(
+        backend="coreml", precision=weights.precision, path=path, compute_units=compute_units
+    )
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
@@ -44,7 +54,7 @@ def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
 
     def open_function(function: str | None) -> Runner:
         if runtime == "coreml":
-            return _AppleModel(artifact.path, function)
+            return _AppleModel(artifact, function)
         return CoreMLReference(artifact.path, num_threads=num_threads, function=function)
 
     return _FunctionRunner(artifact, open_function)
@@ -83,8 +93,11 @@ class _FunctionRunner:
 class _AppleModel:
     """Apple's Core ML, on macOS."""
 
-    def __init__(self, path: Path, function: str | None) -> None:
-        self._model = ct.models.MLModel(str(path), function_name=function)
+    def __init__(self, artifact: Artifact, function: str | None) -> None:
+        units = ct.ComputeUnit[(artifact.compute_units or "all").replace("-", "_").upper()]
+        self._model = ct.models.MLModel(
+            str(artifact.path), function_name=function, compute_units=units
+        )
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         # Its Python interface takes numbers as 32-bit floats.
@@ -92,12 +105,44 @@ class _AppleModel:
         return {name: np.asarray(value) for name, value in self._model.predict(given).items()}
 
 
-def _convert_length(
-    traced: TracedModel, seq_len: int, weights: ModelWeights, target: ct.target
+def _convert_lengths(
+    traced: TracedModel, weights: ModelWeights, path: Path, compute_units: ComputeUnits
+) -> None:
+    functions = ct.utils.MultiFunctionDescriptor()
+    with tempfile.TemporaryDirectory() as folder:
+        for seq_len in traced.seq_lens:
+            part = str(Path(folder, f"{seq_len}.mlpackage"))
+            program = _program(traced, seq_len, compute_units)
+            _convert_program(program, traced, seq_len, weights, ct.target.iOS18).save(part)
+            functions.add_function(
+                part, src_function_name="main", target_function_name=_function(seq_len)
+            )
+        functions.default_function_name = _function(traced.seq_lens[-1])
+        ct.utils.save_multifunction(functions, str(path))
+
+
+def _program(
+    traced: TracedModel, seq_len: int, compute_units: ComputeUnits
+) -> torch.export.ExportedProgram:
+    """Returns the program at one length, in the layout of the units that it is for."""
+    program = traced.at_length(seq_len)
+    if compute_units != "cpu-and-ne":
+        return program
+    return channels_first(program, traced.sample_inputs(seq_len))
+
+
+def _convert_program(
+    program: torch.export.ExportedProgram,
+    traced: TracedModel,
+    seq_len: int,
+    weights: ModelWeights,
+    target: ct.target,
 ) -> ct.models.MLModel:
     half = weights.precision != "fp32"
+    passes = ct.PassPipeline()
+    passes.remove_passes(_PASSES_INTO_KERNELS)
     return ct.convert(
-        store(traced.at_length(seq_len), weights.integers),
+        store(program, weights.integers),
         minimum_deployment_target=target,
         compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
         inputs=[
@@ -106,20 +151,8 @@ def _convert_length(
         ],
         outputs=[ct.TensorType(name=name, dtype=np.float32) for name in traced.output_names],
         skip_model_load=True,
+        pass_pipeline=passes,
     )
-
-
-def _convert_lengths(traced: TracedModel, weights: ModelWeights, path: Path) -> None:
-    functions = ct.utils.MultiFunctionDescriptor()
-    with tempfile.TemporaryDirectory() as folder:
-        for seq_len in traced.seq_lens:
-            part = str(Path(folder, f"{seq_len}.mlpackage"))
-            _convert_length(traced, seq_len, weights, ct.target.iOS18).save(part)
-            functions.add_function(
-                part, src_function_name="main", target_function_name=_function(seq_len)
-            )
-        functions.default_function_name = _function(traced.seq_lens[-1])
-        ct.utils.save_multifunction(functions, str(path))
 
 
 def _settle_bytes(path: Path) -> None:

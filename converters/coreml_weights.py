@@ -46,20 +46,22 @@ def store(
         weights: By name in the state dict of the program, or of the student inside it.
 
     Raises:
-        InputError: There is no such weight, or it has another shape.
+        InputError: There is no such weight, or it has another shape, that of kernels of one element
+            not counted.
     """
     noted: torch.export.ExportedProgram = program.run_decompositions({})
     for name, weight in weights.items():
         parameter = _parameter(program, name)
-        if program.state_dict[parameter].shape != weight.values.shape:
+        shape = program.state_dict[parameter].shape
+        if shape not in (weight.values.shape, (*weight.values.shape, 1, 1)):
             raise InputError(
-                f"weight {name} has shape {tuple(program.state_dict[parameter].shape)}, "
+                f"weight {name} has shape {tuple(shape)}, "
                 f"its quantized values have {weight.values.shape}",
                 hint="quantize the weight of this very model",
             )
         # coremltools divides by the scale and rounds, which gives back the integers.
         noted.state_dict[parameter] = torch.nn.Parameter(
-            torch.from_numpy(weight.dequantize()), requires_grad=False
+            torch.from_numpy(weight.dequantize()).reshape(shape), requires_grad=False
         )
         noted.state_dict.update(_notes(parameter, weight))
     return noted

@@ -12,16 +12,19 @@ from converters import pte_inspection, pte_matrices, pte_taps, xnnpack_lowering,
 from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError
 from pipeline.traced import TracedModel
-from pipeline.values import Arrays, Artifact, Inspection, Runner
+from pipeline.values import Arrays, Artifact, ComputeUnits, Inspection, Runner
 
 FILE_NAME = "model.pte"
 
 
-def convert(traced: TracedModel, *, weights: ModelWeights, path: Path) -> Artifact:
+def convert(
+    traced: TracedModel, *, weights: ModelWeights, path: Path, compute_units: ComputeUnits = "all"
+) -> Artifact:
     """Quantizes the traced graph, lowers it to XNNPACK and writes one ``.pte`` file.
 
     Several lengths become one method of dynamic length, so every weight is stored once.
     """
+    del compute_units  # Core ML's alone
     program = _at_precision(traced, weights)
     with path.open("wb") as file:
         xnnpack_lowering.lower(program).to_executorch().write_to_file(file)

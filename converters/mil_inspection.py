@@ -71,6 +71,11 @@ def _num_macs(operation: Any) -> int:
     """Returns the multiply-adds of an operator that multiplies matrices, else none."""
     if operation.op_type == "linear":
         depth = operation.x.shape[-1]
+    elif operation.op_type == "conv":
+        depth = math.prod(operation.weight.shape[1:])
+    elif operation.op_type == "einsum":
+        # Each of its two forms, "nchw,nwhu->nchu" and "chw,whu->chu", sums over the first's last.
+        depth = operation.values[0].shape[-1]
     elif operation.op_type == "matmul":
         is_transposed = operation.transpose_x is not None and operation.transpose_x.val
         depth = operation.x.shape[-2 if is_transposed else -1]

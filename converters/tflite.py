@@ -10,7 +10,7 @@ import numpy as np
 
 from converters.weights import ModelWeights, StoredMatrix, StoredWeight
 from pipeline.errors import InputError
-from pipeline.values import Arrays, Artifact, Inspection, Runner
+from pipeline.values import Arrays, Artifact, ComputeUnits, Inspection, Runner
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 FILE_NAME = "model.tflite"
 
 
-def convert(traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Artifact:
+def convert(
+    traced: "TracedModel",
+    *,
+    weights: ModelWeights,
+    path: Path,
+    compute_units: ComputeUnits = "all",
+) -> Artifact:
     """Converts the traced program, one signature a length over shared weights, then quantizes.
 
     Inputs and outputs go by the names of the signature: by position, a converter is free to
@@ -28,6 +34,7 @@ def convert(traced: "TracedModel", *, weights: ModelWeights, path: Path) -> Arti
     """
     from converters import tflite_weights
 
+    del compute_units  # Core ML's alone
     originals = traced.matrices()
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder, FILE_NAME)

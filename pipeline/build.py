@@ -41,7 +41,7 @@ from pipeline.tokenization import tokenizer_part, write_tokenizer
 from pipeline.trace import check_seq_lens, trace
 from pipeline.traced import TracedModel
 from pipeline.trim import Trimming, trim
-from pipeline.values import Artifact
+from pipeline.values import Artifact, ComputeUnits
 from pipeline.verdict import FILE_NAME as PARITY_FILE
 from pipeline.verdict import Parity, as_json
 from pipeline.workers import Job, Report, run_jobs
@@ -112,6 +112,7 @@ def build(
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Sequence[Question] | None = None,
     trim_corpus: Path | None = None,
+    compute_units: ComputeUnits | None = None,
     for_task_library: bool = False,
     num_threads: int,
     stages: Stages,
@@ -129,6 +130,7 @@ def build(
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to calibrate and compare on; nothing means the package's own questions.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
+        compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         num_threads: For every runtime.
         stages: Told how the work goes.
@@ -140,6 +142,7 @@ def build(
             budget raises, and writes nothing.
     """
     chosen, skipped = _choose_backends(backends)
+    _check_compute_units(compute_units, chosen)
     if recipe is not None and recipe.activations == "static":
         skipped += _floats_only(chosen)
     bundle.check_destination(destination)
@@ -162,7 +165,7 @@ def build(
         def make(recipe: Recipe) -> _Made:
             with stages.stage("quantize"):
                 weights = quantizer.model_weights(recipe)
-            artifacts = _convert(traced, chosen, weights, folder, stages)
+            artifacts = _convert(traced, chosen, weights, compute_units or "all", folder, stages)
             made = _Made(recipe=recipe, artifacts=artifacts)
             if not budget.allows_size(made.cost):
                 return made
@@ -219,6 +222,15 @@ def _choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     return chosen, skipped
 
 
+def _check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[str]) -> None:
+    """Refuses a choice that would have no effect."""
+    if compute_units is not None and "coreml" not in backends:
+        raise InputError(
+            f"--compute-units {compute_units} is for coreml, not for {', '.join(backends)}",
+            hint="add --backend coreml, or leave out --compute-units",
+        )
+
+
 def _floats_only(backends: Sequence[str]) -> list[Skipped]:
     """Returns the backends to which static activations are nothing; not all may be such."""
     floats = [name for name in backends if name not in converters.INTEGER_BACKENDS]
@@ -271,6 +283,7 @@ def _convert(
     traced: TracedModel,
     backends: Sequence[str],
     weights: ModelWeights,
+    compute_units: ComputeUnits,
     folder: Path,
     stages: Stages,
 ) -> list[Artifact]:
@@ -288,6 +301,7 @@ def _convert(
                     "program": program,
                     "backend": name,
                     "weights": weights,
+                    "compute_units": compute_units,
                     "folder": folder / name,
                 },
             )
@@ -298,7 +312,13 @@ def _convert(
 
 
 def convert_saved(
-    *, program: Path, backend: str, weights: ModelWeights, folder: Path, report: Report
+    *,
+    program: Path,
+    backend: str,
+    weights: ModelWeights,
+    compute_units: ComputeUnits = "all",
+    folder: Path,
+    report: Report,
 ) -> Artifact:
     """Converts a saved trace for one backend, and audits the file; the body of a worker.
 
@@ -310,7 +330,7 @@ def convert_saved(
     folder.mkdir()
     path = folder / module.FILE_NAME
     traced = TracedModel.load(program)
-    artifact = module.convert(traced, weights=weights, path=path)
+    artifact = module.convert(traced, weights=weights, path=path, compute_units=compute_units)
     originals = traced.matrices()
     audit.check(artifact, module.read_matrices(path), weights=weights, originals=originals)
     return artifact

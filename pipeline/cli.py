@@ -30,7 +30,7 @@ from pipeline.errors import InputError
 from pipeline.parity_command import parity
 from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
-from pipeline.values import StoredTensor
+from pipeline.values import COMPUTE_UNITS, ComputeUnits, StoredTensor
 
 app = typer.Typer(
     name="pocketbert",
@@ -76,6 +76,13 @@ def build(
     ] = None,
     seq_len: Annotated[str, typer.Option(help="Lengths in tokens, such as 64,128,384.")] = "384",
     data: Data = None,
+    compute_units: Annotated[
+        str | None,
+        typer.Option(
+            help="What Core ML may use: all, cpu-and-ne (in the Neural Engine's layout), "
+            "cpu-and-gpu or cpu-only. All unless told otherwise."
+        ),
+    ] = None,
     trim_vocab: Annotated[
         Path | None,
         typer.Option(
@@ -106,6 +113,7 @@ def build(
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
         examples=read_squad(data) if data else None,
         trim_corpus=trim_vocab,
+        compute_units=_compute_units(compute_units),
         for_task_library=task_library,
         num_threads=num_threads(),
         stages=Stages(),
@@ -364,6 +372,12 @@ def _recipe(
     if activations == "static":
         raise InputError("static activations go with int8, not auto", hint="leave them out")
     return None
+
+
+def _compute_units(name: str | None) -> ComputeUnits | None:
+    if name is None or name in COMPUTE_UNITS:
+        return name
+    raise InputError(f"no compute units {name!r}", hint=f"choose from {', '.join(COMPUTE_UNITS)}")
 
 
 def _tensor(stored: StoredTensor) -> dict[str, str | int]:

@@ -257,10 +257,15 @@ def _blocks(student: Student, outputs: Mapping[str, np.ndarray]) -> Blocks:
     """Returns a row's outputs of a tapped artifact by the names of the blocks."""
     head = head_of(outputs, student.task.OUTPUT_NAMES)
     taps = {
-        name: np.asarray(outputs[f"norm_{number}"], np.float32).reshape(len(head), -1)
+        name: _rows_of(np.asarray(outputs[f"norm_{number}"], np.float32), len(head))
         for number, name in enumerate(norm_blocks(student))
     }
     return {**taps, HEAD: head}
+
+
+def _rows_of(tap: np.ndarray, num_tokens: int) -> np.ndarray:
+    """Returns a norm's result as ``(seq_len, width)``; one of four dimensions is channels first."""
+    return tap[0, :, 0].T if tap.ndim == 4 else tap.reshape(num_tokens, -1)
 
 
 def _real_tokens(blocks: Sequence[Blocks], rows: Sequence[Arrays], name: str) -> np.ndarray:

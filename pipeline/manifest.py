@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pipeline.errors import GateError, InputError
 from pipeline.precision import Activations, Precision
-from pipeline.values import Artifact
+from pipeline.values import Artifact, ComputeUnits
 
 FILE_NAME = "manifest.json"
 SCHEMA_VERSION = "1.0"
@@ -96,6 +96,9 @@ class ArtifactPart(_Part):
     inputs: tuple[TensorPart, ...] = Field(min_length=1)
     outputs: tuple[TensorPart, ...] = Field(min_length=1)
     activations: Activations = "dynamic"
+    compute_units: ComputeUnits | None = Field(
+        default=None, description="What an app is to let Core ML use; nothing for other backends."
+    )
 
 
 class VerdictPart(_Part):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pipeline.precision import Activations, Precision
-from pipeline.values import Artifact, TensorSpec
+from pipeline.values import Artifact, ComputeUnits, TensorSpec
 
 _ABOUT = "pocketbert.json"
 
@@ -79,6 +79,7 @@ class TracedModel:
         precision: Precision,
         path: Path,
         activations: Activations = "dynamic",
+        compute_units: ComputeUnits | None = None,
         by_position: bool = False,
     ) -> Artifact:
         """Describes what a backend made of this model.
@@ -88,12 +89,14 @@ class TracedModel:
             precision: Of the artifact.
             path: Where it lies.
             activations: Of its linear layers.
+            compute_units: What Core ML is to run it on.
             by_position: Whether its tensors go by position, as ExecuTorch's do, or by name.
         """
         return Artifact(
             backend=backend,
             precision=precision,
             activations=activations,
+            compute_units=compute_units,
             path=path,
             seq_lens=self.seq_lens,
             inputs=_specs(self.input_names, "int32", by_position),

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
 from pipeline.precision import Activations, Precision
 
 Arrays = Mapping[str, np.ndarray]
+
+ComputeUnits = Literal["all", "cpu-and-ne", "cpu-and-gpu", "cpu-only"]
+COMPUTE_UNITS: tuple[ComputeUnits, ...] = get_args(ComputeUnits)
+"""What of a chip Core ML may use, in its own words; ``ne`` is the Neural Engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,7 @@ class Artifact:
 
     Attributes:
         activations: ``static`` where the file fixes how its linear layers round what they take.
+        compute_units: What Core ML is to run the artifact on; nothing for other backends.
     """
 
     backend: str
@@ -27,6 +32,7 @@ class Artifact:
     inputs: tuple["TensorSpec", ...]
     outputs: tuple["TensorSpec", ...]
     activations: Activations = "dynamic"
+    compute_units: ComputeUnits | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

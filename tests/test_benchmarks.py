@@ -105,6 +105,26 @@ def test_evaluator_time_compares_the_evaluator_with_pytorch(
     assert figures["rows"][0]["ratio"]["median"] > 0
 
 
+def test_coreml_cost_counts_both_layouts_and_each_rewrite(
+    tmp_path: Path, student_folders: dict[str, Path]
+) -> None:
+    printed, figures = run(
+        tmp_path, "coreml_cost.py", student_folders["distilbert"], "--precisions", "fp16",
+        "--each", *TOY,
+    )  # fmt: skip
+    head, _, *lines = printed.splitlines()
+    assert head.startswith("| model | precision | layout | operators | reshapes | transposes |")
+    assert {line.count(" | ") for line in lines} == {head.count(" | ")}
+    rows = {row["layout"]: row for row in figures["rows"]}
+    assert len(rows) == 2 + 4
+    tokens, channels = rows["tokens"], rows["channels first"]
+    assert tokens["num_ops"]["linear"] == channels["num_ops"]["conv"] == 13
+    assert "reshape" not in channels["num_ops"]
+    # The least that a program moves is its linear layers' weights, two bytes each.
+    least = 2 * 2 * (4 * 64 * 64 + 2 * 64 * 128)
+    assert all(least < row["moved_bytes"] < 50 * least for row in rows.values())
+
+
 def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(BENCHMARKS)
     return importlib.import_module(name)

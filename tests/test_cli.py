@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from pipeline import __version__, cli
-from pipeline.bundle import verify
+from pipeline.bundle import open_bundle, verify
 from pipeline.errors import storage_error
 from pipeline.load import load
 from pipeline.manifest import read_manifest, write_manifest
@@ -481,6 +481,8 @@ def test_wrong_call_is_refused(call, arguments, as_json):
         (["{student}", "--activations", "static", "--precision", "int4"], "with int8, not int4"),
         (["{student}", "--activations", "static", "--recipe", "{squad}"],
          "--recipe says the precision, the group size and the activations itself"),
+        (["{student}", "--compute-units", "npu"], "no compute units 'npu' (choose from all,"),
+        (["{student}", "--compute-units", "all"], "--compute-units all is for coreml, not for"),
         (["{student}", "--seq-len", "long"], "--seq-len long is not a list of numbers"),
         (["{student}", "--seq-len", ""], "--seq-len  is not a list of numbers"),
         (["{student}", "--seq-len", "64,,128"], "--seq-len 64,,128 is not a list of numbers"),
@@ -683,6 +685,22 @@ def test_build_static_says_so_in_the_bundle_and_of_core_ml_that_it_is_not(
         for gate in each["gates"]
     }
     assert gates["tflite", "answer_agreement"] < gates["coreml", "answer_agreement"]
+
+
+def test_build_for_the_neural_engine_records_it_for_the_app(
+    call, student_folder, squad_file, tmp_path
+):
+    folder = tmp_path / "bundle"
+    finished = call(
+        "build", student_folder, "-o", folder, "--backend", "tflite", "--backend", "coreml",
+        "--compute-units", "cpu-and-ne", "--precision", "fp32", "--seq-len", "32",
+        "--data", squad_file, "--json",
+    )  # fmt: skip
+    assert finished.code == 0, finished
+    units = {part.backend: part.compute_units for part in read_manifest(folder).artifacts}
+    assert units == {"tflite": None, "coreml": "cpu-and-ne"}
+    with open_bundle(folder) as opened:
+        assert {each.backend: each.compute_units for each in opened.artifacts} == units
 
 
 # What the machine does

@@ -14,7 +14,7 @@ from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.trace import trace
 from pipeline.traced import TracedModel
-from pipeline.values import Arrays, Artifact
+from pipeline.values import Arrays, Artifact, ComputeUnits
 from pipeline.workers import Job, Report, run_jobs
 
 SEQ_LENS = (16, 48)
@@ -29,6 +29,7 @@ def convert_all(
     *,
     seq_lens: tuple[int, ...],
     left_out: Collection[str] = (),
+    compute_units: ComputeUnits = "all",
 ) -> dict[FixedPrecision, Artifact]:
     """Returns one artifact a precision; one process makes them all, so it imports once.
 
@@ -38,7 +39,7 @@ def convert_all(
     trace(student, seq_lens=seq_lens).save(program)
     arguments = {
         "program": program, "backend": backend, "precisions": precisions, "folder": folder,
-        "left_out": left_out,
+        "left_out": left_out, "compute_units": compute_units,
     }  # fmt: skip
     job = Job(name=f"convert {backend}", function=convert_each, arguments=arguments)
     made: dict[FixedPrecision, Artifact] = run_jobs([job], max_parallel=1)[0].get()
@@ -52,6 +53,7 @@ def convert_each(
     precisions: Sequence[FixedPrecision],
     folder: Path,
     left_out: Collection[str],
+    compute_units: ComputeUnits,
     report: Report,
 ) -> dict[FixedPrecision, Artifact]:
     """The body of the worker."""
@@ -65,7 +67,9 @@ def convert_each(
         weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
         integers = {name: w for name, w in weights.integers.items() if name not in left_out}
         weights = dataclasses.replace(weights, integers=integers)
-        made[precision] = module.convert(traced, weights=weights, path=path)
+        made[precision] = module.convert(
+            traced, weights=weights, path=path, compute_units=compute_units
+        )
     return made
 
 

@@ -205,6 +205,7 @@ def test_read_missing_key_is_refused(tmp_path, content, key):
         ("path", "/etc/passwd"), ("path", "../outside"), ("path", "tflite/../../outside"),
         ("path", ""), ("path", "."), ("seq_lens", []), ("seq_lens", [0]), ("seq_lens", [64, 32]),
         ("precision", "int3"), ("size_bytes", "many"), ("inputs", []),
+        ("compute_units", "neural"),
     ],
 )  # fmt: skip
 def test_read_artifact_that_cannot_be_is_refused(tmp_path, content, field, value):
@@ -212,6 +213,12 @@ def test_read_artifact_that_cannot_be_is_refused(tmp_path, content, field, value
     write_content(tmp_path, content)
     with pytest.raises(ManifestDamagedError, match=f"not a valid manifest: artifacts.0.{field}"):
         read_manifest(tmp_path)
+
+
+def test_read_artifact_from_before_there_were_compute_units(tmp_path, content):
+    del content["artifacts"][0]["compute_units"]
+    write_content(tmp_path, content)
+    assert read_manifest(tmp_path).artifacts[0].compute_units is None
 
 
 def test_read_manifest_without_artifacts_is_refused(tmp_path, content):
