@@ -18,7 +18,7 @@ from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.values import Artifact
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
-from tests.students import ARCHITECTURES, save_student, train_tokenizer
+from tests.students import ARCHITECTURES, read_tokenizer, save_student
 
 TINY_SEQ_LENS = (32, 64)
 USER_CACHE = platformdirs.user_cache_path("pocketbert")
@@ -61,7 +61,7 @@ def task_library_python(_own_cache: None) -> Path:
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
-    return train_tokenizer()
+    return read_tokenizer()
 
 
 @pytest.fixture(scope="session")
