@@ -14,11 +14,11 @@ import converters
 from pipeline import bundle, contest, peers, reference, roofline, runtimes
 from pipeline.bundle import Bundle
 from pipeline.contest import Contestant, Row
-from pipeline.load import Student
+from pipeline.load import Student, load
 from pipeline.roofline import Roof
 from pipeline.runtimes import PYTORCH, Skipped
 from pipeline.stages import Stages
-from pipeline.tokenization import read_tokenizer
+from pipeline.tokenization import read_tokenizer, write_tokenizer
 from pipeline.turns import REPETITIONS
 from pipeline.values import Artifact, Runner
 
@@ -144,3 +144,23 @@ def load_student(*, find: Callable[[], Student], num_threads: int) -> Runner:
     student = find()
     student.model.set_attn_implementation("sdpa")
     return runtimes.TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+
+
+def save_base(folder: Path, *, num_layers: int = 6) -> Path:
+    """Writes a DistilBERT of base width with random weights, which are as fast as trained ones.
+
+    Args:
+        folder: Where to write.
+        num_layers: DistilBERT-base has six.
+
+    Returns:
+        The folder, with the embedded student's tokenizer.
+    """
+    import torch
+    from transformers import DistilBertConfig, DistilBertForQuestionAnswering
+
+    torch.manual_seed(0)
+    config = DistilBertConfig(n_layers=num_layers)
+    DistilBertForQuestionAnswering(config).save_pretrained(folder)
+    write_tokenizer(load().tokenizer, folder)
+    return folder

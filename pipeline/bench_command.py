@@ -88,6 +88,7 @@ def _opened(
     bundle: Path | None, model: str | None, seq_lens: tuple[int, ...], stages: "Stages"
 ) -> "Iterator[Bundle]":
     """Opens the bundle that was named, or builds one that is gone with the block."""
+    from pipeline.bench import save_base
     from pipeline.build import build
     from pipeline.bundle import open_bundle
 
@@ -99,7 +100,7 @@ def _opened(
         return
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         if model == BASE:
-            model = str(_save_base(Path(folder, "distilbert-base-size")))
+            model = str(save_base(Path(folder, "distilbert-base-size")))
         made = build(
             model,
             destination=Path(folder, "bundle"),
@@ -109,20 +110,6 @@ def _opened(
         )
         with open_bundle(made.folder) as opened:
             yield opened
-
-
-def _save_base(folder: Path) -> Path:
-    """Writes a DistilBERT-base with random weights and the embedded student's vocabulary."""
-    import torch
-    from transformers import DistilBertConfig, DistilBertForQuestionAnswering
-
-    from pipeline.load import load
-    from pipeline.tokenization import write_tokenizer
-
-    torch.manual_seed(0)
-    DistilBertForQuestionAnswering(DistilBertConfig()).save_pretrained(folder)
-    write_tokenizer(load().tokenizer, folder)
-    return folder
 
 
 def _tables(measured: "Measured") -> "Iterator[Table]":

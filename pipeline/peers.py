@@ -157,10 +157,24 @@ def export(
     student.model.set_attn_implementation("sdpa")
     exporter = peer_exports.EXPORTERS[peer.backend]
     exporter(student, precision=precision, seq_lens=seq_lens, path=path)
-    artifact = describe(student, backend=peer.backend, precision=precision, seq_lens=seq_lens,
-                        path=path)  # fmt: skip
+    artifact = describe(
+        student, backend=peer.backend, precision=precision, seq_lens=seq_lens, path=path
+    )
     check(peer_runners.load_exported(artifact, num_threads=num_threads), student, artifact)
     return peer, artifact
+
+
+def admit(
+    *, artifact: Artifact, find: Callable[[], Student], num_threads: int, report: Report
+) -> Artifact:
+    """Compares a file that was made elsewhere with the student, in a process of its own.
+
+    Raises:
+        GateError: It computes something else.
+    """
+    del report
+    check(peer_runners.load_exported(artifact, num_threads=num_threads), find(), artifact)
+    return artifact
 
 
 def describe(
