@@ -36,6 +36,7 @@ def run_rows(
     return [runner.run(row) for row in rows]
 
 
+@pytest.mark.soak
 def test_bench_with_peers_has_rows_shares_and_roofs(built: BuiltBundle) -> None:
     """A peer has rows only if its logits were the student's: see the test of the check."""
     with open_bundle(built.folder) as opened:
@@ -75,21 +76,21 @@ def test_compiled_pytorch_gives_pytorch_logits(
     assert list(tmp_path.rglob("*.so")), "nothing was compiled"
 
 
-def test_what_is_missing_is_skipped_with_the_reason(
+def test_what_is_missing_is_skipped_with_the_reason_and_the_rest_is_there(
     student_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
-    absent = dataclasses.replace(peers.PEERS[0], packages=("no_such_package",))
+    onnx = peers.PEERS[0]
+    absent = dataclasses.replace(onnx, runtime="absent", packages=("no_such_package",))
     find = functools.partial(load, str(student_folder))
     contestants, skipped = peers.prepare(
-        find(), find, peers=[absent], seq_lens=TINY_SEQ_LENS, folder=tmp_path, num_threads=1,
+        find(), find, peers=[absent, onnx], seq_lens=TINY_SEQ_LENS, folder=tmp_path, num_threads=1,
         stages=Stages(quiet=True),
     )  # fmt: skip
-    assert [each.runtime for each in contestants] == [peers.BERT_BASE]
+    there = {each.runtime for each in contestants}
+    assert there == {peers.BERT_BASE} | ({onnx.runtime} if onnx in INSTALLED else set())
     reasons = {each.runtime: each.reason for each in skipped}
-    assert reasons["onnxruntime"] == (
-        "no_such_package is not installed: pip install 'pocketbert[peers]'"
-    )
+    assert reasons["absent"] == "no_such_package is not installed: pip install 'pocketbert[peers]'"
     assert "C++ compiler" in reasons[peers.COMPILED]
 
 
