@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from rich.console import Console
-from timing import CLOCKS, describe_machine, ratio, spread, time_in_turns
+from timing import CLOCKS, describe_machine, ratio, time_in_turns
 from torch import Tensor
 from torch.nn import functional
 from transformers import BertConfig, BertForQuestionAnswering, PreTrainedModel
@@ -37,6 +37,7 @@ from pipeline.distillation.train import MAX_GRAD_NORM, Updater
 from pipeline.errors import PocketBertError
 from pipeline.load import Checkpoint, load
 from pipeline.report import table
+from pipeline.turns import spread
 
 MAX_RATIO = 1.15
 """Of the product's step to the bare one: what the project allows for its conveniences."""

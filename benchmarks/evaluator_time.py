@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from timing import Spread, ratio, spread, time_in_turns, write_figures
+from timing import ratio, time_in_turns, write_figures
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering, PreTrainedModel
 
 from converters.coreml import convert
@@ -29,6 +29,7 @@ from pipeline.recipe import recipe_of
 from pipeline.tasks import question_answering
 from pipeline.trace import ExportableEncoder
 from pipeline.traced import TracedModel, sample_inputs
+from pipeline.turns import Spread, spread
 
 NUM_WARM_UP = 2
 PYTORCH = "pytorch"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from timing import Spread, describe_machine, ratio, spread, time_in_turns, write_figures
+from timing import describe_machine, ratio, time_in_turns, write_figures
 from transformers import (
     BertConfig,
     BertForQuestionAnswering,
@@ -31,6 +31,7 @@ from pipeline.load import Student, input_names, load
 from pipeline.runtimes import PYTORCH
 from pipeline.squad import Score
 from pipeline.stages import Stages
+from pipeline.turns import Spread, spread
 
 PAPER = (
     ("BERT-base, in the paper", "110", ("81.2", "88.5", ""), "1"),

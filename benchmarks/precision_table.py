@@ -78,11 +78,11 @@ def measure(options: argparse.Namespace) -> list[Row]:
                     opened, examples, named_reference=options.model,
                     num_threads=options.threads, stages=Stages(quiet=True),
                 )  # fmt: skip
-                timed, _ = bench(
+                timed = bench(
                     opened, named_reference=options.model, num_threads=options.threads,
                     stages=Stages(quiet=True),
                 )  # fmt: skip
-        ratios = {each.runtime: each.ratio_to_pytorch for each in timed}
+        ratios = {each.runtime: each.ratio_to_pytorch for each in timed.rows}
         rows += _rows(name, sizes, {each.runtime: each for each in answers.done}, examples, ratios)
     return rows
 

@@ -1,38 +1,21 @@
 """What benchmarks share: repetitions that take turns, their spread, and the machine in words."""
 
+import functools
 import json
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pipeline.turns import Spread, spread, take_turns
+
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 """By name. On a machine that does other work, the processor's time is what a step costs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """The middle of a number of measurements, and where half of them lie."""
-
-    median: float
-    lower_quartile: float
-    upper_quartile: float
-
-    def __format__(self, form: str) -> str:
-        lower, upper = format(self.lower_quartile, form), format(self.upper_quartile, form)
-        return f"{self.median:{form}} ({lower} to {upper})"
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Returns median and quartiles of at least two values."""
-    lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
-    return Spread(median=median, lower_quartile=lower, upper_quartile=upper)
 
 
 def time_in_turns(
@@ -41,20 +24,18 @@ def time_in_turns(
     num_repetitions: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Returns milliseconds by name, a value for each repetition.
+    """Returns milliseconds by name, a value for each repetition; the functions take turns.
 
-    The functions take turns, every other time in reverse, so that what else the machine does
-    falls on all of them alike. Warm them up before.
+    Warm them up before.
     """
-    times_ms: dict[str, list[float]] = {name: [] for name in functions}
-    names = list(functions)
-    for _ in range(num_repetitions):
-        for name in names:
-            begin = clock()
-            functions[name]()
-            times_ms[name].append((clock() - begin) * 1e3)
-        names.reverse()
-    return times_ms
+
+    def timed(function: Callable[[], object]) -> float:
+        begin = clock()
+        function()
+        return (clock() - begin) * 1e3
+
+    calls = {name: functools.partial(timed, function) for name, function in functions.items()}
+    return take_turns(calls, num_repetitions=num_repetitions)
 
 
 def ratio(*, times_ms: Sequence[float], base_ms: Sequence[float]) -> Spread:

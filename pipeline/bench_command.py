@@ -12,11 +12,12 @@ import typer
 from pipeline import report
 from pipeline.console import AsJson, Reference, Runtimes, num_threads, parse_numbers, show
 from pipeline.errors import InputError
+from pipeline.turns import REPETITIONS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pipeline.bench import Row
+    from pipeline.bench import Measured
     from pipeline.bundle import Bundle
     from pipeline.stages import Stages
 
@@ -38,11 +39,19 @@ def bench(
     seq_len: Annotated[
         str, typer.Option(help="Lengths of what is built first.")
     ] = "64,128,256,384",
-    repetitions: Annotated[int, typer.Option(min=2, help="Calls at each length.")] = 20,
+    repetitions: Annotated[int, typer.Option(min=2, help="Calls at each length.")] = REPETITIONS,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of every runtime; all cores, four at most.")
     ] = None,
     runtime: Runtimes = None,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Also torch.compile, ONNX Runtime, plain litert-torch and ExecuTorch, BERT-base, "
+            "and the roofline.",
+        ),
+    ] = False,
     reference: Reference = None,
     as_json: AsJson = False,
 ) -> int:
@@ -53,21 +62,24 @@ def bench(
     stages, each_has = Stages(), threads or num_threads()
     lengths = parse_numbers(seq_len, option="--seq-len", example="64,384")
     with _opened(bundle, model, lengths, stages) as opened:
-        rows, skipped = flow.bench(
+        measured = flow.bench(
             opened,
             names=runtime or (),
+            with_peers=peers,
             named_reference=reference,
             num_repetitions=repetitions,
             num_threads=each_has,
             stages=stages,
         )
+    rows, skipped = measured.rows, measured.skipped
     payload = {
         "rows": [asdict(row) for row in rows],
+        "roofs": [asdict(roof) for roof in measured.roofs],
         "skipped": [asdict(each) for each in skipped],
     }
     remarks = report.remarks((row.runtime for row in rows), skipped)
     about = f"{rows[0].model}, batch 1, {each_has} thread{'s' * (each_has > 1)}"
-    show(payload, as_json, about, *_tables(rows), *remarks)
+    show(payload, as_json, about, *_tables(measured), *remarks)
     return 0
 
 
@@ -76,6 +88,7 @@ def _opened(
     bundle: Path | None, model: str | None, seq_lens: tuple[int, ...], stages: "Stages"
 ) -> "Iterator[Bundle]":
     """Opens the bundle that was named, or builds one that is gone with the block."""
+    from pipeline.bench import save_base
     from pipeline.build import build
     from pipeline.bundle import open_bundle
 
@@ -87,7 +100,7 @@ def _opened(
         return
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         if model == BASE:
-            model = str(_save_base(Path(folder, "distilbert-base-size")))
+            model = str(save_base(Path(folder, "distilbert-base-size")))
         made = build(
             model,
             destination=Path(folder, "bundle"),
@@ -99,26 +112,13 @@ def _opened(
             yield opened
 
 
-def _save_base(folder: Path) -> Path:
-    """Writes a DistilBERT-base with random weights and the embedded student's vocabulary."""
-    import torch
-    from transformers import DistilBertConfig, DistilBertForQuestionAnswering
-
-    from pipeline.load import load
-    from pipeline.tokenization import write_tokenizer
-
-    torch.manual_seed(0)
-    DistilBertForQuestionAnswering(DistilBertConfig()).save_pretrained(folder)
-    write_tokenizer(load().tokenizer, folder)
-    return folder
-
-
-def _tables(rows: "list[Row]") -> "Iterator[Table]":
-    """Yields latency by length, and what does not depend on the length."""
+def _tables(measured: "Measured") -> "Iterator[Table]":
+    """Yields latency by length, what does not depend on the length, and the roofline."""
     latency = report.table(
-        "runtime", "precision", "length", "ms", "half of them", "of PyTorch", words=("precision",)
-    )
-    for row in rows:
+        "runtime", "precision", "length", "ms", "half of them", "of PyTorch", "of the roofline",
+        words=("precision",),
+    )  # fmt: skip
+    for row in measured.rows:
         latency.add_row(
             row.runtime,
             row.precision,
@@ -126,13 +126,14 @@ def _tables(rows: "list[Row]") -> "Iterator[Table]":
             f"{row.latency_ms:.1f}",
             f"{row.lower_quartile_ms:.1f}-{row.upper_quartile_ms:.1f}",
             "" if row.ratio_to_pytorch is None else f"{row.ratio_to_pytorch:.2f}",
+            "" if row.roofline_share is None else f"{100 * row.roofline_share:.0f} %",
         )
     yield latency
     whole = report.table(
         "runtime", "precision", "size MB", "first answer ms", "peak MB", "above the bare runtime",
         words=("precision",),
     )  # fmt: skip
-    for row in {row.runtime: row for row in rows}.values():
+    for row in {(row.runtime, row.precision): row for row in measured.rows}.values():
         above = row.peak_rss_bytes - row.bare_rss_bytes
         whole.add_row(
             row.runtime,
@@ -143,3 +144,21 @@ def _tables(rows: "list[Row]") -> "Iterator[Table]":
             f"{above / 1e6:.0f} MB",
         )
     yield whole
+    if measured.roofs:
+        yield _roofline(measured)
+
+
+def _roofline(measured: "Measured") -> "Table":
+    table = report.table(
+        "roofline", "length", "giga multiply-adds", "a second", "by", "ms", words=("by",)
+    )
+    for each in measured.roofs:
+        table.add_row(
+            each.rate.arithmetic,
+            str(each.seq_len),
+            f"{each.num_macs / 1e9:.2f}",
+            f"{each.rate.macs_per_second / 1e9:.0f}",
+            each.rate.library,
+            f"{each.latency_ms:.1f}",
+        )
+    return table

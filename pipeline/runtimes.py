@@ -17,6 +17,8 @@ from pipeline.values import Arrays, Artifact, Runner
 from pipeline.workers import Job, Report
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from pipeline.load import Student
 
 PYTORCH = "pytorch"
@@ -131,19 +133,34 @@ def run_student(
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads or before)
     try:
-        return _run(StudentRunner(student), rows, report)
+        runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+        return _run(runner, rows, report)
     finally:
         torch.set_num_threads(before)
 
 
-class StudentRunner:
-    """The PyTorch student, behind the same inputs and outputs as an artifact."""
+class TorchRunner:
+    """A PyTorch model behind the same inputs and outputs as an artifact.
 
-    def __init__(self, student: "Student") -> None:
+    Args:
+        model: Takes what Transformers' encoders take.
+        output_names: What it gives.
+        is_compiled: Whether ``torch.compile`` gets hold of it, when it first runs.
+    """
+
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        *,
+        output_names: tuple[str, ...],
+        is_compiled: bool = False,
+    ) -> None:
+        import torch
+
         from pipeline.trace import ExportableEncoder
 
-        names = student.task.OUTPUT_NAMES
-        self._encoder = ExportableEncoder(student.model, output_names=names).eval()
+        encoder = ExportableEncoder(model, output_names=output_names).eval()
+        self._encoder = torch.compile(encoder) if is_compiled else encoder
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         """Returns the outputs by name, each ``(1, seq_len) float32``."""

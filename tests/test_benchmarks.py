@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.bench import Measured
+from pipeline.contest import Row
+from pipeline.runtimes import Skipped
 from tests.command import ROOT
 
 TOY = ("--seq-len", "32", "--repetitions", "2", "--threads", "1")
@@ -123,6 +126,59 @@ def test_coreml_cost_counts_both_layouts_and_each_rewrite(
     # The least that a program moves is its linear layers' weights, two bytes each.
     least = 2 * 2 * (4 * 64 * 64 + 2 * 64 * 128)
     assert all(least < row["moved_bytes"] < 50 * least for row in rows.values())
+
+
+def test_peers_tables_tell_what_is_met_and_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = load_script("peer_tables", monkeypatch)
+    latency_ms = {
+        ("pytorch", "fp32"): 100.0, ("executorch", "fp32"): 90.0, ("executorch", "int8"): 40.0,
+        ("litert", "fp32"): 110.0, ("litert", "int8"): 20.0, ("onnxruntime", "int8"): 30.0,
+        ("bert-base-pytorch", "fp32"): 200.0,
+    }  # fmt: skip
+    rows = [peer_row(*name, ms, pytorch_ms=100) for name, ms in latency_ms.items()]
+    skipped = (Skipped(runtime="optimum-executorch", reason="not here"),)
+    text = tables.make_tables({"base": Measured(rows=tuple(rows), skipped=skipped)}, [])
+    for line in (
+        "| litert | int8 | 2.0 | 20.0 | 19.0-21.0 | 0.20 | 50 % | 9 | 8 | 5 |",
+        "SKIPPED optimum-executorch: not here",
+        "- met: executorch fp32: 0.900 of PyTorch, at most 1.0",
+        "- MISSED: executorch int8: 0.400 of PyTorch, at most 0.33",
+        "- MISSED: executorch int8: 1.33 of ONNX Runtime int8, below 1",
+        "- MISSED: executorch int8: 5.0 times as fast as BERT-base, at least 6",
+        "- MISSED: litert fp32: 1.100 of PyTorch, at most 1.0",
+        "- met: litert int8: 0.67 of ONNX Runtime int8, below 1",
+        "- met: litert int8: 10.0 times as fast as BERT-base, at least 6",
+    ):
+        assert line in text.splitlines()
+
+
+def test_peers_fit_finds_a_line_and_the_point_that_leaves_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    contest, tables = (load_script(name, monkeypatch) for name in ("peer_contest", "peer_tables"))
+    times_ms = {1: (10.0, 5.0), 2: (18.0, 9.0), 4: (34.0, 17.0), 6: (50.0, 35.0)}
+    layers = {
+        number: [peer_row("pytorch", "fp32", slow), peer_row("litert", "int8", fast)]
+        for number, (slow, fast) in times_ms.items()
+    }
+    straight, bent = contest.fit_layers(layers)
+    assert (straight.ms_a_layer, straight.ms_beside) == pytest.approx((8, 2))
+    assert straight.largest_residual == pytest.approx(0, abs=1e-9)
+    assert (bent.runtime, bent.largest_residual > 0.1) == ("litert", True)
+    measured = {"base": Measured(rows=(*layers[6], peer_row("executorch", "int8", 9)), skipped=())}
+    tables.draw_all(tmp_path, measured, layers, [straight, bent])
+    assert {path.name for path in tmp_path.iterdir()} == {"peers.svg", "lengths.svg", "layers.svg"}
+    for path in tmp_path.iterdir():
+        assert path.read_text(encoding="utf-8").startswith("<svg")
+
+
+def peer_row(runtime: str, precision: str, ms: float, *, pytorch_ms: float = 50) -> Row:
+    return Row(
+        model="m", runtime=runtime, precision=precision, seq_len=384, num_threads=1, latency_ms=ms,
+        lower_quartile_ms=ms - 1, upper_quartile_ms=ms + 1, ratio_to_pytorch=ms / pytorch_ms,
+        cold_start_ms=9, size_bytes=2_000_000, peak_rss_bytes=8_000_000, bare_rss_bytes=3_000_000,
+        roofline_share=0.5,
+    )  # fmt: skip
 
 
 def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

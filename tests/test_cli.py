@@ -207,7 +207,8 @@ def test_ask_json_has_an_answer_of_every_runtime(built, call):
 def test_bench_json_has_the_fields_that_others_rely_on(built, call):
     finished = call("bench", built.folder, "--repetitions", "2", "--threads", "1", "--json")
     assert finished.code == 0, finished.stderr
-    assert set(finished.json) == {"rows", "skipped"}
+    assert set(finished.json) == {"rows", "roofs", "skipped"}
+    assert finished.json["roofs"] == []
     for row in finished.json["rows"]:
         assert set(row) >= {
             "model", "runtime", "precision", "seq_len", "num_threads", "latency_ms",
@@ -221,6 +222,17 @@ def test_bench_table_tells_the_model_and_every_runtime(built, call):
     assert finished.code == 0
     for told in ("batch 1", "pytorch", "litert", "above the bare runtime"):
         assert told in finished.stdout
+
+
+def test_bench_peers_without_the_student_are_skipped(built, call, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    finished = call(
+        "bench", built.folder, "--peers", "--repetitions", "2", "--runtime", "litert", "--json"
+    )
+    assert finished.code == 0, finished.stderr
+    reasons = {each["runtime"]: each["reason"] for each in finished.json["skipped"]}
+    assert "the PyTorch student, which was not found" in reasons["peers"]
+    assert {row["runtime"] for row in finished.json["rows"]} == {"litert"}
 
 
 def test_bench_of_a_bundle_and_a_model_at_once_is_refused(built, call):

@@ -36,24 +36,24 @@ def make_sleeper(*, num_bytes: int) -> Runner:
 
 def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None:
     with open_bundle(built.folder) as opened:
-        rows, skipped = bench.bench(
+        measured = bench.bench(
             opened,
             names=["pytorch", "litert"],
             num_repetitions=3,
             num_threads=1,
             stages=Stages(quiet=True),
         )
-    assert [(row.runtime, row.seq_len) for row in rows] == [
+    assert [(row.runtime, row.seq_len) for row in measured.rows] == [
         (runtime, seq_len) for seq_len in TINY_SEQ_LENS for runtime in ("pytorch", "litert")
     ]
-    assert skipped == []
-    for row in rows:
+    assert measured.skipped == ()
+    for row in measured.rows:
         assert 0 < row.lower_quartile_ms <= row.latency_ms <= row.upper_quartile_ms
         assert row.cold_start_ms > 0
         assert 0 < row.bare_rss_bytes <= row.peak_rss_bytes
         if row.runtime == "pytorch":
             assert row.ratio_to_pytorch == 1
-    of_litert = [row for row in rows if row.runtime == "litert"]
+    of_litert = [row for row in measured.rows if row.runtime == "litert"]
     assert {row.size_bytes for row in of_litert} == {
         (built.folder / "tflite" / "model.tflite").stat().st_size
     }
@@ -62,11 +62,11 @@ def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None
 
 def test_bench_of_one_runtime_has_no_ratio(built: BuiltBundle) -> None:
     with open_bundle(built.folder) as opened:
-        rows, _ = bench.bench(
+        measured = bench.bench(
             opened, names=["litert"], num_repetitions=2, num_threads=1, stages=Stages(quiet=True)
         )
-    assert {row.runtime for row in rows} == {"litert"}
-    assert {row.ratio_to_pytorch for row in rows} == {None}
+    assert {row.runtime for row in measured.rows} == {"litert"}
+    assert {row.ratio_to_pytorch for row in measured.rows} == {None}
 
 
 def test_seat_memory_above_the_bare_runtime_is_what_the_runner_holds() -> None:
