@@ -9,9 +9,12 @@ import numpy as np
 import converters
 from pipeline import runtimes
 from pipeline.load import Student
-from pipeline.precision import FixedPrecision
+from pipeline.localize import localize
+from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
+from pipeline.squad import labelled_questions
+from pipeline.stages import Stages
 from pipeline.trace import trace
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, ComputeUnits
@@ -114,3 +117,21 @@ def random_rows(
             row["token_type_ids"][0, count // 2 : count] = 1
         rows.append(row)
     return rows
+
+
+def assert_no_block_is_alarming(
+    student: Student, artifacts: Mapping[FixedPrecision, Artifact], runtime: str
+) -> None:
+    """Looks into good artifacts block by block; each is 10 dB above its tolerance at least."""
+    found = localize(
+        student,
+        [artifacts[precision] for precision in FIXED_PRECISIONS],
+        examples=labelled_questions(),
+        names=(runtime,),
+        num_threads=1,
+        stages=Stages(quiet=True),
+    )
+    assert [each.precision for each in found] == list(FIXED_PRECISIONS)
+    for each in found:
+        assert each.passed, each
+        assert min(block.local_snr_db for block in each.blocks) > each.tolerance_db + 10

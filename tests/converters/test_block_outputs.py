@@ -13,12 +13,9 @@ import converters
 from converters.pte_inspection import inspect
 from pipeline.blocks import norm_blocks, run_blocks
 from pipeline.load import Student
-from pipeline.localize import localize
-from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.squad import labelled_questions
-from pipeline.stages import Stages
+from pipeline.precision import FixedPrecision
 from pipeline.values import Artifact, TensorSpec
-from tests.converters.conversion import SEQ_LENS, random_rows, run
+from tests.converters.conversion import SEQ_LENS, assert_no_block_is_alarming, random_rows, run
 
 Artifacts = dict[str, dict[FixedPrecision, Artifact]]
 RUNTIMES = {"executorch": "executorch", "tflite": "litert", "coreml": "coreml-reference"}
@@ -70,18 +67,7 @@ def test_tapped_copy_holds_the_weights_of_the_file(
 def test_good_artifact_raises_no_alarm_at_any_precision(
     artifacts: Artifacts, students: dict[str, Student], backend: str
 ) -> None:
-    found = localize(
-        students["distilbert"],
-        [artifacts[backend][precision] for precision in FIXED_PRECISIONS],
-        examples=labelled_questions(),
-        names=(RUNTIMES[backend],),
-        num_threads=1,
-        stages=Stages(quiet=True),
-    )
-    assert [each.precision for each in found] == list(FIXED_PRECISIONS)
-    for each in found:
-        assert each.passed, each
-        assert min(block.local_snr_db for block in each.blocks) > each.tolerance_db + 10
+    assert_no_block_is_alarming(students["distilbert"], artifacts[backend], RUNTIMES[backend])
 
 
 class Norm(nn.Module):

@@ -31,7 +31,13 @@ from pipeline.stages import Stages
 from pipeline.trace import trace
 from pipeline.traced import TracedModel
 from pipeline.values import Artifact
-from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
+from tests.converters.conversion import (
+    SEQ_LENS,
+    assert_no_block_is_alarming,
+    convert_all,
+    random_rows,
+    run,
+)
 from tests.students import ARCHITECTURES, vary_norms_and_biases
 
 SEQ_LEN = 32
@@ -266,18 +272,7 @@ def test_block_outputs_of_a_tapped_package_are_the_students(
 def test_good_package_raises_no_alarm_at_any_precision(
     packages: dict[FixedPrecision, Artifact], varied: dict[str, Student]
 ) -> None:
-    found = localize(
-        varied["distilbert"],
-        [packages[precision] for precision in FIXED_PRECISIONS],
-        examples=labelled_questions(),
-        names=("coreml-reference",),
-        num_threads=1,
-        stages=Stages(quiet=True),
-    )
-    assert [each.precision for each in found] == list(FIXED_PRECISIONS)
-    for each in found:
-        assert each.passed, each
-        assert min(block.local_snr_db for block in each.blocks) > each.tolerance_db + 10
+    assert_no_block_is_alarming(varied["distilbert"], packages, "coreml-reference")
 
 
 def test_layer_that_is_damaged_in_the_file_is_named(
