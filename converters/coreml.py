@@ -24,6 +24,10 @@ with coremltools_without_tensorflow():
 
 FILE_NAME = "model.mlpackage"
 
+_SYSTEMS = {
+    ct.target.iOS17: {"ios": "17.0", "macos": "14.0"},
+    ct.target.iOS18: {"ios": "18.0", "macos": "15.0"},
+}
 _PASSES_INTO_KERNELS = ("common::fuse_conv_scale", "common::fuse_conv_batchnorm")
 """They multiply what follows a convolution into its kernels, which are to be the student's own."""
 
@@ -42,10 +46,15 @@ def convert(
         program = _program(traced, seq_len, compute_units)
         _convert_program(program, traced, seq_len, weights, target).save(str(path))
     else:
+        target = ct.target.iOS18
         _convert_lengths(traced, weights, path, compute_units)
     _settle_bytes(path)
     return traced.artifact(
-        backend="coreml", precision=weights.precision, path=path, compute_units=compute_units
+        backend="coreml",
+        precision=weights.precision,
+        path=path,
+        compute_units=compute_units,
+        requires=_SYSTEMS[target],
     )
 
 

@@ -1,5 +1,6 @@
 """ExecuTorch through XNNPACK: one ``.pte`` file."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import executorch.kernels.quantized  # noqa: F401  gives the runtime its int8 embedding kernel
@@ -15,6 +16,9 @@ from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, ComputeUnits, Inspection, Runner
 
 FILE_NAME = "model.pte"
+
+_LEAST_RUNTIME = ".".join(version("executorch").split(".")[:2])
+"""A file runs on the minor release that wrote it and on the next, not on an older one."""
 
 
 def convert(
@@ -33,6 +37,7 @@ def convert(
         precision=weights.precision,
         activations=weights.kind_of_activations,
         path=path,
+        requires={"executorch": _LEAST_RUNTIME},
         by_position=True,
     )
 

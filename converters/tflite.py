@@ -33,6 +33,7 @@ def convert(
     reorder them.
     """
     from converters import tflite_weights
+    from converters.tflite_file import TFLiteFile
 
     del compute_units  # Core ML's alone
     originals = traced.matrices()
@@ -48,6 +49,7 @@ def convert(
         precision=weights.precision,
         activations=weights.kind_of_activations,
         path=path,
+        requires={"tensorflow-lite": TFLiteFile(path).least_runtime},
     )
 
 

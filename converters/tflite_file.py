@@ -8,6 +8,9 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from pipeline.errors import InputError
 
+LEAST_RUNTIME = b"min_runtime_version"
+"""The name of its metadata."""
+
 _IDENTIFIER = b"TFL3"
 
 
@@ -38,6 +41,12 @@ class TFLiteFile:
             }
         except Exception as err:  # the parser fails in as many ways as there are damaged bytes
             raise damaged from err
+
+    @property
+    def least_runtime(self) -> str:
+        """The oldest release of TensorFlow Lite that runs it, as the file itself states."""
+        (metadata,) = (each for each in self.model.metadata if each.name == LEAST_RUNTIME)
+        return bytes(self.model.buffers[metadata.buffer].data).rstrip(b"\0").decode()
 
     def content_of(self, tensor: Any) -> bytes:
         """Returns what a tensor holds in the file; nothing where it is computed."""

@@ -9,10 +9,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
+from converters.tflite_file import LEAST_RUNTIME
+
 _ALIGNMENT = 16
 """Bytes, of constants: the schema's ``force_align``, which its Python code does not heed."""
 
-_RUNTIME = b"min_runtime_version"
 _LEAST_RUNTIME = {
     (schema.BuiltinOperator.FULLY_CONNECTED, 12): (2, 17, 0),
     (schema.BuiltinOperator.FULLY_CONNECTED, 13): (2, 18, 0),
@@ -134,7 +135,7 @@ class EditedModel:
 
     def _raise_least_runtime(self) -> None:
         for metadata in self._model.metadata or ():
-            if metadata.name == _RUNTIME:
+            if metadata.name == LEAST_RUNTIME:
                 buffer = self._model.buffers[metadata.buffer]
                 text = bytes(buffer.data).rstrip(b"\0").decode()
                 least = max(

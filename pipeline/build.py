@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import converters
 from converters.weights import ModelWeights
@@ -20,7 +21,11 @@ from pipeline import (
     manifest,
     page,
     parity,
+    platforms,
     reference,
+    self_test,
+    signature,
+    staging,
     task_library,
     vectors,
 )
@@ -42,6 +47,7 @@ from pipeline.trace import check_seq_lens, trace
 from pipeline.traced import TracedModel
 from pipeline.trim import Trimming, trim
 from pipeline.values import Artifact, ComputeUnits
+from pipeline.vectors import Vectors
 from pipeline.verdict import FILE_NAME as PARITY_FILE
 from pipeline.verdict import Parity, as_json
 from pipeline.workers import Job, Report, run_jobs
@@ -114,6 +120,7 @@ def build(
     trim_corpus: Path | None = None,
     compute_units: ComputeUnits | None = None,
     for_task_library: bool = False,
+    key: Ed25519PrivateKey | None = None,
     num_threads: int,
     stages: Stages,
 ) -> BuildResult:
@@ -132,6 +139,7 @@ def build(
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
         compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
+        key: Signs the bundle, where it is to be signed.
         num_threads: For every runtime.
         stages: Told how the work goes.
 
@@ -145,7 +153,7 @@ def build(
     _check_compute_units(compute_units, chosen)
     if recipe is not None and recipe.activations == "static":
         skipped += _floats_only(chosen)
-    bundle.check_destination(destination)
+    staging.check_destination(destination)
     with stages.stage("load"):
         student = load(model)
         lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
@@ -160,7 +168,7 @@ def build(
         traced = trace(student, seq_lens=lengths)
     examples = examples or student.task.own_examples()
     quantizer = _quantizer(student, traced, recipe, examples, stages)
-    with bundle.staged(destination) as folder:
+    with staging.staged(destination) as folder:
 
         def make(recipe: Recipe) -> _Made:
             with stages.stage("quantize"):
@@ -189,8 +197,14 @@ def build(
         budget.check(made.cost)
         if for_task_library:
             made = _with_task_library(made, student, examples, num_threads, stages)
+        stated = self_test.observe(
+            student, made.artifacts, folder=folder, examples=examples,
+            num_threads=num_threads, stages=stages,
+        )  # fmt: skip
         with stages.stage("bundle"):
-            _write_bundle(folder, student, made, steps, examples, seq_len=lengths[-1])
+            _write_bundle(folder, student, made, steps, stated)
+            if key is not None:
+                signature.sign(folder, key)
     reference.remember(student)
     return BuildResult(
         folder=destination,
@@ -362,12 +376,10 @@ def _write_bundle(
     student: Student,
     made: _Made,
     steps: Sequence[Step],
-    examples: Sequence[Question],
-    *,
-    seq_len: int,
+    stated: Vectors,
 ) -> None:
     write_tokenizer(student.tokenizer, folder / "tokenizer")
-    vectors.write(folder / "vectors.json", student, examples, seq_len=seq_len)
+    vectors.write(stated, folder / manifest.VECTORS)
     parity_json = manifest.canonical_json(as_json(made.verdicts, made.not_run))
     (folder / PARITY_FILE).write_bytes(parity_json)
     write_recipe(made.recipe, folder / RECIPE_FILE)
@@ -382,7 +394,9 @@ def _write_bundle(
 
 
 def _describe(folder: Path, student: Student, made: _Made) -> manifest.Manifest:
-    variant = made.task_library
+    parts = tuple(bundle.artifact_part(artifact, folder) for artifact in made.artifacts)
+    variant = made.task_library and bundle.artifact_part(made.task_library, folder)
+    files = bundle.hash_files(folder)
     named = {manifest.thresholds_name(artifact): artifact for artifact in made.artifacts}
     return manifest.Manifest(
         pocketbert_version=__version__,
@@ -395,8 +409,8 @@ def _describe(folder: Path, student: Student, made: _Made) -> manifest.Manifest:
         ),
         tokenizer=tokenizer_part(student.tokenizer),
         span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
-        artifacts=tuple(bundle.artifact_part(artifact, folder) for artifact in made.artifacts),
-        task_library=bundle.artifact_part(variant, folder) if variant else None,
+        artifacts=parts,
+        task_library=variant,
         thresholds={
             name: vars(thresholds_of(artifact)) for name, artifact in sorted(named.items())
         },
@@ -411,8 +425,19 @@ def _describe(folder: Path, student: Student, made: _Made) -> manifest.Manifest:
             for each in made.verdicts
         ),
         versions=_versions(),
-        files=bundle.hash_files(folder),
+        licences=_licences(student),
+        platforms=platforms.files_by_platform([*parts, *([variant] if variant else [])], files),
+        files=files,
     )
+
+
+def _licences(student: Student) -> dict[str, str]:
+    """Returns the licence of what an app takes over; the manifest's own words are nobody's."""
+    return {
+        "artifacts": student.licence,
+        "vocabulary": student.licence,
+        "unicode_tables": "Unicode-3.0",
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -1,53 +1,63 @@
-"""Bundles: written whole or not at all, opened from a folder or a zip, and verified."""
+"""Bundles: opened from a folder or a zip, and verified."""
 
 import contextlib
-import fcntl
-import glob
-import json
-import lzma
 import os
-import shutil
-import stat
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from pipeline.errors import InputError, first_line, storage_error
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from pipeline import archive, signature
+from pipeline.errors import InputError
 from pipeline.manifest import (
     FILE_NAME,
     ArtifactPart,
     Manifest,
     ManifestDamagedError,
+    Platform,
     TensorPart,
     hash_file,
     read_manifest,
 )
+from pipeline.signature import Signature
 from pipeline.values import Artifact, TensorSpec
-
-MAX_UNPACKED_BYTES = 4 * 10**9
-"""No bundle of a student that a phone can hold comes near it; a zip bomb does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """An opened bundle."""
+    """An opened bundle.
+
+    Attributes:
+        platform: The platform whose files alone are here; nothing where it is the whole bundle.
+    """
 
     folder: Path
     manifest: Manifest
+    platform: Platform | None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The sha256 of every file that is to be here, by relative path."""
+        if self.platform is None:
+            return self.manifest.files
+        return {name: self.manifest.files[name] for name in self.manifest.platforms[self.platform]}
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
-        """The artifacts, with their paths on this machine."""
-        return tuple(_artifact(part, self.folder) for part in self.manifest.artifacts)
+        """The artifacts that are to be here, with their paths on this machine."""
+        parts = self.manifest.artifacts
+        return tuple(_artifact(part, self.folder) for part in parts if self._has(part))
 
     @property
     def task_library(self) -> Artifact | None:
         """The variant that Google's Task Library opens, where there is one."""
         part = self.manifest.task_library
-        return None if part is None else _artifact(part, self.folder)
+        return _artifact(part, self.folder) if part is not None and self._has(part) else None
+
+    def _has(self, part: ArtifactPart) -> bool:
+        return any(part.holds(name) for name in self.files)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,19 @@ class Problem:
     problem: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What was found out about a bundle.
+
+    Attributes:
+        platform: The platform that it is for; nothing where it is the whole bundle, or unreadable.
+    """
+
+    problems: tuple[Problem, ...]
+    signature: Signature
+    platform: Platform | None = None
+
+
 @contextlib.contextmanager
 def open_bundle(path: Path) -> Iterator[Bundle]:
     """Opens a bundle's folder, or unpacks its zip for as long as it is open.
@@ -65,128 +88,77 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
     Raises:
         InputError: There is no bundle at the path, or it is unsafe to unpack.
     """
-    if os.path.isdir(path):  # noqa: PTH112  a name that is too long is no bundle either
-        yield Bundle(folder=path, manifest=read_manifest(path))
-    elif os.path.isfile(path):  # noqa: PTH113  as above
-        with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
-            unpack(path, Path(folder))
-            manifest = read_manifest(Path(folder), shown_as=path)
-            yield Bundle(folder=Path(folder), manifest=manifest)
-    else:
-        raise InputError(f"no bundle at {path}", hint="make one with `pocketbert build`")
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks a bundle's zip without leaving the folder, following links or filling the disk."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            _check_members(archive, opened.infolist())
-            opened.extractall(folder)
-    except InputError:
-        raise
-    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it, or,
-    # where it is encrypted, with RuntimeError.
-    except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
-    ) as err:  # fmt: skip
-        if storage_error(err) is not None:
-            raise
-        raise InputError(
-            f"{archive} is neither a bundle's folder nor a readable zip: {first_line(err)}",
-            hint="give what `pocketbert build` wrote",
-        ) from err
-
-
-@contextlib.contextmanager
-def staged(destination: Path) -> Iterator[Path]:
-    """Gives a folder to fill, and moves it to the destination when all went well.
-
-    An earlier bundle at the destination is replaced only then; whatever interrupts the work leaves
-    it as it was. Anything else at the destination is never touched. What a killed build left
-    behind goes when the next one begins.
-
-    Raises:
-        InputError: The destination holds something that is not a bundle.
-        OSError: It cannot be written.
-    """
-    check_destination(destination)
-    destination = destination.resolve()
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{destination.name}.partial-"
-    for left_over in destination.parent.glob(f"{glob.escape(prefix)}*"):
-        with _lock(left_over) as is_ours:
-            if is_ours:
-                shutil.rmtree(left_over, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
-    with _lock(folder):
-        try:
-            yield folder
-            folder.chmod(0o755)
-            _replace(folder, destination)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[bool]:
-    """Locks a folder while the block runs, and says whether that could be done.
-
-    The system drops the lock of a process that dies, however it dies.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            descriptor = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # somebody holds it or owns it, or this file system knows no locks
-            yield False
-        else:
-            yield True
-
-
-def check_destination(destination: Path) -> None:
-    """Refuses to write where something other than a bundle lies."""
-    hint = "choose another folder with -o"
-    try:
-        if destination.exists() or destination.is_symlink():
-            if not destination.is_dir() or (
-                any(destination.iterdir()) and not _is_ours(destination)
-            ):
-                raise InputError(
-                    f"{destination} exists and is not a bundle, so it is not overwritten", hint=hint
-                )
-            return
-        parent = next(place for place in destination.absolute().parents if place.exists())
-    except OSError as err:
-        if storage_error(err) is not None:
-            raise
-        raise InputError(f"no folder can be {destination}: {err.strerror}", hint=hint) from err
-    if not parent.is_dir():
-        raise InputError(f"{parent} is not a folder, so nothing can be written in it", hint=hint)
+    with _unpacked(path) as folder:
+        yield _open(folder, shown_as=path)
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """Returns the sha256 of every file but the manifest, by relative path."""
-    return {name: hash_file(folder / name) for name in _list_files(folder) if name != FILE_NAME}
+    """Returns the sha256 of every file that a manifest lists, by relative path."""
+    return {name: hash_file(folder / name) for name in _list_files(folder)}
 
 
-def verify(path: Path) -> tuple[Problem, ...]:
+def verify(path: Path, *, public_key: Ed25519PublicKey | None = None) -> Verified:
     """Compares every file of a bundle with its manifest, and the manifest with its own hash.
+
+    Args:
+        path: A folder or a zip.
+        public_key: Given, the manifest must be signed by its owner.
 
     Raises:
         InputError: There is no bundle at the path.
     """
-    try:
-        with open_bundle(path) as opened:
-            return _compare_files(opened)
-    except ManifestDamagedError as err:
-        return (Problem(path=FILE_NAME, problem=err.message),)
+    with _unpacked(path) as folder:
+        signed = signature.check(folder, public_key)
+        problems = _signature_problems(signed, is_needed=public_key is not None)
+        try:
+            opened = _open(folder, shown_as=path)
+        except ManifestDamagedError as err:
+            damaged = Problem(path=FILE_NAME, problem=err.message)
+            return Verified(problems=(*problems, damaged), signature=signed)
+        problems += _compare_files(opened)
+        return Verified(problems=tuple(problems), signature=signed, platform=opened.platform)
 
 
-def _compare_files(bundle: Bundle) -> tuple[Problem, ...]:
+@contextlib.contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    if os.path.isdir(path):  # noqa: PTH112  a name that is too long is no bundle either
+        yield path
+    elif os.path.isfile(path):  # noqa: PTH113  as above
+        with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
+            yield archive.unpack(path, Path(folder), landmark=FILE_NAME)
+    else:
+        raise InputError(f"no bundle at {path}", hint="make one with `pocketbert build`")
+
+
+def _open(folder: Path, *, shown_as: Path) -> Bundle:
+    manifest = read_manifest(folder, shown_as=shown_as)
+    return Bundle(folder=folder, manifest=manifest, platform=_platform(folder, manifest))
+
+
+def _platform(folder: Path, manifest: Manifest) -> Platform | None:
+    """Returns the platform that all files here are for; of several, that which lacks fewest."""
+    present = set(_list_files(folder))
+    missing = {
+        platform: len(set(files) - present)
+        for platform, files in manifest.platforms.items()
+        if present <= set(files)
+    }
+    return min(missing, key=lambda platform: missing[platform], default=None)
+
+
+def _signature_problems(signed: Signature, *, is_needed: bool) -> list[Problem]:
+    if signed == "none" and is_needed:
+        return [Problem(path=signature.FILE_NAME, problem="missing: the bundle is not signed")]
+    if signed == "wrong":
+        problem = f"{FILE_NAME} was not signed with this key, or changed since"
+        return [Problem(path=signature.FILE_NAME, problem=problem)]
+    return []
+
+
+def _compare_files(bundle: Bundle) -> list[Problem]:
     """Changed, missing and added files are problems."""
-    stated = bundle.manifest.files
-    present = set(_list_files(bundle.folder)) - {FILE_NAME}
+    stated = bundle.files
+    present = set(_list_files(bundle.folder))
     problems = [Problem(path=name, problem="missing") for name in sorted(set(stated) - present)]
     problems += [
         Problem(path=name, problem="not in the manifest") for name in sorted(present - set(stated))
@@ -199,7 +171,7 @@ def _compare_files(bundle: Bundle) -> tuple[Problem, ...]:
             problems.append(Problem(path=name, problem="is not a file"))
         elif hash_file(path) != stated[name]:
             problems.append(Problem(path=name, problem="changed: its sha256 differs"))
-    return tuple(problems)
+    return problems
 
 
 def artifact_part(artifact: Artifact, folder: Path) -> ArtifactPart:
@@ -212,6 +184,7 @@ def artifact_part(artifact: Artifact, folder: Path) -> ArtifactPart:
         path=artifact.path.relative_to(folder).as_posix(),
         size_bytes=size_bytes(artifact.path),
         seq_lens=artifact.seq_lens,
+        requires=dict(artifact.requires),
         inputs=tuple(TensorPart(**vars(spec)) for spec in artifact.inputs),
         outputs=tuple(TensorPart(**vars(spec)) for spec in artifact.outputs),
     )
@@ -231,53 +204,17 @@ def _artifact(part: ArtifactPart, folder: Path) -> Artifact:
         compute_units=part.compute_units,
         path=folder / part.path,
         seq_lens=part.seq_lens,
+        requires=part.requires,
         inputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.inputs),
         outputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.outputs),
     )
 
 
-def _is_ours(folder: Path) -> bool:
-    """Tells a bundle, damaged or of another version perhaps, from others with such a file."""
-    try:
-        content = json.loads((folder / FILE_NAME).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and "pocketbert_version" in content
-
-
 def _list_files(folder: Path) -> list[str]:
-    return sorted(
+    """Returns what a manifest lists: all but itself and its signature, by relative path."""
+    names = {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
-    )
-
-
-def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    hint = "do not use it: no bundle that `pocketbert` wrote looks like this"
-    if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
-        raise InputError(
-            f"{archive} would unpack to more than {MAX_UNPACKED_BYTES:,} bytes", hint=hint
-        )
-    for member in members:
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts:
-            raise InputError(f"{archive} holds {member.filename}, outside of itself", hint=hint)
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f"{archive} holds a link, {member.filename}", hint=hint)
-
-
-def _replace(folder: Path, destination: Path) -> None:
-    """Moves a finished folder into place; an earlier one steps aside first."""
-    if not destination.exists():
-        folder.rename(destination)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.old-", dir=destination.parent))
-    earlier = aside / destination.name
-    try:
-        destination.rename(earlier)
-        folder.rename(destination)
-    finally:
-        if not destination.exists():
-            earlier.rename(destination)
-        shutil.rmtree(aside, ignore_errors=True)
+    }
+    return sorted(names - {FILE_NAME, signature.FILE_NAME})

@@ -14,6 +14,7 @@ from rich.markup import escape
 from pipeline import __version__, console, report
 from pipeline.bench_command import bench
 from pipeline.budget import Budget
+from pipeline.bundle_command import bundle, verify
 from pipeline.console import (
     AsJson,
     BundlePath,
@@ -96,11 +97,16 @@ def build(
             "--task-library", help="Add the TFLite file that Google's Task Library opens."
         ),
     ] = False,
+    sign: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY", help="Sign it with this Ed25519 private key, in PEM."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Converts a student for every backend, compares, and writes a bundle."""
     from pipeline import build as flow
-    from pipeline import bundle
+    from pipeline.bundle import size_bytes
+    from pipeline.signature import read_private_key
     from pipeline.squad import read_squad
     from pipeline.stages import Stages
 
@@ -115,10 +121,11 @@ def build(
         trim_corpus=trim_vocab,
         compute_units=_compute_units(compute_units),
         for_task_library=task_library,
+        key=None if sign is None else read_private_key(sign),
         num_threads=num_threads(),
         stages=Stages(),
     )
-    sizes = {each.backend: bundle.size_bytes(each.path) for each in result.artifacts}
+    sizes = {each.backend: size_bytes(each.path) for each in result.artifacts}
     payload = {
         "bundle": str(result.folder.resolve()),
         "seconds": round(result.seconds, 2),
@@ -139,7 +146,7 @@ def build(
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
     if result.task_library is not None:
         path = result.task_library.path.resolve()
-        payload["task_library"] = {"path": str(path), "size_bytes": bundle.size_bytes(path)}
+        payload["task_library"] = {"path": str(path), "size_bytes": size_bytes(path)}
     if result.trimming is not None:
         payload["vocabulary"] = asdict(result.trimming)
         remarks.append(report.trimming(result.trimming))
@@ -270,18 +277,6 @@ def inspect(
 
 
 @app.command()
-def verify(bundle: BundlePath, as_json: AsJson = False) -> int:
-    """Finds every changed, missing or added file of a bundle."""
-    from pipeline import bundle as bundles
-
-    problems = bundles.verify(bundle)
-    payload = {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
-    lines = [f"[red]{escape(problem.path)}[/]: {escape(problem.problem)}" for problem in problems]
-    show(payload, as_json, *(lines or ["[green]PASS[/] every file is as it was written"]))
-    return 1 if problems else 0
-
-
-@app.command()
 def doctor(as_json: AsJson = False) -> int:
     """Tells what is installed, what can run here, and the line that installs what is missing."""
     from pipeline import doctor as checks
@@ -298,7 +293,9 @@ def doctor(as_json: AsJson = False) -> int:
 
 
 app.command()(bench)
+app.command()(bundle)
 app.command()(parity)
+app.command()(verify)
 app.command()(distill)
 
 

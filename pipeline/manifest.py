@@ -7,17 +7,28 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from pipeline.errors import GateError, InputError
 from pipeline.precision import Activations, Precision
 from pipeline.values import Artifact, ComputeUnits
 
 FILE_NAME = "manifest.json"
+VECTORS = "vectors.json"
 SCHEMA_VERSION = "1.0"
 """Major and minor. A reader refuses a newer major version and reads a newer minor one."""
 
-_HASH_KEY = "manifest_sha256"
+Platform = Literal["android", "ios"]
+
+HASH_KEY = "manifest_sha256"
+"""The key of the hash over all the other keys, written canonically."""
 
 
 class ManifestDamagedError(GateError):
@@ -38,7 +49,8 @@ def _ascending(lengths: tuple[int, ...]) -> tuple[int, ...]:
     return lengths
 
 
-_Inside = Annotated[str, AfterValidator(_inside)]
+Inside = Annotated[str, AfterValidator(_inside)]
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _SeqLens = Annotated[tuple[int, ...], AfterValidator(_ascending)]
 
 
@@ -70,11 +82,17 @@ class TokenizerPart(_Part):
 
 
 class SpanRulesPart(_Part):
-    """How windows are cut and spans are chosen, in tokens."""
+    """How windows are cut and spans are chosen, in tokens; the specification tells the rest."""
 
     max_question_tokens: int
     max_answer_tokens: int
     window_overlap_tokens: int
+    score: Literal["softmax_over_all_windows"] = Field(
+        default="softmax_over_all_windows",
+        description="The probability of the start times that of the end, each over all windows.",
+    )
+    max_text_characters: int = Field(description="Of a question or context, in code points.")
+    max_unknown_share: float = Field(description="Of unknown tokens among those of a text.")
 
 
 class TensorPart(_Part):
@@ -90,15 +108,22 @@ class ArtifactPart(_Part):
 
     backend: str
     precision: Precision
-    path: _Inside
+    path: Inside
     size_bytes: int
     seq_lens: _SeqLens
+    requires: dict[str, str] = Field(
+        description="The least versions that run it: of executorch, tensorflow-lite, ios, macos."
+    )
     inputs: tuple[TensorPart, ...] = Field(min_length=1)
     outputs: tuple[TensorPart, ...] = Field(min_length=1)
     activations: Activations = "dynamic"
     compute_units: ComputeUnits | None = Field(
         default=None, description="What an app is to let Core ML use; nothing for other backends."
     )
+
+    def holds(self, name: str) -> bool:
+        """Tells whether a file of the bundle is the artifact, or inside of it."""
+        return name == self.path or name.startswith(f"{self.path}/")
 
 
 class VerdictPart(_Part):
@@ -126,7 +151,23 @@ class Manifest(_Part):
     thresholds: dict[str, dict[str, float]]
     verdicts: tuple[VerdictPart, ...]
     versions: dict[str, str] = Field(description="Packages that built and tested the artifacts.")
-    files: dict[_Inside, str] = Field(description="sha256 of every other file, by relative path.")
+    licences: dict[str, str] = Field(description="By what they are for; names of SPDX.")
+    platforms: dict[Platform, tuple[Inside, ...]] = Field(
+        description="Files that a platform needs. Its bundle holds these and the manifest."
+    )
+    files: dict[Inside, _Sha256] = Field(
+        description="sha256 of every file but the manifest and its signature, by relative path."
+    )
+
+    @model_validator(mode="after")
+    def _names_listed_files(self) -> "Manifest":
+        for artifact in (*self.artifacts, *((self.task_library,) if self.task_library else ())):
+            if not any(artifact.holds(name) for name in self.files):
+                raise ValueError(f"{artifact.path} is not among the files")
+        for platform, names in self.platforms.items():
+            for name in set(names) - set(self.files):
+                raise ValueError(f"{name}, for {platform}, is not among the files")
+        return self
 
 
 def thresholds_name(artifact: Artifact) -> str:
@@ -138,7 +179,7 @@ def thresholds_name(artifact: Artifact) -> str:
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Writes canonical JSON that carries a hash over itself."""
     content = manifest.model_dump(mode="json")
-    content[_HASH_KEY] = _hash(content)
+    content[HASH_KEY] = _hash(content)
     (folder / FILE_NAME).write_bytes(canonical_json(content))
 
 
@@ -164,7 +205,7 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
     try:
         content = json.loads(raw)
         version = str(content["schema_version"])
-        stated = content.pop(_HASH_KEY)
+        stated = content.pop(HASH_KEY)
     except (ValueError, TypeError, KeyError, RecursionError) as err:
         raise ManifestDamagedError(f"{path} is damaged", hint="build the bundle again") from err
     is_newer = _check_version(version, path)
@@ -217,7 +258,7 @@ def _hash(content: dict[str, Any]) -> str:
 def _is_as_written(raw: bytes, content: dict[str, Any], stated: Any) -> bool:
     try:
         return bool(
-            stated == _hash(content) and raw == canonical_json({**content, _HASH_KEY: stated})
+            stated == _hash(content) and raw == canonical_json({**content, HASH_KEY: stated})
         )
     # It holds what canonical JSON cannot: NaN, half of a surrogate pair, endless nesting.
     except (ValueError, RecursionError):

@@ -87,10 +87,17 @@ def nothing_ran(skipped: Sequence[Skipped]) -> PocketBertError:
     return InputError(message, hint="choose another --runtime, or build for another backend")
 
 
-def job(artifact: Artifact, runtime: str, rows: Sequence[Arrays], *, num_threads: int) -> Job:
+def job(
+    artifact: Artifact,
+    runtime: str,
+    rows: Sequence[Arrays],
+    *,
+    num_threads: int,
+    verb: str = "run",
+) -> Job:
     """Returns the job that runs rows through an artifact in a process of its own."""
     return Job(
-        name=f"run {runtime}",
+        name=f"{verb} {runtime}",
         function=run_artifact,
         arguments={
             "artifact": artifact,

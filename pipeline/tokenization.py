@@ -10,6 +10,10 @@ from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 from pipeline.errors import InputError, first_line
 from pipeline.manifest import TokenizerPart
 
+VOCABULARY = "tokenizer/vocab.txt"
+UNICODE_TABLES = "tokenizer/unicode.json"
+"""Files of a bundle."""
+
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class TracedModel:
         backend: str,
         precision: Precision,
         path: Path,
+        requires: Mapping[str, str],
         activations: Activations = "dynamic",
         compute_units: ComputeUnits | None = None,
         by_position: bool = False,
@@ -88,6 +90,7 @@ class TracedModel:
             backend: That made it.
             precision: Of the artifact.
             path: Where it lies.
+            requires: The least versions of what runs it on a phone.
             activations: Of its linear layers.
             compute_units: What Core ML is to run it on.
             by_position: Whether its tensors go by position, as ExecuTorch's do, or by name.
@@ -98,6 +101,7 @@ class TracedModel:
             activations=activations,
             compute_units=compute_units,
             path=path,
+            requires=requires,
             seq_lens=self.seq_lens,
             inputs=_specs(self.input_names, "int32", by_position),
             outputs=_specs(self.output_names, "float32", by_position),

@@ -23,6 +23,7 @@ class Artifact:
     Attributes:
         activations: ``static`` where the file fixes how its linear layers round what they take.
         compute_units: What Core ML is to run the artifact on; nothing for other backends.
+        requires: The least versions of what runs it on a phone, by name.
     """
 
     backend: str
@@ -33,6 +34,7 @@ class Artifact:
     outputs: tuple["TensorSpec", ...]
     activations: Activations = "dynamic"
     compute_units: ComputeUnits | None = None
+    requires: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,49 +1,237 @@
-"""Writes what an app needs to test itself on the phone that it runs on."""
+"""Writes and reads what an app needs to test itself on the phone that it runs on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.load import Student
-from pipeline.manifest import canonical_json, json_value
-from pipeline.parity import reference_cases
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tokenizers import Tokenizer
+
+from pipeline.compare import Case, Outputs
+from pipeline.errors import InputError
+from pipeline.manifest import Inside, canonical_json, json_value
+from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.squad import Question
+from pipeline.tasks import Task
+from pipeline.thresholds import thresholds_of
+from pipeline.values import Artifact
 
 NUM_VECTORS = 8
 """Enough to notice a wrong tokenizer, artifact or decoder, and done in a blink on a phone."""
 
+TEXTS = (
+    "Who built it, when -- and for £3.50?",
+    "Élan naïve Ångström Çà et là: CAFÉ",
+    "e\u0301le\u0300ve a\u0327\u0302 q\u0307\u0323",
+    "İstanbul ΑΣ ΟΔΟΣ ß ﬁ Ǆ",
+    "東京タワーは333 mです。",
+    "서울특별시 각각",
+    "\u202bשלום עולם\u202c مرحبا ١٢٣",
+    "हिन्दी में नमस्ते ক্ষ",
+    "👩\u200d👩\u200d👧\u200d👦 ok 👍🏽! 🇫🇮 𝒜𝓫𝔠 𐐀𐐨",
+    "tab\there\u00a0and\u2009there\u3000line\r\nbreak\u0085",
+    "zero\u200bwidth soft\u00adhyphen \ufeffbom \x00nul \ufffd",
+    "[CLS] not [SEP] a row[MASK] [mask]",
+    "antidisestablishmentarianism " + "x" * 101 + " " + "y" * 100,
+    "don't e-mail_me@example.org/~a?b=1&c=[2]^{3}`|$€",
+    "",
+)
+"""Each holds something that a tokenizer gets wrong easily."""
 
-def write(path: Path, student: Student, examples: Sequence[Question], *, seq_len: int) -> None:
-    """Writes texts with their ids, logits and answers, as the PyTorch student gives them.
+_MAX_LONG_CHARACTERS = 20_000
 
-    Logits are those of the real tokens alone.
+_LEAST_TOLERANCE = 1e-4
+"""Logits: what another order of additions costs."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Span = tuple[int, int]
+
+
+class TextVector(_Part):
+    """A text and its tokens; offsets in code points and in UTF-16 units."""
+
+    text: str
+    ids: tuple[int, ...]
+    offsets: tuple[_Span, ...]
+    utf16_offsets: tuple[_Span, ...]
+
+
+class WindowVector(_Part):
+    """A row of input without its padding, and what the PyTorch student makes of it.
+
+    ``offsets`` are those of its context tokens, in code points of the context.
     """
-    chosen = examples[:: max(1, len(examples) // NUM_VECTORS)][:NUM_VECTORS]
-    cases = reference_cases(student, chosen, (seq_len,))
-    vectors = []
-    for example, case in zip(chosen, cases, strict=True):
-        windows = [
-            {
-                "input_ids": window.inputs["input_ids"][0, : window.num_tokens].tolist(),
-                "offsets": [list(span) for span in window.offsets],
-                **{
-                    name: [round(float(value), 4) for value in logits[0, : window.num_tokens]]
-                    for name, logits in outputs.items()
-                },
-            }
-            for window, outputs in zip(case.encoded.windows, case.outputs, strict=True)
+
+    seq_len: int
+    input_ids: tuple[int, ...]
+    offsets: tuple[_Span, ...]
+    start_logits: tuple[float | None, ...]
+    end_logits: tuple[float | None, ...]
+
+
+class AnswerVector(_Part):
+    """The answer of the PyTorch student; ``start`` and ``end`` in code points of the context."""
+
+    text: str
+    start: int
+    end: int
+    utf16_start: int
+    utf16_end: int
+    score: float | None
+
+
+class QuestionVector(_Part):
+    """A question, its windows and its answer."""
+
+    question: str
+    context: str
+    windows: tuple[WindowVector, ...] = Field(min_length=1)
+    answer: AnswerVector
+    other_answer_in: tuple[Inside, ...] = Field(
+        description="Artifacts that were seen to answer otherwise when the bundle was built."
+    )
+
+
+class Vectors(_Part):
+    """All that an app tests itself with."""
+
+    texts: tuple[TextVector, ...]
+    questions: tuple[QuestionVector, ...]
+    tolerances: dict[Inside, float] = Field(
+        description="By artifact, the largest difference of a logit from the student's."
+    )
+
+
+def choose(examples: Sequence[Question]) -> list[Question]:
+    """Returns questions from all over, and one whose context takes several windows."""
+    chosen = list(examples[:: max(1, len(examples) // NUM_VECTORS)][:NUM_VECTORS])
+    contexts = dict.fromkeys(example.context for example in examples)
+    long = "\n".join(list(contexts)[: 2 * NUM_VECTORS])[:_MAX_LONG_CHARACTERS]
+    middle = chosen[len(chosen) // 2]
+    return [*chosen, Question(id="long", question=middle.question, context=long, answers=())]
+
+
+def describe(
+    cases: Sequence[Case],
+    artifacts: Mapping[str, tuple[Artifact, Sequence[Sequence[Outputs]]]],
+    *,
+    task: Task,
+    tokenizer: Tokenizer,
+) -> Vectors:
+    """Returns what the student makes of each case, and what is to be expected of each artifact.
+
+    Args:
+        cases: What the PyTorch student made of each question.
+        artifacts: By path inside the bundle, each with its outputs here; none where it did not run.
+        task: Decodes answers.
+        tokenizer: The student's.
+    """
+    questions = []
+    for index, case in enumerate(cases):
+        others = [
+            path
+            for path, (_, outputs) in artifacts.items()
+            if outputs and _span(task, case, outputs[index]) != (case.answer.start, case.answer.end)
         ]
-        answer = {
-            "text": case.answer.text,
-            "start": case.answer.start,
-            "end": case.answer.end,
-            "score": round(case.answer.score, 4),
-        }
-        vectors.append(
-            {
-                "question": example.question,
-                "context": example.context,
-                "windows": windows,
-                "answer": answer,
-            }
+        questions.append(_question(case, tuple(others)))
+    return Vectors(
+        texts=tuple(_text(text, tokenizer) for text in TEXTS),
+        questions=tuple(questions),
+        tolerances={
+            path: _tolerance(artifact, cases, outputs)
+            for path, (artifact, outputs) in artifacts.items()
+        },
+    )
+
+
+def write(vectors: Vectors, path: Path) -> None:
+    """Writes vectors as canonical JSON."""
+    path.write_bytes(canonical_json(json_value(vectors.model_dump(mode="json"))))
+
+
+def read(path: Path) -> Vectors:
+    """Reads vectors.
+
+    Raises:
+        InputError: The file is absent, or damaged.
+    """
+    try:
+        return Vectors.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as err:
+        raise InputError(f"no vectors at {path}", hint="build the bundle again") from err
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{path} is damaged: {where}: {first['msg']}", hint="build the bundle again"
+        ) from err
+
+
+def _text(text: str, tokenizer: Tokenizer) -> TextVector:
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    return TextVector(
+        text=text,
+        ids=tuple(encoding.ids),
+        offsets=tuple(encoding.offsets),
+        utf16_offsets=utf16_offsets(text, encoding.offsets),
+    )
+
+
+def _question(case: Case, other_answer_in: tuple[str, ...]) -> QuestionVector:
+    answer, context = case.answer, case.example.context
+    ((utf16_start, utf16_end),) = utf16_offsets(context, [(answer.start, answer.end)])
+    windows = tuple(
+        WindowVector(
+            seq_len=window.seq_len,
+            input_ids=window.inputs["input_ids"][0, : window.num_tokens].tolist(),
+            offsets=window.offsets,
+            **{
+                name: tuple(_rounded(value) for value in logits[0, : window.num_tokens])
+                for name, logits in outputs.items()
+            },
         )
-    path.write_bytes(canonical_json(json_value({"seq_len": seq_len, "vectors": vectors})))
+        for window, outputs in zip(case.encoded.windows, case.outputs, strict=True)
+    )
+    return QuestionVector(
+        question=case.example.question,
+        context=context,
+        windows=windows,
+        answer=AnswerVector(
+            text=answer.text,
+            start=answer.start,
+            end=answer.end,
+            utf16_start=utf16_start,
+            utf16_end=utf16_end,
+            score=_rounded(answer.score),
+        ),
+        other_answer_in=other_answer_in,
+    )
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def _span(task: Task, case: Case, outputs: Sequence[Outputs]) -> tuple[int, int]:
+    answer = task.decode(case.encoded, outputs)
+    return answer.start, answer.end
+
+
+def _tolerance(
+    artifact: Artifact, cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]]
+) -> float:
+    """Returns twice the largest difference that was seen here, and never more than the gate."""
+    gate = thresholds_of(artifact).max_abs_diff
+    seen = [
+        float(np.abs(own[name] - logits)[0, : window.num_tokens].max())
+        for case, rows in zip(cases, outputs, strict=bool(outputs))
+        for window, reference, own in zip(case.encoded.windows, case.outputs, rows, strict=True)
+        for name, logits in reference.items()
+    ]
+    if not seen or not np.isfinite(seen).all():
+        return gate
+    return round(min(gate, max(_LEAST_TOLERANCE, 2 * max(seen))), 6)

@@ -1,8 +1,10 @@
 """Makes bundles by hand, whose artifacts hold no model, for tests that only read files."""
 
+import shutil
 from pathlib import Path
 
 from pipeline import bundle
+from pipeline.bundle import Problem, verify
 from pipeline.manifest import (
     ArtifactPart,
     Manifest,
@@ -13,13 +15,18 @@ from pipeline.manifest import (
     VerdictPart,
     write_manifest,
 )
+from pipeline.platforms import files_by_platform
 
 FILES = {
     "tflite/model.tflite": b"not a model",
     "coreml/model.mlpackage/Data/weights.bin": bytes(range(256)),
     "tokenizer/vocab.txt": "[PAD]\ncafé\n".encode(),
+    "tokenizer/unicode.json": b"{}",
+    "vectors.json": b"{}",
     "parity.json": b"{}",
 }
+
+OTHER_FILES = {"tflite/model.tflite": b"another", "other": b"other"}
 
 MANIFEST = Manifest(
     pocketbert_version="0.1.0",
@@ -33,12 +40,13 @@ MANIFEST = Manifest(
         special_tokens={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3},
     ),
     span_rules=SpanRulesPart(
-        max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128
+        max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128,
+        max_text_characters=200_000, max_unknown_share=0.5,
     ),
     artifacts=(
         ArtifactPart(
             backend="tflite", precision="int8", path="tflite/model.tflite", size_bytes=12,
-            seq_lens=(64, 384),
+            seq_lens=(64, 384), requires={"tensorflow-lite": "2.18.0"},
             inputs=(TensorPart(name="input_ids", artifact_name="args_0", dtype="int32"),),
             outputs=(TensorPart(name="start_logits", artifact_name="0", dtype="float32"),),
         ),
@@ -48,16 +56,31 @@ MANIFEST = Manifest(
         VerdictPart(backend="tflite", runtime="litert", seq_len=64, verdict="pass", reason=""),
     ),
     versions={"torch": "2.13.0"},
+    licences={"artifacts": "mit"},
+    platforms={"android": ("tflite/model.tflite",)},
     files={"tflite/model.tflite": "cd" * 32},
 )  # fmt: skip
 
 
-def write_bundle(folder: Path, *, files: dict[str, bytes] = FILES) -> Path:
+def write_bundle(
+    folder: Path, *, files: dict[str, bytes] = FILES, manifest: Manifest = MANIFEST
+) -> Path:
     """Writes files and the manifest that lists them, and returns the folder."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    listed = MANIFEST.model_copy(update={"files": bundle.hash_files(folder)})
-    write_manifest(listed, folder)
+    listed = bundle.hash_files(folder)
+    platforms = files_by_platform(manifest.artifacts, listed)
+    write_manifest(manifest.model_copy(update={"files": listed, "platforms": platforms}), folder)
     return folder
+
+
+def zip_of(folder: Path) -> Path:
+    """Zips a bundle as anyone would."""
+    return Path(shutil.make_archive(str(folder), "zip", folder))
+
+
+def problems_of(path: Path) -> tuple[Problem, ...]:
+    """Returns what is wrong with a bundle."""
+    return verify(path).problems

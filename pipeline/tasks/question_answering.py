@@ -20,20 +20,23 @@ NAME = "question-answering"
 ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
 OUTPUT_NAMES = ("start_logits", "end_logits")
 
-MAX_CONTEXT_CHARS = 200_000
-"""Characters: some 50,000 tokens, and a few hundred windows that each runtime has to read."""
-
-MAX_UNKNOWN_SHARE = 0.5
-"""Above this share of [UNK] among a text's tokens the student cannot read it, only guess."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SpanRules:
-    """How windows are cut and spans chosen, in tokens. Apps read these from the manifest."""
+    """How windows are cut and spans chosen, in tokens. Apps read these from the manifest.
+
+    Attributes:
+        max_text_characters: Of a question or context: some 50,000 tokens, and a few hundred windows
+            that each runtime has to read.
+        max_unknown_share: Above this share of [UNK] among a text's tokens the student cannot read
+            it, only guess.
+    """
 
     max_question_tokens: int = 64
     max_answer_tokens: int = 30
     window_overlap_tokens: int = 128
+    max_text_characters: int = 200_000
+    max_unknown_share: float = 0.5
 
 
 RULES = SpanRules()
@@ -128,8 +131,8 @@ def encode(
     Raises:
         InputError: A text is empty, too long, or in a script that the vocabulary lacks.
     """
-    question = _tokenize(tokenizer, example.question, what="question")
-    context = _tokenize(tokenizer, example.context, what="context")
+    question = _tokenize(tokenizer, example.question, rules, what="question")
+    context = _tokenize(tokenizer, example.context, rules, what="context")
     longest = seq_lens[-1]
     question_ids = cut_question(question.ids, seq_len=longest, rules=rules)
     room = longest - len(question_ids) - 3  # [CLS], [SEP] and [SEP]
@@ -278,12 +281,13 @@ class _Tokens:
     offsets: list[tuple[int, int]]
 
 
-def _tokenize(tokenizer: Tokenizer, text: str, *, what: str) -> _Tokens:
+def _tokenize(tokenizer: Tokenizer, text: str, rules: SpanRules, *, what: str) -> _Tokens:
     if not text.strip():
         raise InputError(f"the {what} is empty", hint=f"give a {what} with at least one word")
-    if len(text) > MAX_CONTEXT_CHARS:
+    if len(text) > rules.max_text_characters:
         raise InputError(
-            f"the {what} has {len(text):,} characters; at most {MAX_CONTEXT_CHARS:,} are read",
+            f"the {what} has {len(text):,} characters; at most {rules.max_text_characters:,} are "
+            "read",
             hint="split the text and ask each part",
         )
     try:
@@ -299,7 +303,7 @@ def _tokenize(tokenizer: Tokenizer, text: str, *, what: str) -> _Tokens:
             f"the {what} holds no token that can be read", hint=f"give a {what} with words in it"
         )
     unknown = encoding.ids.count(special_id(tokenizer, "[UNK]"))
-    if unknown > MAX_UNKNOWN_SHARE * len(encoding.ids):
+    if unknown > rules.max_unknown_share * len(encoding.ids):
         raise InputError(
             f"{unknown} of the {len(encoding.ids)} tokens of the {what} are not in the student's "
             "vocabulary",

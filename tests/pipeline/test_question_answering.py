@@ -308,7 +308,7 @@ def test_encode_context_of_a_million_characters_is_refused_with_the_limit(tokeni
 
 
 def test_encode_context_at_the_limit_is_read_whole(tokenizer):
-    context = ("the road was closed " * 10_000)[: task.MAX_CONTEXT_CHARS]
+    context = ("the road was closed " * 10_000)[: task.RULES.max_text_characters]
     encoded = encode(tokenizer, "What was closed?", context, seq_lens=(384,))
     assert encoded.windows[-1].offsets[-1][1] == len(context.rstrip())
 

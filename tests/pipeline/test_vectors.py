@@ -5,40 +5,111 @@ import pytest
 import torch
 
 from pipeline import vectors
+from pipeline.errors import InputError
 from pipeline.load import load
+from pipeline.manifest import VECTORS
+from pipeline.parity import reference_cases
 from pipeline.squad import labelled_questions
+from pipeline.thresholds import THRESHOLDS
 from pipeline.trace import ExportableEncoder
 from tests.students import save_student
 
+PATH = "tflite/model.tflite"
 
-def test_write_gives_texts_ids_logits_and_answers_of_the_student(students, tmp_path):
+
+def describe(student, *, examples=None, seq_lens=(384,), artifacts=None):
+    cases = reference_cases(student, vectors.choose(examples or labelled_questions()), seq_lens)
+    return vectors.describe(cases, artifacts or {}, task=student.task, tokenizer=student.tokenizer)
+
+
+def test_describe_gives_ids_logits_and_answers_of_the_student(students):
     student = students["bert"]
-    vectors.write(tmp_path / "vectors.json", student, labelled_questions(), seq_len=128)
-    content = json.loads((tmp_path / "vectors.json").read_bytes())
-    assert content["seq_len"] == 128
-    assert len(content["vectors"]) == vectors.NUM_VECTORS
+    found = describe(student, seq_lens=(64, 128))
+    assert len(found.questions) == vectors.NUM_VECTORS + 1
     encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES)
-    for vector in content["vectors"]:
-        assert set(vector) == {"question", "context", "windows", "answer"}
-        answer = vector["answer"]
-        assert vector["context"][answer["start"] : answer["end"]] == answer["text"]
-        window = vector["windows"][0]
-        ids = torch.tensor([window["input_ids"]])
-        second = window["input_ids"].index(3) + 1
-        types = torch.tensor([[int(index >= second) for index in range(ids.shape[1])]])
-        with torch.inference_mode():
-            outputs = encoder(ids, torch.ones_like(ids), types)
-        for name, logits in outputs.items():
-            np.testing.assert_allclose(window[name], logits[0].numpy(), atol=1e-3)
-        for begin, end in window["offsets"]:
-            assert 0 <= begin < end <= len(vector["context"])
+    for vector in found.questions:
+        answer = vector.answer
+        assert vector.context[answer.start : answer.end] == answer.text
+        in_utf16 = vector.context.encode("utf-16-le")
+        own = in_utf16[2 * answer.utf16_start : 2 * answer.utf16_end]
+        assert own.decode("utf-16-le") == answer.text
+        for window in vector.windows:
+            assert len(window.input_ids) <= window.seq_len
+            ids = torch.tensor([window.input_ids])
+            second = window.input_ids.index(3) + 1
+            types = torch.tensor([[int(index >= second) for index in range(ids.shape[1])]])
+            with torch.inference_mode():
+                outputs = encoder(ids, torch.ones_like(ids), types)
+            for name, logits in outputs.items():
+                np.testing.assert_allclose(getattr(window, name), logits[0].numpy(), atol=1e-3)
+            for begin, end in window.offsets:
+                assert 0 <= begin < end <= len(vector.context)
 
 
-def test_write_twice_gives_the_same_bytes(students, tmp_path):
-    examples = labelled_questions()[:20]
+def test_describe_gives_a_question_of_many_windows_and_rows_of_each_length(students):
+    found = describe(students["distilbert"], seq_lens=(64, 128))
+    assert len(found.questions[-1].windows) > 3
+    lengths = {window.seq_len for vector in found.questions for window in vector.windows}
+    assert lengths == {64, 128}
+
+
+def test_describe_gives_tokens_of_texts_in_many_scripts(students):
+    student = students["distilbert"]
+    found = describe(student)
+    assert [each.text for each in found.texts] == list(vectors.TEXTS)
+    for each in found.texts:
+        encoding = student.tokenizer.encode(each.text, add_special_tokens=False)
+        assert (list(each.ids), list(each.offsets)) == (encoding.ids, encoding.offsets)
+        in_utf16 = each.text.encode("utf-16-le")
+        for (begin, end), (begin16, end16) in zip(each.offsets, each.utf16_offsets, strict=True):
+            assert in_utf16[2 * begin16 : 2 * end16].decode("utf-16-le") == each.text[begin:end]
+
+
+def shift_logits(outputs, by):
+    return [
+        [{name: logits + by for name, logits in row.items()} for row in rows] for rows in outputs
+    ]
+
+
+def test_describe_tolerates_twice_what_was_seen_between_rounding_and_the_gate(students, artifacts):
+    student, artifact = students["distilbert"], artifacts["tflite"]["int8"]
+    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    same = [case.outputs for case in cases]
+
+    def tolerance(outputs) -> float:
+        found = vectors.describe(
+            cases, {PATH: (artifact, outputs)}, task=student.task, tokenizer=student.tokenizer
+        )
+        return found.tolerances[PATH]
+
+    gate = THRESHOLDS["int8"].max_abs_diff
+    assert tolerance(same) == 1e-4
+    assert tolerance(shift_logits(same, 0.25)) == pytest.approx(0.5, rel=1e-3)
+    assert tolerance(shift_logits(same, 3.0)) == gate
+    assert tolerance(shift_logits(same, np.nan)) == gate
+    assert tolerance([]) == gate
+
+
+def test_describe_names_artifacts_that_answer_otherwise(students, artifacts):
+    student, artifact = students["distilbert"], artifacts["tflite"]["fp32"]
+    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    same = [case.outputs for case in cases]
+    mirrored = [[{name: -logits for name, logits in row.items()} for row in rows] for rows in same]
+    found = vectors.describe(
+        cases,
+        {"same": (artifact, same), "mirrored": (artifact, mirrored), "silent": (artifact, [])},
+        task=student.task,
+        tokenizer=student.tokenizer,
+    )
+    assert {vector.other_answer_in for vector in found.questions} == {("mirrored",)}
+
+
+def test_write_and_read_give_the_same_and_the_same_bytes(students, tmp_path):
     for name in ("first", "second"):
-        vectors.write(tmp_path / name, students["distilbert"], examples, seq_len=64)
+        made = describe(students["distilbert"], examples=labelled_questions()[:20])
+        vectors.write(made, tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    assert vectors.read(tmp_path / "first") == made
 
 
 def test_write_logits_that_are_not_finite_are_null(tmp_path, tokenizer):
@@ -46,19 +117,31 @@ def test_write_logits_that_are_not_finite_are_null(tmp_path, tokenizer):
     student = load(str(folder))
     with torch.no_grad():
         student.model.get_parameter("qa_outputs.bias").fill_(torch.inf)
-    vectors.write(tmp_path / "vectors.json", student, labelled_questions()[:1], seq_len=384)
-    content = json.loads((tmp_path / "vectors.json").read_bytes())
-    (vector,) = content["vectors"]
-    assert vector["answer"]["score"] is None
-    assert set(vector["windows"][0]["start_logits"]) == {None}
+    path = tmp_path / VECTORS
+    vectors.write(describe(student, examples=labelled_questions()[:1]), path)
+    content = json.loads(path.read_bytes())
+    assert content["questions"][0]["answer"]["score"] is None
+    assert set(content["questions"][0]["windows"][0]["start_logits"]) == {None}
+    assert vectors.read(path).questions[0].answer.score is None
 
 
 @pytest.mark.parametrize("num_examples", [1, 3, 8, 9, 100])
-def test_write_spreads_over_the_examples(students, tmp_path, num_examples):
+def test_choose_spreads_over_the_examples(num_examples):
     examples = labelled_questions()[:num_examples]
-    vectors.write(tmp_path / "vectors.json", students["distilbert"], examples, seq_len=384)
-    written = [
-        each["question"] for each in json.loads((tmp_path / "vectors.json").read_bytes())["vectors"]
-    ]
-    assert len(written) == len(set(written)) == min(num_examples, vectors.NUM_VECTORS)
-    assert written[0] == examples[0].question
+    *chosen, long = vectors.choose(examples)
+    assert len(set(chosen)) == len(chosen) == min(num_examples, vectors.NUM_VECTORS)
+    assert chosen[0] == examples[0]
+    assert all(example.context in long.context for example in chosen[:1])
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\xff", b'{"texts": 1}', b"[" * 100_000])
+def test_read_what_is_no_vectors_is_refused(tmp_path, raw):
+    path = tmp_path / VECTORS
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=r"vectors\.json is damaged"):
+        vectors.read(path)
+
+
+def test_read_absent_vectors_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no vectors at"):
+        vectors.read(tmp_path / VECTORS)

@@ -1,0 +1,111 @@
+"""Zips: written whole, the same bytes each time, and unpacked without trusting them."""
+
+import lzma
+import os
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import InputError, first_line, storage_error
+
+MAX_UNPACKED_BYTES = 4 * 10**9
+"""No bundle of a student that a phone can hold comes near it; a zip bomb does."""
+MAX_MEMBERS = 1_000
+"""A bundle holds some twenty files."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The least time that a zip can state."""
+_HINT = "do not use it: no bundle that `pocketbert` wrote looks like this"
+
+
+def pack(files: Mapping[str, Path], archive: Path, *, as_they_are: frozenset[str]) -> None:
+    """Writes a zip, which appears when it is whole; times and order do not depend on the build.
+
+    Args:
+        files: What to pack, by the name inside.
+        archive: Where to; what lies there is replaced.
+        as_they_are: Names of files that are not worth compressing.
+    """
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as opened:
+            for name, path in sorted(files.items()):
+                member = zipfile.ZipInfo(name, date_time=_EPOCH)
+                member.create_system = 3  # of which the mode that follows is
+                member.external_attr = (stat.S_IFREG | 0o644) << 16
+                kind = zipfile.ZIP_STORED if name in as_they_are else zipfile.ZIP_DEFLATED
+                opened.writestr(member, path.read_bytes(), compress_type=kind)
+        Path(partial).chmod(0o644)
+        Path(partial).replace(archive)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:
+    """Unpacks a zip without leaving the folder, following links or filling the disk.
+
+    Args:
+        archive: The zip.
+        folder: An empty one.
+        landmark: The file that marks the folder inside which all else must lie.
+
+    Returns:
+        That folder, unpacked.
+
+    Raises:
+        InputError: It is no zip, or damaged, or unsafe, or holds something beside that folder.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = opened.infolist()
+            _check_members(archive, members)
+            root = _root([member.filename for member in members], archive, landmark)
+            opened.extractall(folder)
+    except InputError:
+        raise
+    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it, or,
+    # where it is encrypted, with RuntimeError.
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
+    ) as err:  # fmt: skip
+        if storage_error(err) is not None:
+            raise
+        raise InputError(
+            f"{archive} is neither a bundle's folder nor a readable zip: {first_line(err)}",
+            hint="give what `pocketbert` wrote",
+        ) from err
+    return folder / root
+
+
+def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{archive} holds {len(members):,} files", hint=_HINT)
+    if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
+        raise InputError(
+            f"{archive} would unpack to more than {MAX_UNPACKED_BYTES:,} bytes", hint=_HINT
+        )
+    names = set()
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts:
+            raise InputError(f"{archive} holds {member.filename}, outside of itself", hint=_HINT)
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise InputError(f"{archive} holds a link, {member.filename}", hint=_HINT)
+        if name in names:
+            raise InputError(f"{archive} holds {member.filename} twice", hint=_HINT)
+        names.add(name)
+
+
+def _root(names: list[str], archive: Path, landmark: str) -> PurePosixPath:
+    """Returns the folder that holds the landmark, and all else."""
+    paths = [PurePosixPath(name) for name in names]
+    roots = [path.parent for path in paths if path.name == landmark]
+    root = min(roots, key=lambda path: len(path.parts), default=PurePosixPath())
+    for path in paths:
+        if path not in (root, *root.parents) and root not in path.parents:
+            raise InputError(f"{archive} holds {path} beside its bundle", hint=_HINT)
+    return root

@@ -1,0 +1,131 @@
+"""The commands ``verify`` and ``bundle``: a finished bundle, and what a platform needs of it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from pipeline import report
+from pipeline.bundle import Verified, open_bundle
+from pipeline.bundle import verify as verify_files
+from pipeline.console import AsJson, BundlePath, Runtimes, num_threads, show
+from pipeline.errors import GateError, InputError
+
+_SAID_OF_SIGNATURE = {
+    "none": "it is not signed",
+    "unchecked": "its signature was not checked: give --public-key",
+    "valid": "its signature is valid",
+    "wrong": "its signature is wrong",
+}
+
+
+def verify(
+    bundle: BundlePath,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Must have signed it: an Ed25519 public key in PEM."),
+    ] = None,
+    vectors: Annotated[
+        bool,
+        typer.Option(
+            "--vectors", help="Run the self test, as an app does on the phone, in every runtime."
+        ),
+    ] = False,
+    runtime: Runtimes = None,
+    as_json: AsJson = False,
+) -> int:
+    """Finds every changed, missing or added file of a bundle, and checks who signed it."""
+    from pipeline import self_test
+    from pipeline.signature import read_public_key
+    from pipeline.stages import Stages
+
+    if runtime and not vectors:
+        raise InputError("--runtime goes with --vectors", hint="add --vectors")
+    key = None if public_key is None else read_public_key(public_key)
+    found = verify_files(bundle, public_key=key)
+    payload = {
+        "ok": not found.problems,
+        "problems": [asdict(problem) for problem in found.problems],
+        "signature": found.signature,
+        "platform": found.platform,
+    }
+    if found.problems or not vectors:
+        show(payload, as_json, *_lines(found))
+        return 1 if found.problems else 0
+    with open_bundle(bundle) as opened:
+        tested = self_test.run(
+            opened, names=runtime or (), num_threads=num_threads(), stages=Stages()
+        )
+    payload |= {
+        "ok": not tested.problems,
+        "problems": [asdict(problem) for problem in tested.problems],
+        "tested": [asdict(each) for each in tested.done],
+        "skipped": [asdict(each) for each in tested.skipped],
+    }
+    table = report.table("runtime", "max diff", "tolerance", "same answers", "verdict",
+                         words=("verdict",))  # fmt: skip
+    for each in tested.done:
+        table.add_row(
+            each.runtime,
+            report.number(each.max_abs_diff, "{:.2g}"),
+            f"{each.tolerance:.2g}",
+            f"{each.num_same} of {each.num_asked}",
+            "[red]FAIL" if each.num_problems else "[green]PASS",
+        )
+    remarks = report.remarks((each.runtime for each in tested.done), tested.skipped)
+    lines = [f"[red]{escape(each.path)}[/]: {escape(each.problem)}" for each in tested.problems]
+    show(payload, as_json, *_lines(found), table, *lines, *remarks)
+    return 1 if tested.problems else 0
+
+
+def bundle(
+    bundle: BundlePath,
+    platform: Annotated[str, typer.Option(help="android or ios.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.zip", help="The zip.")],
+    as_json: AsJson = False,
+) -> int:
+    """Packs what one platform needs, laid out for its assets."""
+    from pipeline import platforms
+
+    if platform not in platforms.PLATFORMS:
+        raise InputError(
+            f"no platform {platform!r}", hint=f"choose from {', '.join(platforms.PLATFORMS)}"
+        )
+    found = verify_files(bundle)
+    if found.problems:
+        first = found.problems[0]
+        raise GateError(
+            f"{bundle} is damaged: {first.path}: {first.problem}", hint="build it again"
+        )
+    with open_bundle(bundle) as opened:
+        shares = platforms.write(opened, platform, output)
+        failed = [each for each in opened.manifest.verdicts if each.verdict == "fail"]
+    size_bytes = output.stat().st_size
+    payload = {
+        "platform": platform,
+        "path": str(output.resolve()),
+        "size_bytes": size_bytes,
+        "parts": [asdict(share) for share in shares],
+    }
+    table = report.table("what for", "MB", "MB in the zip", words=("what for",))
+    for share in shares:
+        table.add_row(
+            share.purpose, f"{share.size_bytes / 1e6:.3f}", f"{share.packed_bytes / 1e6:.3f}"
+        )
+    lines = [
+        f"[yellow]{each.runtime} failed its parity check[/]: {escape(each.reason)}"
+        for each in failed
+    ]
+    last = f"{escape(str(output))}: {size_bytes / 1e6:.1f} MB"
+    show(payload, as_json, table, *lines, last)
+    return 0
+
+
+def _lines(found: Verified) -> list[str]:
+    if found.problems:
+        return [f"[red]{escape(each.path)}[/]: {escape(each.problem)}" for each in found.problems]
+    whole = f"the bundle for {found.platform}" if found.platform else "the bundle"
+    said = _SAID_OF_SIGNATURE[found.signature]
+    return [f"[green]PASS[/] every file of {whole} is as it was written; {said}"]

@@ -1,0 +1,179 @@
+"""Runs a bundle's self test here, as an app does it on a phone, and writes what it is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline import runtimes, vectors
+from pipeline.bundle import Bundle, Problem
+from pipeline.compare import Outputs
+from pipeline.manifest import VECTORS
+from pipeline.on_device.self_test import Engine, Logits, SelfTest
+from pipeline.on_device.windows import Window
+from pipeline.on_device.wordpiece import open_tokenizer
+from pipeline.runtimes import Results, Skipped
+from pipeline.stages import Stages
+from pipeline.values import Arrays, Artifact
+from pipeline.vectors import Vectors
+from pipeline.workers import Outcome, run_jobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.load import Student
+    from pipeline.squad import Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """What one runtime made of the self test; fields as in ``EngineResult``."""
+
+    backend: str
+    runtime: str
+    max_abs_diff: float
+    tolerance: float
+    num_same: int
+    num_asked: int
+    num_problems: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTestResult:
+    """What came of a self test."""
+
+    done: tuple[Tested, ...]
+    problems: tuple[Problem, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def run(
+    opened: Bundle, *, names: Sequence[str] = (), num_threads: int, stages: Stages
+) -> SelfTestResult:
+    """Tests the tokenizer, windows and decoder, then every artifact in every runtime.
+
+    Args:
+        opened: A bundle in which ``verify`` finds no problem.
+        names: Runtimes to use; none means all that run here.
+        num_threads: For the two runtimes that run at a time.
+        stages: Told how the work goes.
+
+    Raises:
+        PocketBertError: No runtime can run here, or the bundle has no vectors.
+    """
+    pairs, skipped = runtimes.choose(names, opened.artifacts)
+    if not pairs:
+        raise runtimes.nothing_ran(skipped)
+    manifest = opened.manifest
+    stated = vectors.read(opened.folder / VECTORS)
+    test = SelfTest(
+        stated,
+        open_tokenizer(opened.folder, manifest.tokenizer),
+        special_tokens=manifest.tokenizer.special_tokens,
+        rules=manifest.span_rules,
+    )
+    problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
+    if problems:  # engines would be asked the wrong rows
+        return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
+    windows = [window for vector in stated.questions for window in test.windows(vector)]
+    done = []
+    for (artifact, runtime), outcome in zip(
+        pairs,
+        _run(pairs, [_row(each) for each in windows], num_threads=num_threads, stages=stages),
+        strict=True,
+    ):
+        path = artifact.path.relative_to(opened.folder).as_posix()
+        if outcome.error is not None:
+            problems.append(Problem(path=path, problem=f"{runtime}: {outcome.error.message}"))
+            continue
+        found = test.check_engine(path, _recorded(outcome.value))
+        problems += [Problem(path=path, problem=f"{runtime}: {each}") for each in found.problems]
+        done.append(
+            Tested(
+                backend=artifact.backend,
+                runtime=runtime,
+                max_abs_diff=found.max_abs_diff,
+                tolerance=stated.tolerances[path],
+                num_same=found.num_same,
+                num_asked=found.num_asked,
+                num_problems=len(found.problems),
+            )
+        )
+    return SelfTestResult(done=tuple(done), problems=tuple(problems), skipped=tuple(skipped))
+
+
+def _recorded(results: Results) -> Engine:
+    """Returns an engine that has run all windows already, in their order."""
+    outputs = iter(results.outputs)
+
+    def answer(window: Window) -> Logits:
+        del window
+        return {name: logits[0].tolist() for name, logits in next(outputs).items()}
+
+    return answer
+
+
+def observe(
+    student: "Student",
+    artifacts: Sequence[Artifact],
+    *,
+    folder: "Path",
+    examples: "Sequence[Question]",
+    num_threads: int,
+    stages: Stages,
+) -> Vectors:
+    """Returns vectors of a student, with what its artifacts are seen to make of them.
+
+    Args:
+        student: The reference, in fp32.
+        artifacts: Of the same lengths; those that cannot run here are held to their gates.
+        folder: The bundle's.
+        examples: To choose questions from.
+        num_threads: For the two runtimes that run at a time.
+        stages: Told how the work goes.
+    """
+    from pipeline.parity import reference_cases
+
+    with stages.stage("vectors"):
+        cases = reference_cases(student, vectors.choose(examples), artifacts[0].seq_lens)
+    rows = [window.inputs for case in cases for window in case.encoded.windows]
+    pairs, _ = runtimes.choose((), artifacts)
+    first = {artifact.path: (artifact, runtime) for artifact, runtime in reversed(pairs)}
+    outcomes = _run(list(first.values()), rows, num_threads=num_threads, stages=stages)
+    seen = dict(zip(first, outcomes, strict=True))
+    outputs: dict[str, tuple[Artifact, list[list[Outputs]]]] = {}
+    for artifact in artifacts:
+        name = artifact.path.relative_to(folder).as_posix()
+        outcome = seen.get(artifact.path)
+        if outcome is None or outcome.error is not None:
+            outputs[name] = artifact, []
+            continue
+        own = iter(outcome.value.outputs)
+        outputs[name] = artifact, [[next(own) for _ in case.encoded.windows] for case in cases]
+    return vectors.describe(cases, outputs, task=student.task, tokenizer=student.tokenizer)
+
+
+def _run(
+    pairs: Sequence[tuple[Artifact, str]],
+    rows: Sequence[Arrays],
+    *,
+    num_threads: int,
+    stages: Stages,
+) -> list[Outcome]:
+    """Runs rows through artifacts, in processes of their own."""
+    jobs = [
+        runtimes.job(artifact, runtime, rows, num_threads=max(1, num_threads // 2), verb="test")
+        for artifact, runtime in pairs
+    ]
+    return run_jobs(jobs, max_parallel=min(2, num_threads), on_done=stages.done)
+
+
+def _row(window: Window) -> Arrays:
+    """Returns a window as the input of an engine; an artifact takes what it knows of it."""
+    tensors = {
+        "input_ids": window.input_ids,
+        "attention_mask": window.attention_mask,
+        "token_type_ids": window.token_type_ids,
+    }
+    return {name: np.array([values], np.int32) for name, values in tensors.items()}

@@ -1,0 +1,300 @@
+import json
+import random
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import staging
+from pipeline.errors import InputError
+from pipeline.manifest import FILE_NAME
+from pipeline.staging import staged
+from tests.bundles import OTHER_FILES, problems_of, write_bundle
+from tests.command import ROOT
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_staged_moves_the_folder_into_place(tmp_path):
+    destination = tmp_path / "deep" / "er" / "bundle"
+    with staged(destination) as work:
+        assert not destination.exists()
+        write_bundle(work)
+    assert problems_of(destination) == ()
+    assert entries(destination.parent) == ["bundle"]
+    assert stat.S_IMODE(destination.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit, MemoryError])
+def test_staged_interrupted_leaves_nothing(tmp_path, error):
+    with pytest.raises(error), staged(tmp_path / "bundle") as work:
+        write_bundle(work)
+        raise error
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_staged_interrupted_leaves_the_earlier_bundle(tmp_path, error):
+    earlier = write_bundle(tmp_path / "bundle")
+    with pytest.raises(error), staged(earlier) as work:
+        write_bundle(work, files=OTHER_FILES)
+        raise error
+    assert problems_of(earlier) == ()
+    assert (earlier / "parity.json").is_file()
+    assert entries(tmp_path) == ["bundle"]
+
+
+def test_staged_failing_to_move_leaves_the_earlier_bundle(tmp_path):
+    earlier = write_bundle(tmp_path / "bundle")
+    with pytest.raises(OSError, match="No such file"), staged(earlier) as work:
+        shutil.rmtree(work)
+    assert problems_of(earlier) == ()
+    assert entries(tmp_path) == ["bundle"]
+
+
+def test_staged_clears_away_what_a_killed_build_left(tmp_path):
+    killed = tmp_path / ".bundle.partial-killed"
+    killed.mkdir()
+    (killed / "half").write_text("a file")
+    with staged(tmp_path / "bundle") as work:
+        assert not killed.exists()
+        write_bundle(work)
+    assert entries(tmp_path) == ["bundle"]
+
+
+def test_staged_while_another_is_at_work_is_refused_and_the_other_wins(tmp_path):
+    destination = tmp_path / "bundle"
+    with staged(destination) as running:
+        with pytest.raises(InputError, match="another build is writing") as caught:
+            staged(destination).__enter__()
+        assert "-o" in caught.value.hint
+        assert entries(tmp_path) == [running.name]
+        write_bundle(running)
+    assert problems_of(destination) == ()
+    with staged(destination) as work:
+        write_bundle(work)
+
+
+def test_staged_beside_another_destination_goes_on(tmp_path):
+    with staged(tmp_path / "bundle") as first, staged(tmp_path / "bundle2") as second:
+        write_bundle(first)
+        write_bundle(second)
+    assert entries(tmp_path) == ["bundle", "bundle2"]
+
+
+RACING = """
+import sys
+from pathlib import Path
+from pipeline.errors import InputError
+from pipeline.staging import staged
+from tests.bundles import write_bundle
+sys.stdin.readline()
+try:
+    with staged(Path(sys.argv[1])) as work:
+        write_bundle(work)
+        sys.stdin.readline()
+except InputError as err:
+    print(err.message)
+else:
+    print("won")
+"""
+
+
+def test_staged_of_many_processes_at_once_one_wins_whole_and_the_others_say_so(tmp_path):
+    destination = tmp_path / "bundle"
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACING, destination], cwd=ROOT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    for racer in racers:  # the starting shot
+        racer.stdin.write("\n")
+        racer.stdin.flush()
+    # Who lost has ended; who won waits until all have.
+    time.sleep(5)
+    said = sorted(racer.communicate("\n", timeout=60)[0] for racer in racers)
+    assert said == [f"another build is writing {destination}\n"] * 3 + ["won\n"]
+    assert problems_of(destination) == ()
+    assert entries(tmp_path) == ["bundle"]
+
+
+def test_staged_replaces_the_earlier_bundle_whole(tmp_path):
+    earlier = write_bundle(tmp_path / "bundle")
+    with staged(earlier) as work:
+        write_bundle(work, files=OTHER_FILES)
+        assert (earlier / "parity.json").is_file()
+    assert entries(earlier) == [FILE_NAME, "other", "tflite"]
+    assert entries(tmp_path) == ["bundle"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.staging import staged
+from tests.bundles import OTHER_FILES, write_bundle
+with staged(Path(sys.argv[1])) as work:
+    write_bundle(work, files=OTHER_FILES)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("has_earlier", [False, True])
+def test_staged_killed_leaves_the_destination_as_it_was(tmp_path, has_earlier):
+    destination = tmp_path / "bundle"
+    if has_earlier:
+        write_bundle(destination)
+    killed = subprocess.run([sys.executable, "-c", KILLED, destination], cwd=ROOT, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    if has_earlier:
+        assert problems_of(destination) == ()
+        assert (destination / "parity.json").is_file()
+    else:
+        assert not destination.exists()
+    with staged(destination) as work:
+        write_bundle(work)
+    assert problems_of(destination) == ()
+
+
+def make_file(path: Path) -> None:
+    path.write_text("precious")
+
+
+def make_full_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "thesis.tex").write_text("precious")
+
+
+def make_folder_with_a_manifest_folder(path: Path) -> None:
+    (path / FILE_NAME).mkdir(parents=True)
+
+
+def make_dangling_link(path: Path) -> None:
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def make_foreign_manifest(path: Path) -> None:
+    """A browser extension and a web app have a manifest.json too."""
+    path.mkdir()
+    (path / FILE_NAME).write_text(json.dumps({"manifest_version": 3, "name": "extension"}))
+    (path / "background.js").write_text("precious")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_file, make_full_folder, make_folder_with_a_manifest_folder, make_dangling_link,
+        make_foreign_manifest,
+    ],
+)  # fmt: skip
+def test_staged_never_overwrites_what_is_no_bundle(tmp_path, make):
+    destination = tmp_path / "bundle"
+    make(destination)
+    before = {path: path.lstat() for path in tmp_path.rglob("*")}
+    with (
+        pytest.raises(InputError, match="exists and is not a bundle, so it is not over") as caught,
+        staged(destination),
+    ):
+        pytest.fail("no work may begin")
+    assert "-o" in caught.value.hint
+    assert {path: path.lstat() for path in tmp_path.rglob("*")} == before
+
+
+def test_staged_overwrites_a_bundle_of_a_newer_version_or_with_damage(tmp_path):
+    destination = write_bundle(tmp_path / "bundle")
+    path = destination / FILE_NAME
+    path.write_text(path.read_text().replace('"schema_version":"1.0"', '"schema_version":"9.0"'))
+    with staged(destination) as work:
+        write_bundle(work)
+    assert problems_of(destination) == ()
+
+
+def test_staged_fills_an_empty_folder(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    with staged(tmp_path / "bundle") as work:
+        write_bundle(work)
+    assert problems_of(tmp_path / "bundle") == ()
+
+
+@pytest.mark.parametrize("name", [".", "./", "sub/.."])
+def test_staged_fills_the_empty_working_folder(tmp_path, monkeypatch, name):
+    work_folder = tmp_path / "here"
+    work_folder.mkdir()
+    monkeypatch.chdir(work_folder)
+    with staged(Path(name)) as work:
+        write_bundle(work)
+    assert problems_of(work_folder) == ()
+    assert entries(tmp_path) == ["here"]
+
+
+def test_staged_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    with (
+        pytest.raises(InputError, match="file is not a folder"),
+        staged(tmp_path / "file" / "sub" / "bundle"),
+    ):
+        pytest.fail("no work may begin")
+    assert entries(tmp_path) == ["file"]
+
+
+def test_staged_through_a_link_replaces_the_link_target_never_its_neighbours(tmp_path):
+    target = write_bundle(tmp_path / "target" / "bundle")
+    (tmp_path / "target" / "neighbour").touch()
+    (tmp_path / "link").symlink_to(target)
+    with staged(tmp_path / "link") as work:
+        write_bundle(work, files=OTHER_FILES)
+    assert (tmp_path / "link" / "other").is_file()
+    assert problems_of(tmp_path / "link") == ()
+    assert (tmp_path / "target" / "neighbour").exists()
+
+
+def never_exchanges(first: Path, second: Path) -> bool:
+    return False
+
+
+def test_staged_where_folders_cannot_be_exchanged_replaces_in_two_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "_exchange", never_exchanges)
+    earlier = write_bundle(tmp_path / "bundle")
+    with staged(earlier) as work:
+        write_bundle(work, files=OTHER_FILES)
+    assert problems_of(earlier) == ()
+    assert (earlier / "other").is_file()
+    assert entries(tmp_path) == ["bundle"]
+
+
+REPLACING = """
+import itertools, sys
+from pathlib import Path
+from pipeline.staging import staged
+from tests.bundles import FILES, OTHER_FILES, write_bundle
+print("ready", flush=True)
+for files in itertools.cycle([OTHER_FILES, FILES]):
+    with staged(Path(sys.argv[1])) as work:
+        write_bundle(work, files=files)
+"""
+
+
+def test_staged_killed_at_random_moments_leaves_one_whole_bundle_each_time(tmp_path):
+    """It replaces a bundle some hundred times a second, so a kill meets every step of it."""
+    destination = write_bundle(tmp_path / "bundle")
+    moments = random.Random(0)
+    for _ in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-c", REPLACING, destination], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        process.stdout.readline()
+        time.sleep(moments.uniform(0, 0.3))
+        process.kill()
+        process.wait()
+        assert problems_of(destination) == ()
+    with staged(destination) as work:
+        write_bundle(work)
+    assert entries(tmp_path) == ["bundle"]
