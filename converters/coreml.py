@@ -41,7 +41,8 @@ def convert(
     function a length over shared weights, for iOS 18: a flexible shape would lose the Neural
     Engine. Where that engine is asked for by name, the program has its layout.
     """
-    if len(traced.seq_lens) == 1:
+    is_one = len(traced.seq_lens) == 1
+    if is_one:
         (seq_len,), target = traced.seq_lens, deployment_target(weights.integers)
         program = _program(traced, seq_len, compute_units)
         _convert_program(program, traced, seq_len, weights, target).save(str(path))
@@ -55,6 +56,7 @@ def convert(
         path=path,
         compute_units=compute_units,
         requires=_SYSTEMS[target],
+        entry_points=["main"] if is_one else [_function(seq_len) for seq_len in traced.seq_lens],
     )
 
 

@@ -38,6 +38,7 @@ def convert(
         activations=weights.kind_of_activations,
         path=path,
         requires={"executorch": _LEAST_RUNTIME},
+        entry_points=["forward"] * len(traced.seq_lens),
         by_position=True,
     )
 

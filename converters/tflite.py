@@ -50,6 +50,7 @@ def convert(
         activations=weights.kind_of_activations,
         path=path,
         requires={"tensorflow-lite": TFLiteFile(path).least_runtime},
+        entry_points=[signature_name(seq_len) for seq_len in traced.seq_lens],
     )
 
 

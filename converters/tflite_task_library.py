@@ -29,6 +29,8 @@ _INPUTS = {"ids": "input_ids", "mask": "attention_mask", "segment_ids": "token_t
 _OUTPUTS = {"end_logits": "end_logits", "start_logits": "start_logits"}
 """The library's names, in its order, and ours."""
 
+_REQUIRES = {"tflite-support": "0.4.4"}
+"""In which it was seen to open; the library brings its own runtime."""
 _VOCABULARY_FILE = "vocab.txt"
 _LINEAR = schema.BuiltinOperator.FULLY_CONNECTED
 _LOOKUP = schema.BuiltinOperator.EMBEDDING_LOOKUP
@@ -82,6 +84,8 @@ def derive(source: Artifact, *, vocabulary: str, path: Path) -> Artifact:
         source,
         path=path,
         seq_lens=(SEQ_LEN,),
+        requires=_REQUIRES,
+        entry_points=(signature,),
         inputs=_specs(_INPUTS, dtype="int32"),
         outputs=_specs(_OUTPUTS, dtype="float32"),
     )

@@ -13,7 +13,7 @@ from pipeline.squad import Question
 from pipeline.stages import Stages
 from pipeline.tasks import Task, task_of
 from pipeline.tasks.question_answering import Answer, Encoded
-from pipeline.tokenization import read_tokenizer
+from pipeline.tokenization import bundle_tokenizer
 from pipeline.values import Arrays, Artifact
 from pipeline.workers import run_jobs
 
@@ -85,7 +85,7 @@ def ask(
     """
     artifacts = opened.artifacts
     task = task_of(opened.manifest.student.architecture)
-    tokenizer = read_tokenizer(opened.folder / "tokenizer")
+    tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
     encoded = [
         task.encode(
             question,

@@ -18,7 +18,7 @@ from pipeline.load import Student, load
 from pipeline.roofline import Roof
 from pipeline.runtimes import PYTORCH, Skipped
 from pipeline.stages import Stages
-from pipeline.tokenization import read_tokenizer, write_vocabulary
+from pipeline.tokenization import bundle_tokenizer, write_vocabulary
 from pipeline.turns import REPETITIONS
 from pipeline.values import Artifact, Runner
 
@@ -95,7 +95,7 @@ def bench(
         inputs = contest.full_rows(
             [spec.name for spec in opened.artifacts[0].inputs],
             seq_lens,
-            num_tokens=read_tokenizer(opened.folder / "tokenizer").get_vocab_size(),
+            num_tokens=len(bundle_tokenizer(opened.folder, opened.manifest.tokenizer).get_vocab()),
         )
         rows = contest.measure(
             contestants, inputs, model=opened.manifest.student.name,

@@ -395,7 +395,8 @@ def _write_bundle(
 
 def _describe(folder: Path, student: Student, made: _Made) -> manifest.Manifest:
     parts = tuple(bundle.artifact_part(artifact, folder) for artifact in made.artifacts)
-    variant = made.task_library and bundle.artifact_part(made.task_library, folder)
+    library = made.task_library
+    variant = None if library is None else bundle.artifact_part(library, folder)
     files = bundle.hash_files(folder)
     named = {manifest.thresholds_name(artifact): artifact for artifact in made.artifacts}
     return manifest.Manifest(

@@ -185,6 +185,7 @@ def artifact_part(artifact: Artifact, folder: Path) -> ArtifactPart:
         size_bytes=size_bytes(artifact.path),
         seq_lens=artifact.seq_lens,
         requires=dict(artifact.requires),
+        entry_points=artifact.entry_points,
         inputs=tuple(TensorPart(**vars(spec)) for spec in artifact.inputs),
         outputs=tuple(TensorPart(**vars(spec)) for spec in artifact.outputs),
     )
@@ -205,6 +206,7 @@ def _artifact(part: ArtifactPart, folder: Path) -> Artifact:
         path=folder / part.path,
         seq_lens=part.seq_lens,
         requires=part.requires,
+        entry_points=part.entry_points,
         inputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.inputs),
         outputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.outputs),
     )

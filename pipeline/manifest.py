@@ -22,6 +22,8 @@ from pipeline.values import Artifact, ComputeUnits
 
 FILE_NAME = "manifest.json"
 VECTORS = "vectors.json"
+VOCABULARY = "tokenizer/vocab.txt"
+UNICODE_TABLES = "tokenizer/unicode.json"
 SCHEMA_VERSION = "1.0"
 """Major and minor. A reader refuses a newer major version and reads a newer minor one."""
 
@@ -85,8 +87,8 @@ class TokenizerPart(_Part):
     num_pieces: int = Field(
         description="Words are cut into the first so many tokens; those after them are added ones."
     )
-    vocabulary: Inside = "tokenizer/vocab.txt"
-    unicode_tables: Inside = "tokenizer/unicode.json"
+    vocabulary: Inside = VOCABULARY
+    unicode_tables: Inside = UNICODE_TABLES
 
 
 class SpanRulesPart(_Part):
@@ -119,6 +121,10 @@ class ArtifactPart(_Part):
     path: Inside
     size_bytes: int
     seq_lens: _SeqLens
+    entry_points: tuple[str, ...] = Field(
+        description="What to call for each length: a method of ExecuTorch, a signature of "
+        "TensorFlow Lite, a function of Core ML."
+    )
     requires: dict[str, str] = Field(
         description="The least versions that run it: of executorch, tensorflow-lite, ios, macos."
     )
@@ -128,6 +134,12 @@ class ArtifactPart(_Part):
     compute_units: ComputeUnits | None = Field(
         default=None, description="What an app is to let Core ML use; nothing for other backends."
     )
+
+    @model_validator(mode="after")
+    def _has_an_entry_point_for_each_length(self) -> "ArtifactPart":
+        if len(self.entry_points) != len(self.seq_lens):
+            raise ValueError("not one entry point for each length")
+        return self
 
     def holds(self, name: str) -> bool:
         """Tells whether a file of the bundle is the artifact, or inside of it."""

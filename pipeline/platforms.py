@@ -9,8 +9,14 @@ from typing import get_args
 from pipeline import archive, signature
 from pipeline.bundle import Bundle
 from pipeline.errors import InputError
-from pipeline.manifest import FILE_NAME, VECTORS, ArtifactPart, Platform
-from pipeline.tokenization import UNICODE_TABLES, VOCABULARY
+from pipeline.manifest import (
+    FILE_NAME,
+    UNICODE_TABLES,
+    VECTORS,
+    VOCABULARY,
+    ArtifactPart,
+    Platform,
+)
 
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 

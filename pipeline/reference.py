@@ -17,7 +17,7 @@ from pipeline.bundle import Bundle
 from pipeline.errors import InputError, PocketBertError
 from pipeline.load import EMBEDDED, Student, load
 from pipeline.manifest import StudentPart
-from pipeline.tokenization import read_tokenizer
+from pipeline.tokenization import bundle_tokenizer
 
 
 class ReferenceNotFoundError(InputError):
@@ -48,7 +48,7 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
         InputError: What the user named is another student, or the bundle has no tokenizer.
     """
     part = opened.manifest.student
-    tokenizer = read_tokenizer(opened.folder / "tokenizer")
+    tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
     if named is not None:
         student = load(named)
         if student.weights_sha256 != part.weights_sha256:

@@ -5,16 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.manifest import TokenizerPart
+from pipeline.on_device.wordpiece import read_vocabulary
 from pipeline.unicode_tables import KEPT
-
-VOCABULARY = "tokenizer/vocab.txt"
-UNICODE_TABLES = "tokenizer/unicode.json"
-"""Files of a bundle."""
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -38,6 +35,38 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer_part(tokenizer)  # refuses what the manifest could not describe
+    return tokenizer
+
+
+def bundle_tokenizer(folder: Path, part: TokenizerPart) -> Tokenizer:
+    """Returns a bundle's tokenizer, made of what every bundle holds: manifest and vocabulary.
+
+    Raises:
+        InputError: The vocabulary is absent or damaged.
+    """
+    words = read_vocabulary(folder / part.vocabulary)
+    pieces = {word: index for index, word in enumerate(words[: part.num_pieces])}
+    tokenizer = Tokenizer(
+        models.WordPiece(
+            pieces,
+            unk_token="[UNK]",
+            continuing_subword_prefix=part.continuing_subword_prefix,
+            max_input_chars_per_word=part.max_input_chars_per_word,
+        )
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        clean_text=part.clean_text,
+        handle_chinese_chars=part.handle_chinese_chars,
+        strip_accents=part.strip_accents,
+        lowercase=part.lowercase,
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(sorted(part.added_tokens, key=part.added_tokens.__getitem__))
+    if tokenizer_part(tokenizer) != part:
+        raise InputError(
+            f"{folder / part.vocabulary} is not the vocabulary that the manifest describes",
+            hint="build the bundle again",
+        )
     return tokenizer
 
 

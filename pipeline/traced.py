@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ class TracedModel:
         precision: Precision,
         path: Path,
         requires: Mapping[str, str],
+        entry_points: Sequence[str],
         activations: Activations = "dynamic",
         compute_units: ComputeUnits | None = None,
         by_position: bool = False,
@@ -91,6 +92,7 @@ class TracedModel:
             precision: Of the artifact.
             path: Where it lies.
             requires: The least versions of what runs it on a phone.
+            entry_points: What to call for each of the lengths.
             activations: Of its linear layers.
             compute_units: What Core ML is to run it on.
             by_position: Whether its tensors go by position, as ExecuTorch's do, or by name.
@@ -102,6 +104,7 @@ class TracedModel:
             compute_units=compute_units,
             path=path,
             requires=requires,
+            entry_points=tuple(entry_points),
             seq_lens=self.seq_lens,
             inputs=_specs(self.input_names, "int32", by_position),
             outputs=_specs(self.output_names, "float32", by_position),

@@ -24,6 +24,7 @@ class Artifact:
         activations: ``static`` where the file fixes how its linear layers round what they take.
         compute_units: What Core ML is to run the artifact on; nothing for other backends.
         requires: The least versions of what runs it on a phone, by name.
+        entry_points: What to call for each of the lengths: a method, a signature or a function.
     """
 
     backend: str
@@ -35,6 +36,7 @@ class Artifact:
     activations: Activations = "dynamic"
     compute_units: ComputeUnits | None = None
     requires: Mapping[str, str] = field(default_factory=dict)
+    entry_points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

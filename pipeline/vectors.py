@@ -109,10 +109,9 @@ class Vectors(_Part):
 def choose(examples: Sequence[Question]) -> list[Question]:
     """Returns questions from all over, and one whose context takes several windows."""
     chosen = list(examples[:: max(1, len(examples) // NUM_VECTORS)][:NUM_VECTORS])
-    contexts = dict.fromkeys(example.context for example in examples)
-    long = "\n".join(list(contexts)[: 2 * NUM_VECTORS])[:_MAX_LONG_CHARACTERS]
-    middle = chosen[len(chosen) // 2]
-    return [*chosen, Question(id="long", question=middle.question, context=long, answers=())]
+    some = chosen[: NUM_VECTORS // 2]
+    long = "\n".join(dict.fromkeys(example.context for example in some))[:_MAX_LONG_CHARACTERS]
+    return [*chosen, Question(id="long", question=some[-1].question, context=long, answers=())]
 
 
 def describe(

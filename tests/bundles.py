@@ -48,6 +48,7 @@ MANIFEST = Manifest(
         ArtifactPart(
             backend="tflite", precision="int8", path="tflite/model.tflite", size_bytes=12,
             seq_lens=(64, 384), requires={"tensorflow-lite": "2.18.0"},
+            entry_points=("len_64", "len_384"),
             inputs=(TensorPart(name="input_ids", artifact_name="args_0", dtype="int32"),),
             outputs=(TensorPart(name="start_logits", artifact_name="0", dtype="float32"),),
         ),

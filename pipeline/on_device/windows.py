@@ -45,6 +45,35 @@ class Answer:
     score: float
 
 
+def check_text(what: str, text: str, tokens: Tokens, *, unknown: int, rules: SpanRulesPart) -> None:
+    """Refuses a question or context that a student cannot read.
+
+    Args:
+        what: It is, for the message.
+        text: The text.
+        tokens: Of it.
+        unknown: The id of [UNK].
+        rules: Of the manifest.
+
+    Raises:
+        InputError: It is too long, has no token, or too many that the vocabulary lacks.
+    """
+    if len(text) > rules.max_text_characters:
+        raise InputError(
+            f"the {what} has {len(text)} characters; at most {rules.max_text_characters} are read",
+            hint="split the text and ask each part",
+        )
+    if not tokens.ids:
+        raise InputError(
+            f"the {what} holds no token that can be read", hint=f"give a {what} with words"
+        )
+    if tokens.ids.count(unknown) > rules.max_unknown_share * len(tokens.ids):
+        raise InputError(
+            f"most of the {what} is not in the student's vocabulary",
+            hint="use a student that was trained on this script",
+        )
+
+
 def cut(
     question: Tokens,
     context: Tokens,
@@ -62,14 +91,7 @@ def cut(
         rules: Of the manifest.
         seq_lens: The artifact's lengths, ascending.
 
-    Raises:
-        InputError: There is no token in the question or the context.
     """
-    for what, tokens in (("question", question), ("context", context)):
-        if not tokens.ids:
-            raise InputError(
-                f"the {what} holds no token that can be read", hint=f"give a {what} with words"
-            )
     longest = seq_lens[-1]
     asked = question.ids[: min(rules.max_question_tokens, (longest - NUM_SPECIAL) // 2)]
     room = longest - NUM_SPECIAL - len(asked)

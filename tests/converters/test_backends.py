@@ -8,6 +8,8 @@ import pytest
 
 import converters
 from converters.pte_file import read_program
+from converters.tflite_file import TFLiteFile
+from converters.workarounds import coremltools_without_tensorflow
 from pipeline.audit import find_problems
 from pipeline.emulation import with_integers
 from pipeline.errors import InputError, MissingPackageError
@@ -20,6 +22,9 @@ from pipeline.trace import trace
 from pipeline.values import Artifact
 from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
+
+with coremltools_without_tensorflow():
+    from coremltools.proto import Model_pb2
 
 RUNS_HERE = [
     runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
@@ -196,3 +201,40 @@ def problems_of(student: Student, artifact: Artifact, precision: FixedPrecision)
 def position_tables(seq_lens: tuple[int, ...]) -> set[int]:
     """Sizes in bytes of the position tables that converters fold to the length, fp32 and fp16."""
     return {seq_len * 64 * width for seq_len in seq_lens for width in (2, 4)}
+
+
+def entry_points_in(artifact: Artifact) -> set[str]:
+    """Returns what the finished file itself says can be called."""
+    if artifact.backend == "executorch":
+        return {method.name for method in read_program(artifact.path).methods}
+    if artifact.backend == "tflite":
+        return set(TFLiteFile(artifact.path).graphs)
+    program = artifact.path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    spec = Model_pb2.Model.FromString(program.read_bytes())
+    return set(spec.mlProgram.functions)
+
+
+@pytest.mark.parametrize("backend", converters.BACKENDS)
+def test_artifact_says_what_to_call_and_what_it_requires(
+    artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
+) -> None:
+    least = {
+        "executorch": {"fp32": {"executorch": "1.4"}, "int4": {"executorch": "1.4"}},
+        "tflite": {"fp32": {"tensorflow-lite": "2.9.0"}, "int4": {"tensorflow-lite": "2.18.0"}},
+        # Several lengths are several functions, which came with iOS 18.
+        "coreml": dict.fromkeys(("fp32", "int4"), {"ios": "18.0", "macos": "15.0"}),
+    }
+    for precision, requires in least[backend].items():
+        artifact = artifacts[backend][precision]
+        assert set(artifact.entry_points) == entry_points_in(artifact)
+        assert len(artifact.entry_points) == len(artifact.seq_lens)
+        assert artifact.requires == requires
+
+
+def test_coreml_artifact_of_one_length_is_called_main(
+    students: dict[str, Student], tmp_path: Path
+) -> None:
+    made = convert_all(students["distilbert"], "coreml", ["fp32"], tmp_path, seq_lens=(16,))
+    assert made["fp32"].entry_points == ("main",)
+    assert entry_points_in(made["fp32"]) == {"main"}
+    assert made["fp32"].requires == {"ios": "17.0", "macos": "14.0"}

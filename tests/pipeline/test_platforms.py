@@ -16,6 +16,7 @@ COMMON = ["manifest.json", "tokenizer/unicode.json", "tokenizer/vocab.txt", "vec
 def part(backend: str, path: str) -> ArtifactPart:
     return ArtifactPart(
         backend=backend, precision="int8", path=path, size_bytes=1, seq_lens=(64,), requires={},
+        entry_points=("forward",),
         inputs=(TensorPart(name="input_ids", artifact_name="0", dtype="int32"),),
         outputs=(TensorPart(name="start_logits", artifact_name="0", dtype="float32"),),
     )  # fmt: skip
