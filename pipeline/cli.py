@@ -96,12 +96,16 @@ def build(
             "--task-library", help="Add the TFLite file that Google's Task Library opens."
         ),
     ] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run every stage, and keep nothing of it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Converts a student for every backend, compares, and writes a bundle."""
     from pipeline import build as flow
     from pipeline import bundle
     from pipeline.squad import read_squad
+    from pipeline.stage_cache import StageCache
     from pipeline.stages import Stages
 
     result = flow.build(
@@ -116,6 +120,7 @@ def build(
         compute_units=_compute_units(compute_units),
         for_task_library=task_library,
         num_threads=num_threads(),
+        cache=None if no_cache else StageCache.of_user(),
         stages=Stages(),
     )
     sizes = {each.backend: bundle.size_bytes(each.path) for each in result.artifacts}
@@ -134,6 +139,7 @@ def build(
         ],
         "parity": [each.to_json() for each in result.parity],
         "skipped": [asdict(each) for each in result.skipped],
+        "reused": list(result.reused),
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
