@@ -59,15 +59,12 @@ def convert(
     """
     for name in backends:
         shutil.rmtree(folder / name, ignore_errors=True)
-    given = None if cache is None else {"program": of_trace(traced), "weights": weights}
+    program_hash = "" if cache is None else of_trace(traced)
 
     def kept(job: Job) -> Kept:
         name = job.arguments["backend"]
-        inputs = {"backend": name, "compute_units": compute_units, "given": given}
-        beside = _PACKAGES_BESIDE.get(name, ())
-        packages = (*_PACKAGES, *converters.BACKENDS[name], *beside)
         return Kept(
-            key=stage_key(job.name, inputs, packages=packages),
+            key=conversion_key(name, program_hash, weights=weights, compute_units=compute_units),
             pack=pack,
             unpack=lambda contents: unpack(contents, folder / name),
         )
@@ -117,6 +114,16 @@ def convert_saved(
     originals = traced.matrices()
     audit.check(artifact, module.read_matrices(path), weights=weights, originals=originals)
     return artifact
+
+
+def conversion_key(
+    backend: str, program_hash: str, *, weights: ModelWeights, compute_units: ComputeUnits
+) -> str:
+    """Returns what names the artifact that a backend makes of a program, see ``of_trace``."""
+    inputs = {"program": program_hash, "weights": weights, "compute_units": compute_units}
+    beside = _PACKAGES_BESIDE.get(backend, ())
+    packages = (*_PACKAGES, *converters.BACKENDS[backend], *beside)
+    return stage_key(f"convert {backend}", inputs, packages=packages)
 
 
 def pack(artifact: Artifact) -> Contents:
