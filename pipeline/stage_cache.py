@@ -50,22 +50,28 @@ class StageCache:
         return cls(platformdirs.user_cache_path("pocketbert") / "stages")
 
     def take(self, key: str) -> dict[str, np.ndarray] | None:
-        """Returns what was kept under a key, or nothing; a damaged entry is removed."""
+        """Returns what was kept under a key, in its order, or nothing; damage removes an entry."""
         path = self._folder / key
         try:
-            content = memoryview(path.read_bytes())
+            with path.open("rb") as file:
+                digest, body = file.read(_DIGEST_BYTES), file.read()
         except OSError:
             return None
+        is_sound = hashlib.sha256(body).digest() == digest
         with contextlib.suppress(OSError):
-            if hashlib.sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
+            if is_sound:
+                os.utime(path)  # it is the last to go now
+            else:
                 path.unlink()
-                return None
-            os.utime(path)  # it is the last to go now
-        return load(bytes(content[_DIGEST_BYTES:]))
+        if not is_sound:
+            return None
+        return {name.partition(" ")[2]: value for name, value in sorted(load(body).items())}
 
     def keep(self, key: str, contents: Contents) -> None:
         """Keeps what a stage made, if that can be; entries that were not used for longest go."""
-        body = save({name: np.ascontiguousarray(value) for name, value in contents.items()})
+        # The format sorts arrays, but their order counts for the names of later stages.
+        numbered = enumerate(contents.items())
+        body = save({f"{n:09} {name}": np.ascontiguousarray(each) for n, (name, each) in numbered})
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self._folder).free - len(body) < _LEAST_FREE_BYTES:

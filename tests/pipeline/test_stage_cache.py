@@ -61,7 +61,7 @@ def contents(seed: int, size: int = 1000) -> Contents:
 
 def assert_same(found: Contents | None, expected: Contents) -> None:
     assert found is not None
-    assert set(found) == set(expected)
+    assert list(found) == list(expected)
     for name, value in expected.items():
         assert found[name].dtype == value.dtype
         np.testing.assert_array_equal(found[name], value)
