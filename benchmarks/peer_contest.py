@@ -21,8 +21,8 @@ from timing import describe_machine
 from pipeline import contest, peers, roofline
 from pipeline.bench import Measured, of_artifact, of_student, save_base
 from pipeline.bench_command import BASE
-from pipeline.build import convert_saved
 from pipeline.contest import Contestant, Row
+from pipeline.convert import convert_saved
 from pipeline.load import EMBEDDED, Student, load
 from pipeline.precision import FixedPrecision
 from pipeline.quantize import Quantizer

@@ -12,10 +12,8 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import converters
-from converters.weights import ModelWeights
 from pipeline import (
     __version__,
-    audit,
     bundle,
     frontier,
     manifest,
@@ -30,27 +28,26 @@ from pipeline import (
     vectors,
 )
 from pipeline.budget import NO_BUDGET, Budget, Cost
-from pipeline.calibration import activation_ranges, second_moments
+from pipeline.convert import convert
 from pipeline.errors import InputError, MissingPackageError, StorageError
+from pipeline.kept_weights import calibrated, quantized
 from pipeline.load import Student, load
-from pipeline.quantize import Quantizer
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import Recipe, recipe_of, write_recipe
 from pipeline.runtimes import Skipped
 from pipeline.search import Step, search
 from pipeline.squad import Question
+from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
 from pipeline.tasks import question_answering
 from pipeline.thresholds import thresholds_of
 from pipeline.tokenization import tokenizer_part, write_tokenizer
 from pipeline.trace import check_seq_lens, trace
-from pipeline.traced import TracedModel
 from pipeline.trim import Trimming, trim
 from pipeline.values import Artifact, ComputeUnits
 from pipeline.vectors import Vectors
 from pipeline.verdict import FILE_NAME as PARITY_FILE
 from pipeline.verdict import Parity, as_json
-from pipeline.workers import Job, Report, run_jobs
 
 DEFAULT_RECIPE = recipe_of("int8")
 DEFAULT_SEQ_LENS = (384,)
@@ -72,6 +69,7 @@ class BuildResult:
         task_library: The TFLite artifact again for Google's Task Library, where it was asked for.
         trimming: What a smaller vocabulary has saved, where one was asked for.
         steps: What a search saw on its way, where one was asked for.
+        reused: The stages whose results an earlier build had kept.
     """
 
     folder: Path
@@ -81,6 +79,7 @@ class BuildResult:
     skipped: tuple[Skipped, ...]
     trimming: Trimming | None
     steps: tuple[Step, ...]
+    reused: tuple[str, ...]
     seconds: float
 
     @property
@@ -122,6 +121,7 @@ def build(
     for_task_library: bool = False,
     key: Ed25519PrivateKey | None = None,
     num_threads: int,
+    cache: StageCache | None = None,
     stages: Stages,
 ) -> BuildResult:
     """Turns a student into artifacts, compares each with it, and writes the bundle.
@@ -141,6 +141,7 @@ def build(
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
         num_threads: For every runtime.
+        cache: Of stages that earlier builds finished; nothing to run them all.
         stages: Told how the work goes.
 
     Raises:
@@ -167,13 +168,20 @@ def build(
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
     examples = examples or student.task.own_examples()
-    quantizer = _quantizer(student, traced, recipe, examples, stages)
+    quantizer = calibrated(student, traced, recipe, examples, cache=cache, stages=stages)
     with staging.staged(destination) as folder:
 
         def make(recipe: Recipe) -> _Made:
-            with stages.stage("quantize"):
-                weights = quantizer.model_weights(recipe)
-            artifacts = _convert(traced, chosen, weights, compute_units or "all", folder, stages)
+            weights = quantized(quantizer, recipe, cache=cache, stages=stages)
+            artifacts = convert(
+                traced,
+                chosen,
+                weights=weights,
+                compute_units=compute_units or "all",
+                folder=folder,
+                cache=cache,
+                stages=stages,
+            )
             made = _Made(recipe=recipe, artifacts=artifacts)
             if not budget.allows_size(made.cost):
                 return made
@@ -183,6 +191,7 @@ def build(
                 examples=examples,
                 num_below_longest=None if budget.limits_answers else _NUM_BELOW_LONGEST,
                 num_threads=num_threads,
+                cache=cache,
                 stages=stages,
             )
             return replace(made, verdicts=verdicts, not_run=not_run)
@@ -199,7 +208,7 @@ def build(
             made = _with_task_library(made, student, examples, num_threads, stages)
         stated = self_test.observe(
             student, made.artifacts, folder=folder, examples=examples,
-            num_threads=num_threads, stages=stages,
+            num_threads=num_threads, cache=cache, stages=stages,
         )  # fmt: skip
         with stages.stage("bundle"):
             _write_bundle(folder, student, made, steps, stated)
@@ -214,6 +223,7 @@ def build(
         skipped=(*skipped, *made.not_run),
         trimming=trimming,
         steps=steps,
+        reused=tuple(stages.reused),
         seconds=stages.seconds,
     )
 
@@ -273,81 +283,6 @@ def _check_free_space(destination: Path, student: Student, *, num_artifacts: int
                 f"{copies * weights_bytes / 1e6:.0f} MB there",
                 hint="free some space, or choose another folder with -o (temporary files: TMPDIR)",
             )
-
-
-def _quantizer(
-    student: Student,
-    traced: TracedModel,
-    recipe: Recipe | None,
-    examples: Sequence[Question],
-    stages: Stages,
-) -> Quantizer:
-    """Learns from texts what the recipe must know of them; a search may ask for four bits."""
-    moments, ranges = None, None
-    if recipe is None or recipe.has_four_bits:
-        with stages.stage("calibrate"):
-            moments = second_moments(student, examples)
-    elif recipe.activations == "static":
-        with stages.stage("calibrate"):
-            ranges = activation_ranges(student, examples)
-    return Quantizer(traced.matrices(), second_moments=moments, activations=ranges)
-
-
-def _convert(
-    traced: TracedModel,
-    backends: Sequence[str],
-    weights: ModelWeights,
-    compute_units: ComputeUnits,
-    folder: Path,
-    stages: Stages,
-) -> list[Artifact]:
-    """Converts for every backend, each in a process of its own, and audits what came out."""
-    for name in backends:
-        shutil.rmtree(folder / name, ignore_errors=True)  # of an attempt before
-    with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
-        program = Path(scratch, "traced.pt2")
-        traced.save(program)
-        jobs = [
-            Job(
-                name=f"convert {name}",
-                function=convert_saved,
-                arguments={
-                    "program": program,
-                    "backend": name,
-                    "weights": weights,
-                    "compute_units": compute_units,
-                    "folder": folder / name,
-                },
-            )
-            for name in backends
-        ]
-        outcomes = run_jobs(jobs, max_parallel=2, on_done=stages.done)
-    return [outcome.get() for outcome in outcomes]
-
-
-def convert_saved(
-    *,
-    program: Path,
-    backend: str,
-    weights: ModelWeights,
-    compute_units: ComputeUnits = "all",
-    folder: Path,
-    report: Report,
-) -> Artifact:
-    """Converts a saved trace for one backend, and audits the file; the body of a worker.
-
-    Raises:
-        GateError: The file does not hold what its precision promises.
-    """
-    del report  # a conversion is one library call: there is nothing to count
-    module = converters.backend(backend)
-    folder.mkdir()
-    path = folder / module.FILE_NAME
-    traced = TracedModel.load(program)
-    artifact = module.convert(traced, weights=weights, path=path, compute_units=compute_units)
-    originals = traced.matrices()
-    audit.check(artifact, module.read_matrices(path), weights=weights, originals=originals)
-    return artifact
 
 
 def _with_task_library(

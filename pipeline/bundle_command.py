@@ -61,7 +61,7 @@ def verify(
     payload |= {
         "ok": not tested.problems,
         "problems": [asdict(problem) for problem in tested.problems],
-        "tested": [asdict(each) for each in tested.done],
+        "tested": [each.to_json() for each in tested.done],
         "skipped": [asdict(each) for each in tested.skipped],
     }
     table = report.table("runtime", "max diff", "tolerance", "same answers", "verdict",
@@ -69,10 +69,10 @@ def verify(
     for each in tested.done:
         table.add_row(
             each.runtime,
-            report.number(each.max_abs_diff, "{:.2g}"),
+            report.number(each.found.max_abs_diff, "{:.2g}"),
             f"{each.tolerance:.2g}",
-            f"{each.num_same} of {each.num_asked}",
-            "[red]FAIL" if each.num_problems else "[green]PASS",
+            f"{each.found.num_same} of {each.found.num_asked}",
+            "[red]FAIL" if each.found.problems else "[green]PASS",
         )
     remarks = report.remarks((each.runtime for each in tested.done), tested.skipped)
     lines = [f"[red]{escape(each.path)}[/]: {escape(each.problem)}" for each in tested.problems]

@@ -102,6 +102,9 @@ def build(
         Path | None,
         typer.Option(metavar="KEY", help="Sign it with this Ed25519 private key, in PEM."),
     ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run every stage, and keep nothing of it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Converts a student for every backend, compares, and writes a bundle."""
@@ -109,6 +112,7 @@ def build(
     from pipeline.bundle import size_bytes
     from pipeline.signature import read_private_key
     from pipeline.squad import read_squad
+    from pipeline.stage_cache import StageCache
     from pipeline.stages import Stages
 
     result = flow.build(
@@ -124,6 +128,7 @@ def build(
         for_task_library=task_library,
         key=None if sign is None else read_private_key(sign),
         num_threads=num_threads(),
+        cache=None if no_cache else StageCache.of_user(),
         stages=Stages(),
     )
     sizes = {each.backend: size_bytes(each.path) for each in result.artifacts}
@@ -142,6 +147,7 @@ def build(
         ],
         "parity": [each.to_json() for each in result.parity],
         "skipped": [asdict(each) for each in result.skipped],
+        "reused": list(result.reused),
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)

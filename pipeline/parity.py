@@ -9,15 +9,17 @@ from safetensors.numpy import load_file, save_file
 
 import converters
 from converters.weights import QuantizedWeight
-from pipeline import audit, runtimes
+from pipeline import audit, reuse, runtimes
 from pipeline.compare import Case, Outputs
 from pipeline.hard_rows import hard_examples, refill_padding
 from pipeline.honest import with_file_integers
+from pipeline.kept_runs import StudentRuns, kept_run
 from pipeline.load import Student
 from pipeline.matching import find_integers
 from pipeline.recipe import Recipe
 from pipeline.runtimes import Skipped
 from pipeline.squad import Question
+from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
 from pipeline.thresholds import thresholds_of
 from pipeline.trace import trace
@@ -90,6 +92,7 @@ def check(
     names: Sequence[str] = (),
     num_below_longest: int | None = None,
     num_threads: int,
+    cache: StageCache | None = None,
     stages: Stages,
 ) -> tuple[list[Parity], list[Skipped]]:
     """Compares artifacts with their student on real questions and hard rows, at each length.
@@ -105,18 +108,21 @@ def check(
         num_below_longest: About how many examples are asked at the shorter lengths; nothing means
             all.
         num_threads: For the two runtimes that run at a time.
+        cache: What builds kept of runs; nothing where all is to be run now.
         stages: Told how the work goes.
     """
     pairs, skipped = runtimes.choose(names, artifacts)
     lengths = sorted({seq_len for artifact, _ in pairs for seq_len in artifact.seq_lens})
     if not pairs:
         return [], skipped
-    with stages.stage("run pytorch"):
+    with stages.stage("run pytorch") as stage:
+        runs = StudentRuns(student, cache)
         hard = hard_examples(student, max_seq_len=lengths[-1])
         step = len(examples) // num_below_longest if num_below_longest else 1
         some = examples[:: max(1, step)]
-        exams = {seq_len: _exam(student, some, hard, seq_len) for seq_len in lengths[:-1]}
-        exams[lengths[-1]] = _exam(student, examples, hard, lengths[-1])
+        exams = {seq_len: _exam(student, some, hard, seq_len, runs) for seq_len in lengths[:-1]}
+        exams[lengths[-1]] = _exam(student, examples, hard, lengths[-1], runs)
+        stage.is_reused = runs.is_reused
     audits: dict[str, Audit] = {}
     own_weights: dict[str, dict[int, list[list[Outputs]]]] = {}
     if recipe is not None:
@@ -139,11 +145,13 @@ def check(
     # Two at a time on half of the threads each: a row is too little work for many threads. The
     # evaluator of Core ML, which is last, takes longest: it starts first.
     with stages.count(max(len(job.arguments["rows"]) for job in jobs)) as counter:
-        outcomes = run_jobs(
+        outcomes = reuse.run_jobs(
             jobs[::-1],
+            kept=kept_run,
+            cache=cache,
             max_parallel=min(2, num_threads),
             on_progress=counter.update,
-            on_done=stages.done,
+            stages=stages,
         )[::-1]
     reports = [
         parity
@@ -162,12 +170,18 @@ def check(
 
 
 def reference_cases(
-    student: Student, examples: Sequence[Question], seq_lens: tuple[int, ...]
+    student: Student,
+    examples: Sequence[Question],
+    seq_lens: tuple[int, ...],
+    runs: StudentRuns | None = None,
 ) -> list[Case]:
-    """Returns what the student makes of each example, every row at the least length that fits."""
+    """Returns what the student makes of each example, every row at the least length that fits.
+
+    Where ``runs`` are given, they may know it already.
+    """
     encoded = student.encode(examples, seq_lens=seq_lens)
     rows = [window.inputs for item in encoded for window in item.windows]
-    outputs = iter(runtimes.run_student(student, rows).outputs)
+    outputs = iter((runs or StudentRuns(student, None)).run(rows).outputs)
     cases = []
     for example, item in zip(examples, encoded, strict=True):
         own = [next(outputs) for _ in item.windows]
@@ -177,16 +191,20 @@ def reference_cases(
 
 
 def _exam(
-    student: Student, examples: Sequence[Question], hard: Sequence[Question], seq_len: int
+    student: Student,
+    examples: Sequence[Question],
+    hard: Sequence[Question],
+    seq_len: int,
+    runs: StudentRuns,
 ) -> _Exam:
     """Returns all examples at a length, and the hard ones that take one row of it."""
     encoded = student.encode(hard, seq_lens=(seq_len,))
     fitting = [each for each, item in zip(hard, encoded, strict=True) if len(item.windows) == 1]
-    hard_cases = reference_cases(student, fitting, (seq_len,))
+    hard_cases = reference_cases(student, fitting, (seq_len,), runs)
     size = student.tokenizer.get_vocab_size()
     return _Exam(
         seq_len=seq_len,
-        cases=reference_cases(student, examples, (seq_len,)),
+        cases=reference_cases(student, examples, (seq_len,), runs),
         hard=hard_cases,
         refilled=[
             refill_padding(case.encoded.windows[0].inputs, vocabulary_size=size)

@@ -29,7 +29,7 @@ class Quantizer:
             activations: Of linear layers by the name of the weight, where they are to be fixed.
         """
         self.matrices = matrices
-        self._second_moments = second_moments or {}
+        self.second_moments = second_moments or {}
         self._activations = activations or {}
         self._made: dict[tuple[str, Integers], QuantizedWeight] = {}
 
@@ -71,5 +71,5 @@ class Quantizer:
             weight,
             bits=4,
             group_size=group_size if is_even else None,
-            second_moment=self._second_moments.get(name),
+            second_moment=self.second_moments.get(name),
         )

@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import runtimes, vectors
+from pipeline import reuse, runtimes, vectors
 from pipeline.bundle import Bundle, Problem
 from pipeline.compare import Outputs
 from pipeline.manifest import VECTORS
-from pipeline.on_device.self_test import Engine, Logits, SelfTest
+from pipeline.on_device.self_test import Engine, EngineResult, Logits, SelfTest
 from pipeline.on_device.windows import Window
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.runtimes import Results, Skipped
+from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
 from pipeline.values import Arrays, Artifact
 from pipeline.vectors import Vectors
-from pipeline.workers import Outcome, run_jobs
+from pipeline.workers import Job, run_jobs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +29,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """What one runtime made of the self test; fields as in ``EngineResult``."""
+    """What one runtime made of the self test."""
 
-    backend: str
     runtime: str
-    max_abs_diff: float
     tolerance: float
-    num_same: int
-    num_asked: int
-    num_problems: int
+    found: EngineResult
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return {
+            "runtime": self.runtime,
+            "max_abs_diff": self.found.max_abs_diff,
+            "tolerance": self.tolerance,
+            "num_same": self.found.num_same,
+            "num_asked": self.found.num_asked,
+            "verdict": "fail" if self.found.problems else "pass",
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,30 +84,24 @@ def run(
     problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
     if problems:  # engines would be asked the wrong rows
         return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
-    windows = [window for vector in stated.questions for window in test.windows(vector)]
+    rows = [_row(window) for vector in stated.questions for window in test.windows(vector)]
+    outcomes = run_jobs(
+        _jobs(pairs, rows, num_threads=num_threads),
+        max_parallel=min(2, num_threads),
+        on_done=stages.done,
+    )
     done = []
-    for (artifact, runtime), outcome in zip(
-        pairs,
-        _run(pairs, [_row(each) for each in windows], num_threads=num_threads, stages=stages),
-        strict=True,
-    ):
+    for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True):
         path = artifact.path.relative_to(opened.folder).as_posix()
-        if outcome.error is not None:
+        if path not in stated.tolerances:
+            problems.append(Problem(path=VECTORS, problem=f"it has no tolerance for {path}"))
+        elif outcome.error is not None:
             problems.append(Problem(path=path, problem=f"{runtime}: {outcome.error.message}"))
-            continue
-        found = test.check_engine(path, _recorded(outcome.value))
-        problems += [Problem(path=path, problem=f"{runtime}: {each}") for each in found.problems]
-        done.append(
-            Tested(
-                backend=artifact.backend,
-                runtime=runtime,
-                max_abs_diff=found.max_abs_diff,
-                tolerance=stated.tolerances[path],
-                num_same=found.num_same,
-                num_asked=found.num_asked,
-                num_problems=len(found.problems),
-            )
-        )
+        else:
+            found = test.check_engine(path, _recorded(outcome.value))
+            said = found.problems
+            problems += [Problem(path=path, problem=f"{runtime}: {each}") for each in said]
+            done.append(Tested(runtime=runtime, tolerance=stated.tolerances[path], found=found))
     return SelfTestResult(done=tuple(done), problems=tuple(problems), skipped=tuple(skipped))
 
 
@@ -121,6 +123,7 @@ def observe(
     folder: "Path",
     examples: "Sequence[Question]",
     num_threads: int,
+    cache: StageCache | None,
     stages: Stages,
 ) -> Vectors:
     """Returns vectors of a student, with what its artifacts are seen to make of them.
@@ -131,16 +134,27 @@ def observe(
         folder: The bundle's.
         examples: To choose questions from.
         num_threads: For the two runtimes that run at a time.
+        cache: What builds kept of runs; nothing where all is to be run now.
         stages: Told how the work goes.
     """
+    from pipeline.kept_runs import StudentRuns, kept_run
     from pipeline.parity import reference_cases
 
-    with stages.stage("vectors"):
-        cases = reference_cases(student, vectors.choose(examples), artifacts[0].seq_lens)
+    with stages.stage("vectors") as stage:
+        runs = StudentRuns(student, cache)
+        chosen = vectors.choose(examples)
+        cases = reference_cases(student, chosen, artifacts[0].seq_lens, runs)
+        stage.is_reused = runs.is_reused
     rows = [window.inputs for case in cases for window in case.encoded.windows]
     pairs, _ = runtimes.choose((), artifacts)
     first = {artifact.path: (artifact, runtime) for artifact, runtime in reversed(pairs)}
-    outcomes = _run(list(first.values()), rows, num_threads=num_threads, stages=stages)
+    outcomes = reuse.run_jobs(
+        _jobs(list(first.values()), rows, num_threads=num_threads),
+        kept=kept_run,
+        cache=cache,
+        max_parallel=min(2, num_threads),
+        stages=stages,
+    )
     seen = dict(zip(first, outcomes, strict=True))
     outputs: dict[str, tuple[Artifact, list[list[Outputs]]]] = {}
     for artifact in artifacts:
@@ -154,19 +168,14 @@ def observe(
     return vectors.describe(cases, outputs, task=student.task, tokenizer=student.tokenizer)
 
 
-def _run(
-    pairs: Sequence[tuple[Artifact, str]],
-    rows: Sequence[Arrays],
-    *,
-    num_threads: int,
-    stages: Stages,
-) -> list[Outcome]:
-    """Runs rows through artifacts, in processes of their own."""
-    jobs = [
+def _jobs(
+    pairs: Sequence[tuple[Artifact, str]], rows: Sequence[Arrays], *, num_threads: int
+) -> list[Job]:
+    """Returns what runs rows through artifacts, each in a process of its own."""
+    return [
         runtimes.job(artifact, runtime, rows, num_threads=max(1, num_threads // 2), verb="test")
         for artifact, runtime in pairs
     ]
-    return run_jobs(jobs, max_parallel=min(2, num_threads), on_done=stages.done)
 
 
 def _row(window: Window) -> Arrays:

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,10 +11,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipeline.workers import Outcome, peak_rss_bytes
 
 
+@dataclass
+class Stage:
+    """A stage that runs; whoever runs it says if the result was there already."""
+
+    is_reused: bool = False
+
+
 class Stages:
-    """Prints each stage with its time and memory to stderr as it ends."""
+    """Prints each stage with its time and memory to stderr as it ends.
+
+    Attributes:
+        reused: The names of those whose results were there already, in the order in which they
+            were needed.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
+        self.reused: list[str] = []
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._begin = time.perf_counter()
 
@@ -23,16 +37,18 @@ class Stages:
         return time.perf_counter() - self._begin
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[Stage]:
         """Times one stage that runs in this process."""
         begin = time.perf_counter()
-        yield
-        self._print(name, time.perf_counter() - begin, peak_rss_bytes())
+        stage = Stage()
+        yield stage
+        mark = "reused" if stage.is_reused else "done"
+        self._print(name, time.perf_counter() - begin, peak_rss_bytes(), mark)
 
     def done(self, outcome: Outcome) -> None:
         """Tells of a job that ended in a process of its own."""
-        failed = outcome.error is not None
-        self._print(outcome.name, outcome.seconds, outcome.peak_rss_bytes, failed=failed)
+        mark = "reused" if outcome.is_reused else "done" if outcome.error is None else "failed"
+        self._print(outcome.name, outcome.seconds, outcome.peak_rss_bytes, mark)
 
     @contextlib.contextmanager
     def count(self, total: int) -> Iterator["Counter"]:
@@ -48,8 +64,9 @@ class Stages:
         ) as progress:
             yield Counter(progress, total)
 
-    def _print(self, name: str, seconds: float, peak_bytes: int, *, failed: bool = False) -> None:
-        mark = "failed" if failed else "done"
+    def _print(self, name: str, seconds: float, peak_bytes: int, mark: str) -> None:
+        if mark == "reused":
+            self.reused.append(name)
         self._console.print(f"{name:26} {mark:6} {seconds:6.1f} s  {peak_bytes / 1e9:5.2f} GB peak")
 
 

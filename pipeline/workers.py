@@ -55,6 +55,7 @@ class Outcome:
         error: What stopped it, where something did.
         seconds: Wall time, the start of the process included.
         peak_rss_bytes: The most memory that the process held.
+        is_reused: Whether no process was needed, for the value was there already.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Outcome:
     error: PocketBertError | None = None
     seconds: float
     peak_rss_bytes: int = 0
+    is_reused: bool = False
 
     def get(self) -> Any:
         """Returns the value, or raises the error."""

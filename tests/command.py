@@ -36,18 +36,22 @@ class Finished:
 
 
 def pocketbert(
-    *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 600
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    timeout: float = 600,
 ) -> Finished:
     """Runs ``pocketbert`` to its end; a traceback fails the test at once.
 
     Args:
         arguments: What follows ``pocketbert`` on the command line.
         env: Added to the environment.
+        cwd: The folder that it runs in.
         timeout: Seconds.
     """
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -75,7 +75,7 @@ def test_command_line_imports_no_framework_before_a_command_needs_it():
 
 def test_build_json_has_the_fields_that_others_rely_on(built):
     found = built.finished.json
-    assert set(found) == {"bundle", "seconds", "artifacts", "parity", "skipped"}
+    assert set(found) == {"bundle", "seconds", "artifacts", "parity", "skipped", "reused"}
     assert found["bundle"] == str(built.folder)
     assert 0 < found["seconds"] < 600
     (artifact,) = found["artifacts"]
@@ -721,7 +721,7 @@ def test_build_for_the_neural_engine_records_it_for_the_app(
 def start_build(student: Path, destination: Path, temporary: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*COMMAND, "build", str(student), "-o", str(destination), "--backend", "tflite",
-         "--precision", "fp32", "--seq-len", "32"],
+         "--precision", "fp32", "--seq-len", "32", "--no-cache"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
@@ -784,7 +784,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 def build_on(call: Call, student: Path, data: Path, destination: Path) -> Finished:
     return call(
         "build", student, "-o", destination, "--backend", "tflite", "--precision", "fp32",
-        "--seq-len", "32", "--data", data,
+        "--seq-len", "32", "--data", data, "--no-cache",
     )  # fmt: skip
 
 
@@ -819,7 +819,8 @@ def test_build_temporary_folder_that_fills_up_ends_with_four(
     disk = mount("nr_inodes=2")
     finished = pocketbert(
         "build", student_folder, "-o", tmp_path / "bundle", "--backend", "tflite",
-        "--precision", "fp32", "--seq-len", "32", "--data", squad_file, env={"TMPDIR": str(disk)},
+        "--precision", "fp32", "--seq-len", "32", "--data", squad_file, "--no-cache",
+        env={"TMPDIR": str(disk)},
     )  # fmt: skip
     refused(finished, code=4)
     assert list(disk.iterdir()) == []
@@ -965,7 +966,7 @@ def test_build_auto_finds_a_recipe_that_another_build_repeats(
     assert (first / "frontier.svg").read_text().startswith("<svg")
     assert verify(first) == ()
 
-    call("build", *shared, "-o", second, "--recipe", first / "recipe.json")
+    call("build", *shared, "-o", second, "--recipe", first / "recipe.json", "--no-cache")
     for name in ("tflite/model.tflite", "recipe.json", "parity.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 

@@ -222,7 +222,7 @@ def test_artifact_says_what_to_call_and_what_it_requires(
         "executorch": {"fp32": {"executorch": "1.4"}, "int4": {"executorch": "1.4"}},
         "tflite": {"fp32": {"tensorflow-lite": "2.9.0"}, "int4": {"tensorflow-lite": "2.18.0"}},
         # Several lengths are several functions, which came with iOS 18.
-        "coreml": dict.fromkeys(("fp32", "int4"), {"ios": "18.0", "macos": "15.0"}),
+        "coreml": {key: {"ios": "18.0", "macos": "15.0"} for key in ("fp32", "int4")},
     }
     for precision, requires in least[backend].items():
         artifact = artifacts[backend][precision]

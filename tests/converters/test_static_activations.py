@@ -14,8 +14,8 @@ from converters.pte_file import read_program
 from converters.tflite_activations import fix
 from converters.tflite_graph import EditedModel
 from converters.weights import ModelWeights
-from pipeline.build import convert_saved
 from pipeline.calibration import activation_ranges
+from pipeline.convert import convert_saved
 from pipeline.emulation import emulated
 from pipeline.load import Student
 from pipeline.metrics import snr_db

@@ -136,7 +136,7 @@ def test_run_tests_the_artifact_in_every_runtime(built):
         found = self_test.run(opened, num_threads=2, stages=Stages(quiet=True))
     assert found.problems == ()
     assert [each.runtime for each in found.done] == ["litert", "tensorflow"]
-    assert {each.num_same for each in found.done} == {7}  # six questions, and the long one
+    assert {each.found.num_same for each in found.done} == {7}  # six questions, and the long one
 
 
 def rewrite(folder: Path, **changes) -> None:
@@ -163,7 +163,7 @@ def test_run_of_a_bundle_whose_manifest_names_the_outputs_wrongly_is_told(bundle
     with open_bundle(bundle_copy) as opened:
         found = self_test.run(opened, names=["litert"], num_threads=1, stages=Stages(quiet=True))
     assert {problem.path for problem in found.problems} == {PATH}
-    assert found.done[0].num_problems > 0
+    assert found.done[0].found.problems
 
 
 def test_run_of_an_artifact_that_cannot_be_loaded_is_told(bundle_copy):

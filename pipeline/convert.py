@@ -1,0 +1,166 @@
+"""Converts a traced student for every backend, each in a process of its own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import converters
+from converters.weights import ModelWeights
+from pipeline import audit
+from pipeline.fingerprint import of_trace, stage_key
+from pipeline.reuse import Kept, run_jobs
+from pipeline.stage_cache import Contents, StageCache, as_array, from_array
+from pipeline.stages import Stages
+from pipeline.traced import TracedModel
+from pipeline.values import Artifact, ComputeUnits, TensorSpec
+from pipeline.workers import Job, Report
+
+_PACKAGES = ("torch", "numpy")
+_PACKAGES_BESIDE = {
+    "executorch": ("flatbuffers",),
+    "tflite": ("ai-edge-quantizer", "flatbuffers", "litert-converter", "protobuf"),
+    "coreml": ("protobuf",),
+}
+"""What has a hand in the bytes of a file, beside PyTorch and what a backend names as its own."""
+
+_ABOUT = "about"
+
+
+def convert(
+    traced: TracedModel,
+    backends: Sequence[str],
+    *,
+    weights: ModelWeights,
+    compute_units: ComputeUnits,
+    folder: Path,
+    cache: StageCache | None,
+    stages: Stages,
+) -> list[Artifact]:
+    """Writes an artifact for every backend, or takes it from the cache.
+
+    Args:
+        traced: The student.
+        backends: Their names.
+        weights: What artifacts store.
+        compute_units: What Core ML may run its artifact on.
+        folder: Where each backend gets a folder; one of an attempt before is replaced.
+        cache: Of finished conversions; nothing where nothing is to be reused.
+        stages: Told how the work goes.
+
+    Raises:
+        GateError: An artifact does not hold what its precision promises.
+        PocketBertError: A conversion failed.
+    """
+    for name in backends:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    program_hash = "" if cache is None else of_trace(traced)
+
+    def kept(job: Job) -> Kept:
+        name = job.arguments["backend"]
+        return Kept(
+            key=conversion_key(name, program_hash, weights=weights, compute_units=compute_units),
+            pack=pack,
+            unpack=lambda contents: unpack(contents, folder / name),
+        )
+
+    with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
+        program = Path(scratch, "traced.pt2")
+        traced.save(program)
+        jobs = [
+            Job(
+                name=f"convert {name}",
+                function=convert_saved,
+                arguments={
+                    "program": program,
+                    "backend": name,
+                    "weights": weights,
+                    "compute_units": compute_units,
+                    "folder": folder / name,
+                },
+            )
+            for name in backends
+        ]
+        outcomes = run_jobs(jobs, kept=kept, cache=cache, max_parallel=2, stages=stages)
+    return [outcome.get() for outcome in outcomes]
+
+
+def convert_saved(
+    *,
+    program: Path,
+    backend: str,
+    weights: ModelWeights,
+    compute_units: ComputeUnits = "all",
+    folder: Path,
+    report: Report,
+) -> Artifact:
+    """Converts a saved trace for one backend, and audits the file; the body of a worker.
+
+    Raises:
+        GateError: The file does not hold what its precision promises.
+    """
+    del report  # a conversion is one library call: there is nothing to count
+    module = converters.backend(backend)
+    folder.mkdir()
+    path = folder / module.FILE_NAME
+    traced = TracedModel.load(program)
+    artifact = module.convert(traced, weights=weights, path=path, compute_units=compute_units)
+    _open_to_readers(folder)
+    originals = traced.matrices()
+    audit.check(artifact, module.read_matrices(path), weights=weights, originals=originals)
+    return artifact
+
+
+def conversion_key(
+    backend: str, program_hash: str, *, weights: ModelWeights, compute_units: ComputeUnits
+) -> str:
+    """Returns what names the artifact that a backend makes of a program, see ``of_trace``."""
+    inputs = {"program": program_hash, "weights": weights, "compute_units": compute_units}
+    beside = _PACKAGES_BESIDE.get(backend, ())
+    packages = (*_PACKAGES, *converters.BACKENDS[backend], *beside)
+    return stage_key(f"convert {backend}", inputs, packages=packages)
+
+
+def pack(artifact: Artifact) -> Contents:
+    """Returns an artifact as arrays, each of its files as bytes."""
+    root = artifact.path
+    files = [root] if root.is_file() else sorted(each for each in root.rglob("*") if each.is_file())
+    names = [each.relative_to(root.parent).as_posix() for each in files]
+    about = asdict(artifact) | {"path": root.name}
+    arrays = {_ABOUT: as_array({"artifact": about, "files": names})}
+    for name, file in zip(names, files, strict=True):
+        arrays[f"file {name}"] = np.fromfile(file, np.uint8)
+    return arrays
+
+
+def unpack(contents: Contents, folder: Path) -> Artifact:
+    """Writes the artifact that ``pack`` took, in a folder that does not exist yet."""
+    about: Any = from_array(contents[_ABOUT])
+    for name in about["files"]:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contents[f"file {name}"].tofile(path)
+    fields = about["artifact"]
+    return Artifact(
+        **fields
+        | {
+            "path": folder / fields["path"],
+            "seq_lens": tuple(fields["seq_lens"]),
+            "entry_points": tuple(fields["entry_points"]),
+            "inputs": tuple(TensorSpec(**spec) for spec in fields["inputs"]),
+            "outputs": tuple(TensorSpec(**spec) for spec in fields["outputs"]),
+        }
+    )
+
+
+def _open_to_readers(folder: Path) -> None:
+    """Gives files the permissions that new ones get; Core ML's come from a temporary folder."""
+    hidden = os.umask(0)
+    os.umask(hidden)
+    for path in folder.rglob("*"):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~hidden)

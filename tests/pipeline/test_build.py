@@ -1,0 +1,269 @@
+"""Equal builds give equal bytes, whether their stages run or come from the cache."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import converters
+from pipeline.build import BuildResult, build
+from pipeline.recipe import recipe_of
+from pipeline.squad import read_squad
+from pipeline.stage_cache import StageCache
+from pipeline.stages import Stages
+from tests.command import ROOT, Finished, pocketbert
+
+STAGES = {
+    "calibrate", "quantize", "convert executorch", "convert tflite", "convert coreml",
+    "run pytorch", "run executorch", "run litert", "run tensorflow", "run coreml-reference",
+}  # fmt: skip
+"""All that a build at four bits keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A bundle, what the command said, and the user's cache folder."""
+
+    folder: Path
+    finished: Finished
+    cache: Path
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """The bytes of every file, by its name in the bundle."""
+        return read(self.folder)
+
+    @property
+    def modes(self) -> dict[str, str]:
+        """The permissions of every file and folder, by its name in the bundle."""
+        return {
+            path.relative_to(self.folder).as_posix(): oct(path.stat().st_mode & 0o777)
+            for path in self.folder.rglob("*")
+        }
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def build_all(
+    student: Path, data: Path, place: Path, *options: str, cache: Path, env: Mapping[str, str]
+) -> Built:
+    """Builds for all backends in a fresh process that works in another folder."""
+    for name in ("tmp", "work"):
+        (place / name).mkdir(parents=True)
+    finished = pocketbert(
+        "build", student, "-o", place / "bundle", "--precision", "int4", "--seq-len", "32,64",
+        "--data", data, "--json", *options,
+        cwd=place / "work",
+        env={
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            "TMPDIR": str(place / "tmp"),
+            "XDG_CACHE_HOME": str(cache),
+            **env,
+        },
+    )  # fmt: skip
+    # A student of random weights need not keep to the gates of trained ones.
+    assert finished.code in (0, 1), finished.stdout + finished.stderr
+    assert len(finished.json["artifacts"]) == len(converters.BACKENDS)
+    return Built(folder=place / "bundle", finished=finished, cache=cache)
+
+
+@pytest.fixture(scope="module")
+def first(
+    student_folder: Path, squad_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Built:
+    place = tmp_path_factory.mktemp("first")
+    seed = {"PYTHONHASHSEED": "1"}
+    return build_all(student_folder, squad_file, place, cache=place / "cache", env=seed)
+
+
+@pytest.fixture(scope="module")
+def apart(
+    student_folder: Path, squad_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Built:
+    """The same again, from and to folders of longer names, with nothing of it reused."""
+    place = tmp_path_factory.mktemp("built-elsewhere") / "deeper"
+    student = shutil.copytree(student_folder, place / "models" / student_folder.name)
+    data = shutil.copy(squad_file, place / "other-name.json")
+    seed = {"PYTHONHASHSEED": "20261"}
+    return build_all(
+        Path(student), Path(data), place, "--no-cache", cache=place / "cache", env=seed
+    )
+
+
+@pytest.fixture(scope="module")
+def again(
+    first: Built, student_folder: Path, squad_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Built:
+    """The same again, by a user who has built the first."""
+    place = tmp_path_factory.mktemp("again")
+    seed = {"PYTHONHASHSEED": "3"}
+    return build_all(student_folder, squad_file, place, cache=first.cache, env=seed)
+
+
+def test_build_elsewhere_gives_the_same_bytes(first: Built, apart: Built) -> None:
+    assert apart.finished.json["reused"] == []
+    assert_same_files(apart.contents, first.contents)
+
+
+def test_build_again_reuses_every_stage_and_gives_the_same_bytes(
+    again: Built, first: Built
+) -> None:
+    assert first.finished.json["reused"] == []
+    assert set(again.finished.json["reused"]) == STAGES
+    assert_same_files(again.contents, first.contents)
+    assert again.finished.json["parity"] == first.finished.json["parity"]
+
+
+def test_build_says_of_each_stage_whether_it_was_reused(again: Built, first: Built) -> None:
+    for built, mark in ((first, "done"), (again, "reused")):
+        lines = [line for line in built.finished.stderr.splitlines() if line.endswith(" GB peak")]
+        marks = {line[:26].strip(): line[26:].split()[0] for line in lines}
+        assert {name for name in STAGES if marks[name] == mark} == STAGES
+        assert {marks[name] for name in ("load", "trace", "bundle")} == {"done"}
+
+
+def test_build_with_no_cache_keeps_nothing(apart: Built) -> None:
+    assert not (apart.cache / "pocketbert" / "stages").exists()
+
+
+def test_build_gives_files_the_same_permissions(first: Built, again: Built, apart: Built) -> None:
+    assert first.modes == again.modes == apart.modes
+    # Whoever may read one file of a bundle may read all.
+    kinds = {path.is_dir(): set() for path in first.folder.rglob("*")}
+    for name, mode in first.modes.items():
+        kinds[(first.folder / name).is_dir()].add(mode)
+    assert all(len(modes) == 1 for modes in kinds.values()), kinds
+
+
+def assert_same_files(actual: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    assert set(actual) == set(expected)
+    assert [name for name in expected if actual[name] != expected[name]] == []
+
+
+# One backend, in this process
+
+Build = Callable[..., BuildResult]
+TFLITE_STAGES = ["convert tflite", "run litert", "run pytorch", "run tensorflow"]
+
+
+@pytest.fixture(scope="module")
+def stages_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stages")
+
+
+@pytest.fixture(scope="module")
+def build_one(student_folder: Path, squad_file: Path, stages_folder: Path) -> Build:
+    def build_one(destination: Path, student: Path = student_folder, **changes: Any) -> BuildResult:
+        arguments = {
+            "backends": ("tflite",),
+            "recipe": recipe_of("fp32"),
+            "seq_lens": (32,),
+            "examples": read_squad(squad_file),
+            "num_threads": 1,
+            "cache": StageCache(stages_folder),
+            "stages": Stages(quiet=True),
+            **changes,
+        }
+        return build(str(student), destination=destination, **arguments)
+
+    return build_one
+
+
+@pytest.fixture(scope="module")
+def one(build_one: Build, tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
+    """A TFLite bundle whose stages are in the cache."""
+    result = build_one(tmp_path_factory.mktemp("one") / "bundle")
+    assert result.reused == ()
+    assert result.passed
+    return result
+
+
+def test_build_with_one_weight_changed_reuses_nothing(
+    one: BuildResult, build_one: Build, student_copy: Path, tmp_path: Path
+) -> None:
+    path = student_copy / "model.safetensors"
+    weights = load_file(path)
+    weights["qa_outputs.bias"][0] += torch.tensor(2.0**-10)
+    save_file(weights, path, {"format": "pt"})
+    assert build_one(tmp_path / "bundle", student_copy).reused == ()
+
+
+def test_build_with_other_questions_reuses_the_conversion_alone(
+    one: BuildResult, build_one: Build, squad_file: Path, tmp_path: Path
+) -> None:
+    result = build_one(tmp_path / "bundle", examples=read_squad(squad_file)[1:])
+    assert "convert tflite" in result.reused
+    assert not {"run pytorch", "run litert", "run tensorflow"} & set(result.reused)
+
+
+def test_build_with_damaged_entries_makes_them_anew(
+    one: BuildResult, build_one: Build, stages_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(stages_folder, tmp_path / "stages"))
+    names = {path.name for path in folder.iterdir()}
+    for path in folder.iterdir():
+        raw = bytearray(path.read_bytes())
+        raw[-1] ^= 1
+        path.write_bytes(raw)
+    cache = StageCache(folder)
+    result = build_one(tmp_path / "bundle", cache=cache)
+    assert result.reused == ()
+    assert_same_files(read(result.folder), read(one.folder))
+    result = build_one(tmp_path / "again", cache=cache)
+    assert sorted(set(result.reused)) == TFLITE_STAGES
+    assert {path.name for path in folder.iterdir()} == names
+
+
+def test_build_where_no_cache_can_be_is_as_any_other(
+    one: BuildResult, build_one: Build, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = build_one(tmp_path / "bundle", cache=StageCache(tmp_path / "file" / "stages"))
+    assert result.reused == ()
+    assert_same_files(read(result.folder), read(one.folder))
+
+
+def test_parity_is_seen_now_whatever_builds_have_kept(
+    one: BuildResult,
+    build_one: Build,
+    stages_folder: Path,
+    student_folder: Path,
+    squad_file: Path,
+    tmp_path: Path,
+) -> None:
+    folder = Path(shutil.copytree(stages_folder, tmp_path / "pocketbert" / "stages"))
+    falsify_logits(folder)
+    believed = build_one(tmp_path / "bundle", cache=StageCache(folder))
+    assert sorted(set(believed.reused)) == TFLITE_STAGES
+    assert not believed.passed
+    found = pocketbert(
+        "parity", one.folder, "--data", squad_file, "--reference", student_folder, "--json",
+        env={"XDG_CACHE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert found.code == 0, found.stdout
+    assert "reused" not in found.stderr
+
+
+def falsify_logits(folder: Path) -> None:
+    """Makes each run in a cache another, with hashes that agree."""
+    cache = StageCache(folder)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        contents = cache.take(path.name)
+        assert contents is not None
+        random = np.random.default_rng(number)
+        logits = {
+            name: value + random.standard_normal(value.shape).astype(np.float32)
+            for name, value in contents.items()
+            if name.endswith("_logits")
+        }
+        cache.keep(path.name, {**contents, **logits})
