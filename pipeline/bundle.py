@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 from pipeline.errors import InputError, first_line, storage_error
 from pipeline.manifest import (
@@ -29,6 +29,9 @@ from pipeline.values import Artifact, TensorSpec
 
 MAX_UNPACKED_BYTES = 4 * 10**9
 """No bundle of a student that a phone can hold comes near it; a zip bomb does."""
+
+MAX_MEMBERS = 10_000
+"""Files and folders of a zip. A bundle has some twenty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +87,11 @@ def unpack(archive: Path, folder: Path) -> None:
             opened.extractall(folder)
     except InputError:
         raise
-    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it, or,
-    # where it is encrypted, with RuntimeError.
+    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it (an
+    # empty one: IndexError), or, where it is encrypted, with RuntimeError.
     except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, IndexError, OSError, RuntimeError,
+        ValueError,
     ) as err:  # fmt: skip
         if storage_error(err) is not None:
             raise
@@ -259,12 +263,20 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         raise InputError(
             f"{archive} would unpack to more than {MAX_UNPACKED_BYTES:,} bytes", hint=hint
         )
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{archive} holds more than {MAX_MEMBERS:,} files", hint=hint)
+    seen: set[PureWindowsPath] = set()
     for member in members:
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts:
-            raise InputError(f"{archive} holds {member.filename}, outside of itself", hint=hint)
+        # Windows' rules know the separators, roots and drives of all systems.
+        name = PureWindowsPath(member.filename)
+        if name.anchor or ".." in name.parts:
+            raise InputError(f"{archive} holds {member.filename!r}, outside of itself", hint=hint)
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f"{archive} holds a link, {member.filename}", hint=hint)
+            raise InputError(f"{archive} holds a link, {member.filename!r}", hint=hint)
+        # Of two files of one name some readers take the first, and others the last.
+        if name in seen:
+            raise InputError(f"{archive} holds {member.filename!r} twice", hint=hint)
+        seen.add(name)
 
 
 def _replace(folder: Path, destination: Path) -> None:
