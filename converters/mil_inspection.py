@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from converters.mil_package import read_program, stored_tensors
+from converters.damage import refused
+from converters.mil_package import KIND, read_program, stored_tensors
 from pipeline.precision import FixedPrecision
 from pipeline.values import Inspection
 
@@ -17,16 +18,17 @@ def inspect(path: Path) -> Inspection:
     Raises:
         InputError: The package is missing, broken or no ML program.
     """
-    program = read_program(path)
-    functions = [function.operations for function in program.functions.values()]
-    return Inspection(
-        tensors=tuple(sorted(stored_tensors(program), key=lambda tensor: -tensor.size_bytes)),
-        num_ops=sum(op.op_type != "const" for operations in functions for op in operations),
-        num_delegated_ops=None,
-        num_macs=max(sum(_num_macs(op) for op in operations) for operations in functions),
-        num_delegated_macs=None,
-        size_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
-    )
+    with refused(path, KIND):
+        program = read_program(path)
+        functions = [function.operations for function in program.functions.values()]
+        return Inspection(
+            tensors=tuple(sorted(stored_tensors(program), key=lambda tensor: -tensor.size_bytes)),
+            num_ops=sum(op.op_type != "const" for operations in functions for op in operations),
+            num_delegated_ops=None,
+            num_macs=max(sum(_num_macs(op) for op in operations) for operations in functions),
+            num_delegated_macs=None,
+            size_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+        )
 
 
 def precision(path: Path) -> FixedPrecision:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.mil_package import read_program
+from converters.damage import refused
+from converters.mil_package import KIND, read_program
 from converters.weights import QuantizedWeight, StoredMatrix
 
 _EXPRESSION = "constexpr_"
@@ -19,8 +20,9 @@ def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
     Raises:
         InputError: The package is missing, broken or no ML program.
     """
-    functions = read_program(path).functions
-    return {name: list(_matrices(function)) for name, function in functions.items()}
+    with refused(path, KIND):
+        functions = read_program(path).functions
+        return {name: list(_matrices(function)) for name, function in functions.items()}
 
 
 def _matrices(function: Any) -> Iterator[StoredMatrix]:

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from converters.damage import refused
 from converters.workarounds import coremltools_without_tensorflow
-from pipeline.errors import InputError, MissingPackageError, storage_error
+from pipeline.errors import InputError, MissingPackageError, path_error, storage_error
 from pipeline.values import StoredTensor
+
+KIND = "a Core ML program"
 
 HINT_UNSUPPORTED = "Convert the model without this operator, or run the package on macOS."
 _HINT_BROKEN = "Copy the whole .mlpackage folder again, or build it anew."
@@ -176,16 +179,12 @@ def _stored_tensor(var: Any, *, is_scale: bool) -> StoredTensor:
 def _load(spec: Any, root: Path) -> Any:
     from coremltools.converters.mil.frontend.milproto.load import load
 
-    try:
+    with refused(root, KIND):
         return load(
             spec,
             specification_version=spec.specificationVersion,
             file_weights_dir=str(root.parent / "weights"),
         )
-    except Exception as err:  # the loader's own checks are asserts, KeyErrors and native errors
-        raise InputError(
-            f"{root} could not be read as a Core ML program: {err}", hint=_HINT_BROKEN
-        ) from err
 
 
 def _import_coremltools() -> None:
@@ -211,8 +210,8 @@ def open_spec(path: Path) -> tuple[Any, Path]:
     try:
         manifest = json.loads(_read(path / "Manifest.json"))
         item = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
-        root = path / "Data" / item["path"]
-    except (ValueError, KeyError, TypeError) as err:
+        root = path / "Data" / _inside(item["path"])
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         if isinstance(err, InputError):
             raise
         raise InputError(
@@ -231,6 +230,13 @@ def open_spec(path: Path) -> tuple[Any, Path]:
     return spec, root
 
 
+def _inside(path: str) -> str:
+    # A package may come from anywhere: it must not have other files of this machine read.
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("not a path inside the package")
+    return path
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -239,7 +245,7 @@ def _read(path: Path) -> bytes:
             f"{path} does not exist", hint="Give the path of a whole .mlpackage folder."
         ) from err
     except OSError as err:
-        raise storage_error(err) or err from err
+        raise path_error(err) or storage_error(err) or err from err
 
 
 def _choose(spec: Any, function: str | None, path: Path) -> tuple[str, Any]:

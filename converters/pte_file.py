@@ -2,8 +2,9 @@
 
 import json
 import re
+import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,19 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (
     XNNHeader,
     _get_schema_bytes,
 )
-from executorch.exir._serialize._flatbuffer import _flatc_compile, _run_flatc
+from executorch.exir._serialize._flatbuffer import _flatc_compile, _get_flatc_path
 from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
 from executorch.exir.schema import KernelCall, Tensor
 
-from pipeline.errors import InputError
+from converters.damage import refused
+
+KIND = "an ExecuTorch program"
+
+_FLATC_SECONDS = 60
+"""For all graphs of a file; those of DistilBERT take less than one."""
+
+_MAX_JSON_BYTES = 2 * 10**8
+"""Of a graph; those of DistilBERT take a hundredth of it."""
 
 _NOT_FINITE = re.compile(r"(?<=[:,\[ ])(-?inf|-?nan)(?=[,\]}\s])")
 """As flatc writes the bounds of a ReLU, in which JSON has no such numbers."""
@@ -101,33 +110,31 @@ def read_program(path: Path) -> Program:
     Raises:
         InputError: The file is no ExecuTorch program, or it is damaged.
     """
-    content = path.read_bytes()
-    try:
-        file = deserialize_pte_binary(content)
-        methods = tuple(_method(plan, file) for plan in file.program.execution_plan)
-    except Exception as err:  # the parser fails in as many ways as there are damaged bytes
-        raise InputError(
-            f"{path} cannot be read as an ExecuTorch program", hint="build it again"
-        ) from err
-    buffers = tuple(bytes(buffer.storage) for buffer in file.program.constant_buffer)
-    return Program(methods=methods, buffers=buffers)
+    with refused(path, KIND):
+        file = deserialize_pte_binary(path.read_bytes())
+        payloads = [bytes(blob.data) for blob in file.program.backend_delegate_data]
+        graphs = [
+            _graph(payload, graph, file)
+            for payload, graph in zip(payloads, decode_payloads(payloads), strict=True)
+        ]
+        return Program(
+            methods=tuple(_method(plan, graphs) for plan in file.program.execution_plan),
+            buffers=tuple(bytes(buffer.storage) for buffer in file.program.constant_buffer),
+        )
 
 
-def _method(plan: Any, file: PTEFile) -> Method:
+def _method(plan: Any, graphs: Sequence[XnnpackGraph]) -> Method:
     values = [value.val for value in plan.values]
     constants = {
         value.data_buffer_idx: value
         for value in reversed(values)
         if isinstance(value, Tensor) and value.data_buffer_idx and value.allocation_info is None
     }
-    blobs = file.program.backend_delegate_data
     return Method(
         name=plan.name,
         kernels=tuple(_kernels(plan, values)),
         constants=dict(reversed(constants.items())),
-        graphs=tuple(
-            _graph(bytes(blobs[delegate.processed.index].data), file) for delegate in plan.delegates
-        ),
+        graphs=tuple(graphs[delegate.processed.index] for delegate in plan.delegates),
     )
 
 
@@ -140,11 +147,48 @@ def _kernels(plan: Any, values: list[Any]) -> Iterator[Kernel]:
                 yield Kernel(name=plan.operators[call.op_index].name, arguments=arguments)
 
 
-def decode_payload(payload: bytes) -> dict[str, Any]:
-    """Returns the graph of a delegate for XNNPACK, as its schema has it."""
-    header = _header(payload)
-    start = header.flatbuffer_offset
-    return _decode(payload[start : start + header.flatbuffer_size])
+def decode_payloads(payloads: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Returns the graph of each delegate for XNNPACK, as its schema has it."""
+    if not payloads:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        schema = Path(folder, "schema.fbs")
+        schema.write_bytes(_get_schema_bytes())
+        binaries = [Path(folder, f"{number}.bin") for number in range(len(payloads))]
+        for binary, payload in zip(binaries, payloads, strict=True):
+            header = _header(payload)
+            start = header.flatbuffer_offset
+            binary.write_bytes(payload[start : start + header.flatbuffer_size])
+        _decompile(schema, binaries)
+        return [_decoded(binary.with_suffix(".json")) for binary in binaries]
+
+
+def _decompile(schema: Path, binaries: Sequence[Path]) -> None:
+    """Writes a JSON file beside each flatbuffer.
+
+    ``flatc`` checks nothing that it reads: on a damaged file it may crash, or write for ever.
+    """
+    options = [
+        "--json",
+        "--strict-json",
+        "--raw-binary",
+        "--defaults-json",
+        "-o",
+        str(schema.parent),
+    ]
+    done = subprocess.run(
+        [_get_flatc_path(), *options, schema, "--", *binaries],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_FLATC_SECONDS, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise ValueError("a graph for XNNPACK does not follow its schema")
+
+
+def _decoded(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _MAX_JSON_BYTES:
+        raise ValueError("a graph for XNNPACK refers to itself again and again")
+    graph: dict[str, Any] = json.loads(_NOT_FINITE.sub(_as_json, path.read_text()))
+    return graph
 
 
 def encode_payload(graph: Mapping[str, Any], payload: bytes) -> bytes:
@@ -171,8 +215,7 @@ def _header(payload: bytes) -> XNNHeader:
     return XNNHeader.from_bytes(payload[: XNNHeader.EXPECTED_LENGTH])
 
 
-def _graph(payload: bytes, file: PTEFile) -> XnnpackGraph:
-    graph = decode_payload(payload)
+def _graph(payload: bytes, graph: Mapping[str, Any], file: PTEFile) -> XnnpackGraph:
     values = [_value(value["xvalue_union"]) for value in graph["xvalues"]]
     inline = payload[_header(payload).constant_data_offset :]
     return XnnpackGraph(
@@ -180,18 +223,6 @@ def _graph(payload: bytes, file: PTEFile) -> XnnpackGraph:
         values={value.number: value for value in values},
         constants=tuple(_constant(entry, inline, file) for entry in graph["constant_data"]),
     )
-
-
-def _decode(flatbuffer: bytes) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        schema, binary = Path(folder, "schema.fbs"), Path(folder, "graph.bin")
-        schema.write_bytes(_get_schema_bytes())
-        binary.write_bytes(flatbuffer)
-        options = ["--json", "--strict-json", "--raw-binary", "--defaults-json", "-o", folder]
-        _run_flatc([*options, str(schema), "--", str(binary)])
-        text = Path(folder, "graph.json").read_text()
-    graph: dict[str, Any] = json.loads(_NOT_FINITE.sub(_as_json, text))
-    return graph
 
 
 def _as_json(found: re.Match[str]) -> str:
@@ -211,9 +242,14 @@ def _value(union: Mapping[str, Any]) -> XnnpackValue:
 
 def _constant(entry: Mapping[str, Any], inline: bytes, file: PTEFile) -> tuple[str, bytes]:
     """Returns a constant from the file's named data, or from behind its graph."""
-    key = entry.get("named_key", "")
+    key, offset, size = entry.get("named_key", ""), entry["offset"], entry["size"]
     if not key or file.named_data is None:
-        data = inline[entry["offset"] :][: entry["size"]] if entry["size"] else b""
-        return "", data
-    index = file.named_data.pte_data[key].buffer_index
-    return key, bytes(file.named_data.buffers[index])[: entry["size"]]
+        # The schema's first constant is an empty one.
+        key, data = "", inline[offset : offset + size]
+    else:
+        # It may be padded.
+        index = file.named_data.pte_data[key].buffer_index
+        data = bytes(file.named_data.buffers[index])[:size]
+    if len(data) != size:
+        raise ValueError(f"of a constant's {size:,} bytes there are {len(data):,}")
+    return key, data

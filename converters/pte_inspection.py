@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from converters.pte_file import Kernel, Method, Program, XnnpackGraph, read_program
+from converters.damage import refused
+from converters.pte_file import KIND, Kernel, Method, Program, XnnpackGraph, read_program
 from converters.pte_matrices import EMBEDDING_BITS
 from pipeline.values import Inspection, StoredTensor
 
@@ -30,20 +31,21 @@ def inspect(path: Path) -> Inspection:
     Raises:
         InputError: The file is no ExecuTorch program, or it is damaged.
     """
-    program = read_program(path)
-    tensors = [*_program_tensors(program), *_delegate_tensors(program)]
-    kernels = sum(len(method.kernels) for method in program.methods)
-    delegated = sum(len(graph.nodes) for method in program.methods for graph in method.graphs)
-    # The schema gives dynamic tensors the size of the longest input.
-    num_macs, num_delegated_macs = max(_num_macs(method) for method in program.methods)
-    return Inspection(
-        tensors=tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes)),
-        num_ops=kernels + delegated,
-        num_delegated_ops=delegated,
-        num_macs=num_macs,
-        num_delegated_macs=num_delegated_macs,
-        size_bytes=path.stat().st_size,
-    )
+    with refused(path, KIND):
+        program = read_program(path)
+        tensors = [*_program_tensors(program), *_delegate_tensors(program)]
+        kernels = sum(len(method.kernels) for method in program.methods)
+        delegated = sum(len(graph.nodes) for method in program.methods for graph in method.graphs)
+        # The schema gives dynamic tensors the size of the longest input.
+        num_macs, num_delegated_macs = max(_num_macs(method) for method in program.methods)
+        return Inspection(
+            tensors=tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes)),
+            num_ops=kernels + delegated,
+            num_delegated_ops=delegated,
+            num_macs=num_macs,
+            num_delegated_macs=num_delegated_macs,
+            size_bytes=path.stat().st_size,
+        )
 
 
 def _num_macs(method: Method) -> tuple[int, int]:

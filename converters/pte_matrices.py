@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.pte_file import Method, Program, XnnpackGraph, XnnpackValue, read_program
+from converters.damage import refused
+from converters.pte_file import KIND, Method, Program, XnnpackGraph, XnnpackValue, read_program
 from converters.weights import QuantizedWeight, StoredMatrix, StoredWeight
 
 EMBEDDING_BITS = {
@@ -34,8 +35,9 @@ def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
     Raises:
         InputError: The file is no ExecuTorch program, or it is damaged.
     """
-    program = read_program(path)
-    return {method.name: list(_matrices(method, program)) for method in program.methods}
+    with refused(path, KIND):
+        program = read_program(path)
+        return {method.name: list(_matrices(method, program)) for method in program.methods}
 
 
 def _matrices(method: Method, program: Program) -> Iterator[StoredMatrix]:

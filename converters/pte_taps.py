@@ -25,7 +25,7 @@ from executorch.exir.schema import (
 )
 
 from converters.norms import Node, norm_results, taps
-from converters.pte_file import decode_payload, encode_payload
+from converters.pte_file import decode_payloads, encode_payload
 from pipeline.errors import InputError
 from pipeline.values import Artifact
 
@@ -92,7 +92,7 @@ class _Plan:
             program.backend_delegate_data[delegate.processed.index]
             for delegate in self._plan.delegates
         ]
-        self._graphs = [decode_payload(bytes(blob.data)) for blob in self._blobs]
+        self._graphs = decode_payloads([bytes(blob.data) for blob in self._blobs])
         self._changed: set[int] = set()
 
     def nodes(self) -> Iterator[Node[Hashable]]:

@@ -1,12 +1,18 @@
 """Opens a finished ``.tflite`` file with the format's own schema."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
-from pipeline.errors import InputError
+from converters.damage import refused
+
+KIND = "a TFLite model"
+
+_MAX_ELEMENTS = 2**30
+"""Of a tensor. No phone holds it."""
 
 LEAST_RUNTIME = b"min_runtime_version"
 """The name of its metadata."""
@@ -28,19 +34,18 @@ class TFLiteFile:
         Raises:
             InputError: The file is no TFLite model, or it is damaged.
         """
-        self._bytes = path.read_bytes()
-        damaged = InputError(f"{path} cannot be read as a TFLite model", hint="build it again")
-        if self._bytes[4:8] != _IDENTIFIER:
-            raise damaged
-        try:
+        with refused(path, KIND):
+            self._bytes = path.read_bytes()
+            if self._bytes[4:8] != _IDENTIFIER:
+                raise ValueError("it does not begin as one")
             self.model = schema.ModelT.InitFromPackedBuf(self._bytes, 0)
+            for graph in self.model.subgraphs:
+                _check(graph)
             names = {each.subgraphIndex: each for each in self.model.signatureDefs or ()}
             self.graphs: dict[str, Any] = {
                 names[index].signatureKey.decode() if index in names else str(index): graph
                 for index, graph in enumerate(self.model.subgraphs)
             }
-        except Exception as err:  # the parser fails in as many ways as there are damaged bytes
-            raise damaged from err
 
     @property
     def least_runtime(self) -> str:
@@ -60,3 +65,29 @@ class TFLiteFile:
         """Returns which built-in operator it is."""
         code = self.model.operatorCodes[operator.opcodeIndex]
         return int(flatbuffer_utils.get_builtin_code_from_operator_code(code))
+
+
+def _check(graph: Any) -> None:
+    """Checks what LiteRT relies on and does not check itself: it would crash, or ask for terabytes.
+
+    Raises:
+        ValueError: An operator computes nothing or from nothing, or a tensor is too large.
+    """
+    numbers = range(len(graph.tensors))
+    for operator in graph.operators:
+        taken, made = _numbers(operator.inputs), _numbers(operator.outputs)
+        # By the format, -1 stands for an input that is left out.
+        if not made or not all(number in numbers or number == -1 for number in taken):
+            raise ValueError("an operator takes or gives no tensor")
+        if not all(number in numbers for number in made):
+            raise ValueError("an operator gives no tensor")
+    if not all(number in numbers for number in _numbers(graph.inputs) + _numbers(graph.outputs)):
+        raise ValueError("the graph takes or gives no tensor")
+    for tensor in graph.tensors:
+        sizes = _numbers(tensor.shape)
+        if any(size < 0 for size in sizes) or math.prod(sizes) > _MAX_ELEMENTS:
+            raise ValueError(f"a tensor has the shape {sizes}")
+
+
+def _numbers(vector: Any) -> list[int]:
+    return [] if vector is None else [int(number) for number in vector]

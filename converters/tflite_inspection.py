@@ -8,9 +8,9 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from converters.tflite_file import TFLiteFile
+from converters.damage import refused
+from converters.tflite_file import KIND, TFLiteFile
 from converters.tflite_matrices import scale_tensors
-from pipeline.errors import InputError
 from pipeline.values import Inspection, StoredTensor
 
 _LINEAR = schema.BuiltinOperator.FULLY_CONNECTED
@@ -25,23 +25,21 @@ def inspect(path: Path) -> Inspection:
     Raises:
         InputError: The file is no TFLite model, or it is damaged.
     """
-    file = TFLiteFile(path)
-    try:
+    with refused(path, KIND):
+        file = TFLiteFile(path)
         tensors = sorted(_constants(file), key=lambda tensor: -tensor.size_bytes)
         taken = _delegated(path)
         longest = max(file.graphs.values(), key=lambda graph: _num_macs(file, graph))
         # The signatures differ in their lengths only.
         num_macs, num_delegated_macs = _num_macs(file, longest), _num_macs(file, longest, taken)
-    except Exception as err:  # the parser fails in as many ways as there are damaged bytes
-        raise InputError(f"{path} cannot be read as a TFLite model", hint="build it again") from err
-    return Inspection(
-        tensors=tuple(tensors),
-        num_ops=sum(len(graph.operators) for graph in file.graphs.values()),
-        num_delegated_ops=len(taken) * len(file.graphs),
-        num_macs=num_macs,
-        num_delegated_macs=num_delegated_macs,
-        size_bytes=path.stat().st_size,
-    )
+        return Inspection(
+            tensors=tuple(tensors),
+            num_ops=sum(len(graph.operators) for graph in file.graphs.values()),
+            num_delegated_ops=len(taken) * len(file.graphs),
+            num_macs=num_macs,
+            num_delegated_macs=num_delegated_macs,
+            size_bytes=path.stat().st_size,
+        )
 
 
 def _constants(file: TFLiteFile) -> Iterator[StoredTensor]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from converters.tflite_file import TFLiteFile
+from converters.damage import refused
+from converters.tflite_file import KIND, TFLiteFile
 from converters.weights import QuantizedWeight, StoredMatrix
 
 _BITS = {schema.TensorType.INT8: 8, schema.TensorType.INT4: 4}
@@ -24,8 +25,9 @@ def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
     Raises:
         InputError: The file is no TFLite model, or it is damaged.
     """
-    file = TFLiteFile(path)
-    return {name: list(_matrices(file, graph)) for name, graph in file.graphs.items()}
+    with refused(path, KIND):
+        file = TFLiteFile(path)
+        return {name: list(_matrices(file, graph)) for name, graph in file.graphs.items()}
 
 
 def scale_tensors(graph: Any) -> set[int]:

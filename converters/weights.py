@@ -46,6 +46,18 @@ class QuantizedWeight:
     scales: np.ndarray
     bits: int
 
+    def __post_init__(self) -> None:
+        """Checks that the scales fit.
+
+        Raises:
+            ValueError: They do not: what was read is damaged.
+        """
+        sizes = zip(self.values.shape, self.scales.shape, strict=False)
+        if self.values.ndim == 2 and any(num == 0 or size % num for size, num in sizes):
+            raise ValueError(
+                f"scales of shape {self.scales.shape} for values of {self.values.shape}"
+            )
+
     @property
     def group_size(self) -> int:
         """Columns that share a scale; all of a row where there is one group."""

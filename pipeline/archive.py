@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pipeline.errors import InputError, first_line, storage_error
 
@@ -67,10 +67,11 @@ def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:
             opened.extractall(folder)
     except InputError:
         raise
-    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it, or,
-    # where it is encrypted, with RuntimeError.
+    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it (an
+    # empty one: IndexError), or, where it is encrypted, with RuntimeError.
     except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, IndexError, OSError, RuntimeError,
+        ValueError,
     ) as err:  # fmt: skip
         if storage_error(err) is not None:
             raise
@@ -83,21 +84,23 @@ def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
-        raise InputError(f"{archive} holds {len(members):,} files", hint=_HINT)
+        raise InputError(f"{archive} holds more than {MAX_MEMBERS:,} files", hint=_HINT)
     if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
         raise InputError(
             f"{archive} would unpack to more than {MAX_UNPACKED_BYTES:,} bytes", hint=_HINT
         )
-    names = set()
+    seen: set[PureWindowsPath] = set()
     for member in members:
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts:
-            raise InputError(f"{archive} holds {member.filename}, outside of itself", hint=_HINT)
+        # Windows' rules know the separators, roots and drives of all systems.
+        name = PureWindowsPath(member.filename)
+        if name.anchor or ".." in name.parts:
+            raise InputError(f"{archive} holds {member.filename!r}, outside of itself", hint=_HINT)
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f"{archive} holds a link, {member.filename}", hint=_HINT)
-        if name in names:
-            raise InputError(f"{archive} holds {member.filename} twice", hint=_HINT)
-        names.add(name)
+            raise InputError(f"{archive} holds a link, {member.filename!r}", hint=_HINT)
+        # Of two files of one name some readers take the first, and others the last.
+        if name in seen:
+            raise InputError(f"{archive} holds {member.filename!r} twice", hint=_HINT)
+        seen.add(name)
 
 
 def _root(names: list[str], archive: Path, landmark: str) -> PurePosixPath:
@@ -107,5 +110,5 @@ def _root(names: list[str], archive: Path, landmark: str) -> PurePosixPath:
     root = min(roots, key=lambda path: len(path.parts), default=PurePosixPath())
     for path in paths:
         if path not in (root, *root.parents) and root not in path.parents:
-            raise InputError(f"{archive} holds {path} beside its bundle", hint=_HINT)
+            raise InputError(f"{archive} holds {str(path)!r} beside its bundle", hint=_HINT)
     return root

@@ -6,7 +6,7 @@ import converters
 from pipeline.bundle import open_bundle
 from pipeline.errors import InputError
 from pipeline.values import Inspection
-from pipeline.workers import Job, Report, run_jobs
+from pipeline.workers import Job, Report, WorkerCrash, run_jobs
 
 _SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
 
@@ -36,7 +36,10 @@ def _inspect(path: Path, backend: str) -> Inspection:
     converters.check_installed(backend)
     arguments = {"path": path, "backend": backend}
     job = Job(name=f"inspect {path.name}", function=read, arguments=arguments)
-    found: Inspection = run_jobs([job], max_parallel=1)[0].get()
+    try:
+        found: Inspection = run_jobs([job], max_parallel=1)[0].get()
+    except WorkerCrash as err:
+        raise InputError(f"{path} cannot be read: {err.message}", hint="build it again") from err
     return found
 
 

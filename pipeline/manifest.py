@@ -40,7 +40,7 @@ class ManifestDamagedError(GateError):
 def _inside(path: str) -> str:
     # A manifest may come from anywhere: what it names must not lie elsewhere on this machine.
     parts = PurePosixPath(path).parts
-    if not parts or parts[0] == "/" or ".." in parts:
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in path:
         raise ValueError("not a path inside the bundle")
     return path
 
@@ -119,7 +119,7 @@ class ArtifactPart(_Part):
     backend: str
     precision: Precision
     path: Inside
-    size_bytes: int
+    size_bytes: int = Field(ge=0)
     seq_lens: _SeqLens
     entry_points: tuple[str, ...] = Field(
         description="What to call for each length: a method of ExecuTorch, a signature of "

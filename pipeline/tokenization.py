@@ -34,7 +34,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     # A tokenizer.json may cut and pad on its own account; windows are this project's business.
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer_part(tokenizer)  # refuses what the manifest could not describe
+    _check_described(tokenizer, packed if packed.is_file() else vocabulary)
     return tokenizer
 
 
@@ -68,6 +68,14 @@ def bundle_tokenizer(folder: Path, part: TokenizerPart) -> Tokenizer:
             hint="build the bundle again",
         )
     return tokenizer
+
+
+def _check_described(tokenizer: Tokenizer, path: Path) -> None:
+    """Refuses what a manifest and a ``vocab.txt`` could not describe."""
+    try:
+        tokenizer_part(tokenizer)
+    except InputError as err:
+        raise InputError(f"{path}: {err.message}", hint=err.hint) from err
 
 
 def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
@@ -184,19 +192,33 @@ def vocabulary_text(tokenizer: Tokenizer) -> str:
 
 
 def _read_packed_tokenizer(path: Path) -> Tokenizer:
-    model = read_json_object(path).get("model")
+    described = read_json_object(path)
+    model = described.get("model")
     kind = model.get("type") if isinstance(model, dict) else None
-    if kind != "WordPiece":
+    if not isinstance(model, dict) or kind != "WordPiece":
         raise InputError(
             f"{path} holds a {kind} tokenizer; only WordPiece is supported",
             hint="give a student of the BERT family with its WordPiece vocabulary",
         )
+    _check_ids(model.get("vocab"), described.get("added_tokens"), path)
     try:
         return Tokenizer.from_file(str(path))
     except Exception as err:  # the library raises bare Exception on a malformed file
         raise InputError(
             f"{path} cannot be read: {first_line(err)}", hint="download or save it again"
         ) from err
+
+
+def _check_ids(vocabulary: Any, added: Any, path: Path) -> None:
+    """Refuses ids beyond the number of tokens: the library would count up to the greatest."""
+    words = vocabulary if isinstance(vocabulary, dict) else {}
+    limit = len(words) + (len(added) if isinstance(added, list) else 0)
+    for word, index in words.items():
+        if not isinstance(index, int) or not 0 <= index < limit:
+            raise InputError(
+                f"{path} gives {word!r} the id {index}, where there are {limit} tokens",
+                hint="download or save it again",
+            )
 
 
 def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
@@ -213,12 +235,18 @@ def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
     vocabulary = {word: index for index, word in enumerate(words)}
     for token in SPECIAL_TOKENS:
         check_token(token, vocabulary.get(token), where=str(path))
-    built = BertWordPieceTokenizer(
-        vocab=vocabulary,
-        lowercase=settings.get("do_lower_case", True),
-        strip_accents=settings.get("strip_accents"),
-        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-    )
+    try:
+        built = BertWordPieceTokenizer(
+            vocab=vocabulary,
+            lowercase=settings.get("do_lower_case", True),
+            strip_accents=settings.get("strip_accents"),
+            handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+        )
+    except TypeError as err:  # the settings are of the library's own types, or none
+        raise InputError(
+            f"{settings_path} does not say true or false where it should: {first_line(err)}",
+            hint="download or save it again",
+        ) from err
     return Tokenizer.from_str(built.to_str())
 
 

@@ -77,8 +77,8 @@ def _name_no_root(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (_truncate_weights, "could not be read as a Core ML program"),
-        (lambda path: shutil.rmtree(path / "Data/com.apple.CoreML/weights"), "could not be read"),
+        (_truncate_weights, "cannot be read as a Core ML program"),
+        (lambda path: shutil.rmtree(path / "Data/com.apple.CoreML/weights"), "cannot be read"),
         (lambda path: (path / "Data/com.apple.CoreML/model.mlmodel").unlink(), "does not exist"),
         (_garble_model, "is no Core ML model"),
         (lambda path: (path / "Data/com.apple.CoreML/model.mlmodel").write_bytes(b""), "no type"),

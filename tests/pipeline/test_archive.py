@@ -49,7 +49,7 @@ def test_open_zip_that_leads_outside_is_refused(tmp_path, name):
 
 def test_open_zip_with_a_link_is_refused(tmp_path):
     archive = write_zip(tmp_path / "x.zip", {"link": b"/etc/passwd"}, mode=stat.S_IFLNK | 0o777)
-    refuses_zip(archive, "holds a link, link")
+    refuses_zip(archive, "holds a link, 'link'")
 
 
 def test_open_zip_bomb_is_refused(tmp_path):
@@ -89,12 +89,12 @@ def test_open_zip_with_a_name_twice_is_refused(tmp_path):
     archive = write_zip(tmp_path / "x.zip", {"manifest.json": b"{}"})
     with pytest.warns(UserWarning), zipfile.ZipFile(archive, "a") as opened:
         opened.writestr("manifest.json", b"other")
-    refuses_zip(archive, "holds manifest.json twice")
+    refuses_zip(archive, r"holds 'manifest\.json' twice")
 
 
 def test_open_zip_of_very_many_files_is_refused(tmp_path):
     archive = write_zip(tmp_path / "x.zip", {str(number): b"" for number in range(1_001)})
-    refuses_zip(archive, "holds 1,001 files")
+    refuses_zip(archive, "holds more than 1,000 files")
 
 
 def test_open_zip_with_a_file_where_a_folder_should_be_is_refused(tmp_path):
