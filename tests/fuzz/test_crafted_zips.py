@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle import MAX_MEMBERS, Problem, verify
+from pipeline.archive import MAX_MEMBERS
+from pipeline.bundle import Problem
 from pipeline.errors import InputError
 from pipeline.manifest import FILE_NAME
-from tests.bundles import write_bundle
+from tests.bundles import problems_of, write_bundle
 
 LOCAL = struct.Struct("<4s5H3I2H")
 CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -68,7 +69,7 @@ def raw_zip(path: Path, entries: list[tuple[bytes, bytes]], **changes: int) -> P
 def refused(archive: Path, match: str) -> None:
     before = sorted(archive.parents[1].rglob("*"))
     with pytest.raises(InputError, match=match) as caught:
-        verify(archive)
+        problems_of(archive)
     assert str(archive) in caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.hint
@@ -174,7 +175,7 @@ def test_zip_within_the_zip_is_no_part_of_the_bundle(packed: Packed) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as archive:
         archive.writestr("../outside", b"evil")
-    found = verify(packed({"inner.zip": inner.getvalue()}))
+    found = problems_of(packed({"inner.zip": inner.getvalue()}))
     assert found == (Problem(path="inner.zip", problem="not in the manifest"),)
 
 
@@ -182,7 +183,7 @@ def test_zip_within_the_zip_is_no_part_of_the_bundle(packed: Packed) -> None:
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
 def test_good_zip_with_the_longest_comment_is_read(packed: Packed, method: int) -> None:
-    assert verify(packed({}, method=method, comment=b"x" * 65535)) == ()
+    assert problems_of(packed({}, method=method, comment=b"x" * 65535)) == ()
 
 
 def test_good_zip_of_the_64_bit_kind_is_read(tmp_path: Path) -> None:
@@ -194,4 +195,4 @@ def test_good_zip_of_the_64_bit_kind_is_read(tmp_path: Path) -> None:
                 name = file.relative_to(bundle).as_posix()
                 with archive.open(name, "w", force_zip64=True) as member:
                     member.write(file.read_bytes())
-    assert verify(path) == ()
+    assert problems_of(path) == ()

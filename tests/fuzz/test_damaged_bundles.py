@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle import verify
 from pipeline.errors import InputError
 from pipeline.manifest import FILE_NAME
-from tests.bundles import write_bundle
+from tests.bundles import problems_of, write_bundle
 from tests.command import pocketbert
 
 
@@ -65,7 +64,7 @@ def names(folder: Path) -> list[str]:
 def found(folder: Path) -> set[str]:
     """Returns the files that ``verify`` names, the manifest among them where it is refused."""
     try:
-        return {problem.path for problem in verify(folder)}
+        return {problem.path for problem in problems_of(folder)}
     except InputError as err:
         assert FILE_NAME in err.message
         return {FILE_NAME}
@@ -96,7 +95,7 @@ def test_each_renamed_file_is_named_by_both_names(bundle: Path) -> None:
 def test_renamed_manifest_is_missed(bundle: Path) -> None:
     (bundle / FILE_NAME).rename(bundle / "manifest.bak")
     with pytest.raises(InputError, match=r"bundle is not a bundle: it has no manifest\.json"):
-        verify(bundle)
+        problems_of(bundle)
 
 
 def test_each_copied_file_is_named(bundle: Path) -> None:
