@@ -42,7 +42,8 @@ def _check_described(tokenizer: Tokenizer, path: Path) -> None:
     except InputError as err:
         raise InputError(f"{path}: {err.message}", hint=err.hint) from err
     words = vocabulary_text(tokenizer).removesuffix("\n").split("\n")
-    if tokenizer.get_vocab() != {word: index for index, word in enumerate(words)}:
+    is_told = tokenizer.get_vocab() == {word: index for index, word in enumerate(words)}
+    if not is_told or any("\r" in word for word in words):
         raise InputError(
             f"{path} does not give the ids from 0 on to one word each, without line breaks in them",
             hint="give the vocabulary that the model was trained with",
@@ -70,6 +71,8 @@ def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
             f"unknown words become {model['unk_token']}; only [UNK] is supported",
             hint="give a student with a tokenizer of the BERT family",
         )
+    # Among the added tokens it would not do: the model looks it up in its own.
+    check_token("[UNK]", model["vocab"].get("[UNK]"), where="the tokenizer's vocabulary")
     lowercase = normalizer["lowercase"]
     strip = normalizer["strip_accents"]
     return TokenizerPart(
@@ -154,12 +157,14 @@ def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
     settings = read_json_object(settings_path) if settings_path.is_file() else {}
     try:
         # Only newlines end a token: other characters that Python calls line ends are tokens.
-        words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        words = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as err:
         raise InputError(
             f"{path} is not UTF-8: {err.reason} at byte {err.start}",
             hint="download or save it again",
         ) from err
+    if all(word.endswith("\r") for word in words):  # written on Windows
+        words = [word[:-1] for word in words]
     vocabulary = {word: index for index, word in enumerate(words)}
     for token in SPECIAL_TOKENS:
         check_token(token, vocabulary.get(token), where=str(path))
