@@ -18,7 +18,7 @@ from pipeline.load import Student, load
 from pipeline.roofline import Roof
 from pipeline.runtimes import PYTORCH, Skipped
 from pipeline.stages import Stages
-from pipeline.tokenization import read_tokenizer, write_tokenizer
+from pipeline.tokenization import read_tokenizer, write_vocabulary
 from pipeline.turns import REPETITIONS
 from pipeline.values import Artifact, Runner
 
@@ -162,5 +162,5 @@ def save_base(folder: Path, *, num_layers: int = 6) -> Path:
     torch.manual_seed(0)
     config = DistilBertConfig(n_layers=num_layers)
     DistilBertForQuestionAnswering(config).save_pretrained(folder)
-    write_tokenizer(load().tokenizer, folder)
+    write_vocabulary(load().tokenizer, folder)
     return folder

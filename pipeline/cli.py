@@ -30,6 +30,7 @@ from pipeline.errors import InputError
 from pipeline.parity_command import parity
 from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
+from pipeline.tokenize_command import tokenize
 from pipeline.values import COMPUTE_UNITS, ComputeUnits, StoredTensor
 
 app = typer.Typer(
@@ -299,6 +300,7 @@ def doctor(as_json: AsJson = False) -> int:
 
 app.command()(bench)
 app.command()(parity)
+app.command()(tokenize)
 app.command()(distill)
 
 

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from pipeline.errors import InputError, first_line
+from pipeline.find import find_model
 from pipeline.squad import Question
 from pipeline.tasks import Task, task_of
 from pipeline.tasks.question_answering import Encoded
@@ -34,17 +34,6 @@ _CONVERT = (
     "sys.argv[1], {'format': 'pt'})"
 )
 """Pours pickles into one safetensors file; torch opens them without running what they hold."""
-
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_HUB_FILES = [
-    "config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "README.md",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +106,7 @@ def load(model: str | None = None) -> Student:
     Raises:
         InputError: There is no such model, or it is damaged, or of a kind not supported.
     """
-    source, folder = _resolve(model)
+    source, folder = find_model(model)
     config = _read_config(folder)
     task = task_of(_architecture(config))
     if config.num_labels != len(task.OUTPUT_NAMES):
@@ -151,7 +140,7 @@ def load_checkpoint(model: str, *, suffix: str) -> Checkpoint:
     Raises:
         InputError: There is no such model, or it is damaged, or of another kind.
     """
-    source, folder = _resolve(model)
+    source, folder = find_model(model)
     config = _read_config(folder)
     if not _architecture(config).endswith(suffix):
         raise InputError(
@@ -185,52 +174,6 @@ def _name(source: str | None) -> str:
     if source is None:
         return EMBEDDED
     return Path(source).name if Path(source).is_absolute() else source
-
-
-def _resolve(model: str | None) -> tuple[str | None, Path]:
-    if model is None:
-        return None, Path(str(resources.files("pipeline") / "student"))
-    folder = Path(model)
-    try:
-        if folder.is_dir():
-            return str(folder.resolve()), folder.resolve()
-        if folder.exists():
-            raise InputError(
-                f"{model} is a file, not a model", hint="give the folder that holds config.json"
-            )
-    except OSError as err:
-        raise InputError(
-            f"no folder {model}: {err.strerror}", hint="give a folder that holds config.json"
-        ) from err
-    if not _HUB_ID.fullmatch(model) or model.startswith("."):
-        raise InputError(f"no folder {model}", hint="give a folder that holds config.json")
-    return model, _download(model)
-
-
-def _download(model: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=_HUB_FILES))
-    except LocalEntryNotFoundError as err:
-        raise InputError(
-            f"{model} is no folder here, and the Hub cannot be reached",
-            hint="give a folder that holds config.json, or connect to the network",
-        ) from err
-    except (HfHubHTTPError, HFValidationError) as err:
-        raise InputError(
-            f"{model} is no folder here, and the Hub does not serve it to you: "
-            f"{str(err).splitlines()[0]}",
-            hint="check the name; for a private or gated model log in with `hf auth login`",
-        ) from err
-    except OSError:  # of the disk that the cache is on
-        raise
-    except Exception as err:  # the client lets the errors of its transport through
-        raise InputError(
-            f"{model} is no folder here, and the Hub broke off: {first_line(err)}",
-            hint="try again, or give a folder that holds config.json",
-        ) from err
 
 
 def _read_config(folder: Path) -> "PreTrainedConfig":

@@ -57,7 +57,7 @@ class StudentPart(_Part):
 
 
 class TokenizerPart(_Part):
-    """How text becomes ids: BERT's WordPiece, and its settings."""
+    """How text becomes ids: BERT's WordPiece, its settings, and its files inside the bundle."""
 
     kind: Literal["wordpiece"] = "wordpiece"
     clean_text: bool
@@ -67,6 +67,14 @@ class TokenizerPart(_Part):
     continuing_subword_prefix: str
     max_input_chars_per_word: int
     special_tokens: dict[str, int]
+    added_tokens: dict[str, int] = Field(
+        description="What is a token wherever a text holds it, letter by letter."
+    )
+    num_pieces: int = Field(
+        description="Words are cut into the first so many tokens; those after them are added ones."
+    )
+    vocabulary: _Inside = "tokenizer/vocab.txt"
+    unicode_tables: _Inside = "tokenizer/unicode.json"
 
 
 class SpanRulesPart(_Part):

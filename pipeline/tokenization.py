@@ -1,6 +1,7 @@
 """Reads, describes and writes a student's WordPiece tokenizer."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.manifest import TokenizerPart
+from pipeline.unicode_tables import KEPT
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -75,6 +77,8 @@ def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
     check_token("[UNK]", model["vocab"].get("[UNK]"), where="the tokenizer's vocabulary")
     lowercase = normalizer["lowercase"]
     strip = normalizer["strip_accents"]
+    _check_unknown(model)
+    _check_vocabulary(tokenizer)
     return TokenizerPart(
         clean_text=normalizer["clean_text"],
         handle_chinese_chars=normalizer["handle_chinese_chars"],
@@ -84,7 +88,47 @@ def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
         continuing_subword_prefix=model["continuing_subword_prefix"],
         max_input_chars_per_word=model["max_input_chars_per_word"],
         special_tokens={token: special_id(tokenizer, token) for token in SPECIAL_TOKENS},
+        added_tokens=_added_tokens(described["added_tokens"]),
+        num_pieces=len(model["vocab"]),
     )
+
+
+def _check_unknown(model: dict[str, Any]) -> None:
+    if model["unk_token"] != "[UNK]" or "[UNK]" not in model["vocab"]:
+        raise InputError(
+            f"words that the tokenizer does not know become {model['unk_token']}, where BERT's "
+            "become [UNK] of its vocabulary",
+            hint="give a student with a tokenizer of the BERT family",
+        )
+
+
+def _check_vocabulary(tokenizer: Tokenizer) -> None:
+    """Refuses what a list of tokens, one a line, could not hold."""
+    hint = "give the vocabulary that the model was trained with"
+    for with_added in (False, True):
+        ids = sorted(tokenizer.get_vocab(with_added_tokens=with_added).values())
+        hole = next((place for place, index in enumerate(ids) if index != place), None)
+        if hole is not None:
+            raise InputError(
+                f"no token of the vocabulary, or more than one, has the id {hole}: every id up to "
+                f"{ids[-1]} needs one",
+                hint=f"{hint}, each token once",
+            )
+    for token in tokenizer.get_vocab():
+        if "\n" in token:
+            raise InputError(f"the token {token!r} of the vocabulary holds a newline", hint=hint)
+
+
+def _added_tokens(described: list[dict[str, Any]]) -> dict[str, int]:
+    for token in described:
+        for setting in ("single_word", "lstrip", "rstrip", "normalized"):
+            if token[setting]:
+                raise InputError(
+                    f"the added token {token['content']!r} is {setting}; only those that a text "
+                    "holds letter by letter are supported",
+                    hint=f"set {setting} of it to false in tokenizer.json",
+                )
+    return {token["content"]: token["id"] for token in described}
 
 
 def special_id(tokenizer: Tokenizer, token: str) -> int:
@@ -110,6 +154,12 @@ def check_token(token: str, index: int | None, *, where: str) -> int:
 
 
 def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Writes what a bundle holds of a tokenizer: the model's files and the tables of characters."""
+    write_vocabulary(tokenizer, folder)
+    shutil.copyfile(KEPT, folder / "unicode.json")
+
+
+def write_vocabulary(tokenizer: Tokenizer, folder: Path) -> None:
     """Writes ``tokenizer.json``, and ``vocab.txt`` with one token a line in the order of ids."""
     folder.mkdir(exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))

@@ -31,6 +31,7 @@ MANIFEST = Manifest(
         clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True,
         continuing_subword_prefix="##", max_input_chars_per_word=100,
         special_tokens={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3},
+        added_tokens={"[SEP]": 3}, num_pieces=4,
     ),
     span_rules=SpanRulesPart(
         max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128

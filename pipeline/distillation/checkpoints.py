@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.distillation.objective import Position
 from pipeline.errors import InputError
-from pipeline.tokenization import read_json_object, tokenizer_part, write_tokenizer
+from pipeline.tokenization import read_json_object, tokenizer_part, write_vocabulary
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -180,7 +180,7 @@ class RunFolder:
             tokenizer: WordPiece.
             max_seq_len: Positions of the student, in tokens.
         """
-        write_tokenizer(tokenizer, self.folder)
+        write_vocabulary(tokenizer, self.folder)
         part = tokenizer_part(tokenizer)
         settings = {
             "tokenizer_class": "DistilBertTokenizer",

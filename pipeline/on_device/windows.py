@@ -1,0 +1,163 @@
+"""Cuts a question and its context into windows, and picks the answer from a model's logits.
+
+The same rules as ``pipeline/tasks/question_answering.py``, on lists of numbers.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import InputError
+from pipeline.manifest import SpanRulesPart
+from pipeline.on_device.wordpiece import Tokens
+
+NUM_SPECIAL = 3
+"""Of a row: [CLS] before the question, and [SEP] behind it and behind the context."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One row of input: ``[CLS] question [SEP] part of the context [SEP]``, padded.
+
+    Attributes:
+        input_ids: As many as the row is long.
+        attention_mask: 1 for tokens, 0 for padding.
+        token_type_ids: 1 for the context and its [SEP], else 0; for models that take them.
+        first: Position of the first context token in the row.
+        offsets: For each context token in the row, its ``(start, end)`` in the context, in code
+            points.
+    """
+
+    input_ids: tuple[int, ...]
+    attention_mask: tuple[int, ...]
+    token_type_ids: tuple[int, ...]
+    first: int
+    offsets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A span of the context; ``start`` and ``end`` count code points."""
+
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+def cut(
+    question: Tokens,
+    context: Tokens,
+    *,
+    special_tokens: Mapping[str, int],
+    rules: SpanRulesPart,
+    seq_lens: Sequence[int],
+) -> list[Window]:
+    """Returns windows that cover the context, each at the smallest length that holds it.
+
+    Args:
+        question: Its tokens.
+        context: Its tokens.
+        special_tokens: Ids of [CLS], [SEP] and [PAD], as the manifest has them.
+        rules: Of the manifest.
+        seq_lens: The artifact's lengths, ascending.
+
+    Raises:
+        InputError: There is no token in the question or the context.
+    """
+    for what, tokens in (("question", question), ("context", context)):
+        if not tokens.ids:
+            raise InputError(
+                f"the {what} holds no token that can be read", hint=f"give a {what} with words"
+            )
+    longest = seq_lens[-1]
+    asked = question.ids[: min(rules.max_question_tokens, (longest - NUM_SPECIAL) // 2)]
+    room = longest - NUM_SPECIAL - len(asked)
+    step = room - min(rules.window_overlap_tokens, room // 2)
+    last = max(0, len(context.ids) - room)
+    windows = []
+    for start in [*range(0, last, step), last]:
+        part = slice(start, start + room)
+        row = _row(asked, context.ids[part], special_tokens, seq_lens)
+        windows.append(Window(**row, first=len(asked) + 2, offsets=context.offsets[part]))
+    return windows
+
+
+def best_answer(
+    text: str,
+    windows: Sequence[Window],
+    start_logits: Sequence[Sequence[float]],
+    end_logits: Sequence[Sequence[float]],
+    *,
+    rules: SpanRulesPart,
+) -> Answer:
+    """Returns the best span over all windows; of equal ones the first.
+
+    Args:
+        text: The context.
+        windows: Of it.
+        start_logits: For each window one for each position of its row.
+        end_logits: The same for the ends of spans.
+        rules: Of the manifest.
+    """
+    best, begin, stop = -math.inf, 0, 0
+    starts: list[float] = []
+    ends: list[float] = []
+    for window, all_starts, all_ends in zip(windows, start_logits, end_logits, strict=True):
+        context = slice(window.first, window.first + len(window.offsets))
+        start, end = all_starts[context], all_ends[context]
+        starts += start
+        ends += end
+        value, first, last = best_span(start, end, max_tokens=rules.max_answer_tokens)
+        if value > best:
+            best, begin, stop = value, window.offsets[first][0], window.offsets[last][1]
+    score = math.exp(best - _log_sum_exp(starts) - _log_sum_exp(ends))
+    return Answer(text=text[begin:stop], start=begin, end=stop, score=score)
+
+
+def best_span(
+    start: Sequence[float], end: Sequence[float], *, max_tokens: int
+) -> tuple[float, int, int]:
+    """Returns the value, first and last token of the best span of one window.
+
+    A window with a sum that is not a number has none: its value is not a number.
+
+    Args:
+        start: A logit for each context token.
+        end: The same.
+        max_tokens: The longest span.
+    """
+    best, first, last = -math.inf, 0, 0
+    for i in range(len(start)):
+        for j in range(i, min(len(start), i + max_tokens)):
+            value = start[i] + end[j]
+            if math.isnan(value):
+                return math.nan, i, j
+            if value > best:
+                best, first, last = value, i, j
+    return best, first, last
+
+
+def _row(
+    question: Sequence[int],
+    context: Sequence[int],
+    special_tokens: Mapping[str, int],
+    seq_lens: Sequence[int],
+) -> dict[str, tuple[int, ...]]:
+    cls, sep, pad = (special_tokens[token] for token in ("[CLS]", "[SEP]", "[PAD]"))
+    ids = (cls, *question, sep, *context, sep)
+    seq_len = next(length for length in seq_lens if length >= len(ids))
+    padding = seq_len - len(ids)
+    num_first = len(question) + 2
+    return {
+        "input_ids": ids + (pad,) * padding,
+        "attention_mask": (1,) * len(ids) + (0,) * padding,
+        "token_type_ids": (0,) * num_first + (1,) * (len(ids) - num_first) + (0,) * padding,
+    }
+
+
+def _log_sum_exp(values: Sequence[float]) -> float:
+    if any(map(math.isnan, values)):
+        return math.nan
+    largest = max(values)
+    return largest + math.log(sum(math.exp(value - largest) for value in values))
