@@ -134,8 +134,9 @@ def _check_vocabulary(tokenizer: Tokenizer) -> None:
                 hint=f"{hint}, each token once",
             )
     for token in tokenizer.get_vocab():
-        if "\n" in token:
-            raise InputError(f"the token {token!r} of the vocabulary holds a newline", hint=hint)
+        # A carriage return would do here, but not in every reader of a vocab.txt.
+        if "\n" in token or "\r" in token:
+            raise InputError(f"the token {token!r} of the vocabulary holds a line break", hint=hint)
 
 
 def _added_tokens(described: list[dict[str, Any]]) -> dict[str, int]:
@@ -226,12 +227,14 @@ def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
     settings = read_json_object(settings_path) if settings_path.is_file() else {}
     try:
         # Only newlines end a token: other characters that Python calls line ends are tokens.
-        words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        words = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as err:
         raise InputError(
             f"{path} is not UTF-8: {err.reason} at byte {err.start}",
             hint="download or save it again",
         ) from err
+    if all(word.endswith("\r") for word in words):  # written on Windows
+        words = [word[:-1] for word in words]
     vocabulary = {word: index for index, word in enumerate(words)}
     for token in SPECIAL_TOKENS:
         check_token(token, vocabulary.get(token), where=str(path))

@@ -127,13 +127,12 @@ def test_manifest_swapped_with_a_file_is_named(bundle: Path) -> None:
     assert found(bundle) == {FILE_NAME}
 
 
-@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80, 0xFF])
-def test_each_flipped_byte_of_a_manifest_is_named(tmp_path: Path, mask: int) -> None:
+def test_each_flipped_byte_of_a_manifest_is_named(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle")
     path = bundle / FILE_NAME
     content = path.read_bytes()
     for place, byte in enumerate(content):
-        path.write_bytes(content[:place] + bytes([byte ^ mask]) + content[place + 1 :])
+        path.write_bytes(content[:place] + bytes([byte ^ 0xFF]) + content[place + 1 :])
         assert found(bundle) == {FILE_NAME}
 
 

@@ -204,7 +204,8 @@ def test_read_missing_key_is_refused(tmp_path, content, key):
     [
         ("path", "/etc/passwd"), ("path", "../outside"), ("path", "tflite/../../outside"),
         ("path", ""), ("path", "."), ("seq_lens", []), ("seq_lens", [0]), ("seq_lens", [64, 32]),
-        ("precision", "int3"), ("size_bytes", "many"), ("inputs", []),
+        ("precision", "int3"), ("size_bytes", "many"), ("inputs", []), ("path", "a\0b"),
+        ("size_bytes", -1),
         ("compute_units", "neural"),
     ],
 )  # fmt: skip

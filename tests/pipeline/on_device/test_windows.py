@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.manifest import SpanRulesPart, TokenizerPart
-from pipeline.on_device.windows import best_answer, best_span, cut
+from pipeline.on_device.windows import best_answer, best_span, check_text, cut
 from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
 from pipeline.squad import Question
 from pipeline.tasks import question_answering as task
@@ -103,17 +103,32 @@ def tokens(encoding):
     )
 
 
-RULES = SpanRulesPart(max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128)
+RULES = SpanRulesPart(
+    max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128,
+    max_text_characters=200_000, max_unknown_share=0.5,
+)  # fmt: skip
 WORD = Tokens(tokens=("a",), ids=(7,), offsets=((0, 1),))
-NOTHING = Tokens(tokens=(), ids=(), offsets=())
+
+
+def tokens_of(*ids: int) -> Tokens:
+    return Tokens(tokens=("a",) * len(ids), ids=ids, offsets=((0, 1),) * len(ids))
 
 
 @pytest.mark.parametrize(
-    ("question", "context", "what"), [(NOTHING, WORD, "question"), (WORD, NOTHING, "context")]
-)
-def test_cut_refuses_a_text_without_tokens(question, context, what):
-    with pytest.raises(InputError, match=f"the {what} holds no token"):
-        cut(question, context, special_tokens=SPECIAL, rules=RULES, seq_lens=[8])
+    ("text", "ids", "match"),
+    [
+        ("", (), "the context holds no token"), ("a" * 201, (7,), "has 201 characters; at most 200"),
+        ("abc", (1, 1, 7), "most of the context is not in"),
+    ],
+)  # fmt: skip
+def test_check_text_refuses_what_the_student_cannot_read(text, ids, match):
+    rules = RULES.model_copy(update={"max_text_characters": 200})
+    with pytest.raises(InputError, match=match):
+        check_text("context", text, tokens_of(*ids), unknown=1, rules=rules)
+
+
+def test_check_text_takes_a_text_of_half_unknown_words():
+    check_text("context", "a", tokens_of(1, 7), unknown=1, rules=RULES)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
