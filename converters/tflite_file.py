@@ -17,6 +17,21 @@ _MAX_ELEMENTS = 2**30
 LEAST_RUNTIME = b"min_runtime_version"
 """The name of its metadata."""
 
+_NUM_REQUIRED = {
+    schema.BuiltinOperator.FULLY_CONNECTED: 2,
+    schema.BuiltinOperator.CONV_2D: 2,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 2,
+    schema.BuiltinOperator.TRANSPOSE_CONV: 3,
+    schema.BuiltinOperator.LSTM: 1,
+    schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: 1,
+    schema.BuiltinOperator.BIDIRECTIONAL_SEQUENCE_LSTM: 1,
+    schema.BuiltinOperator.BIDIRECTIONAL_SEQUENCE_RNN: 1,
+}
+"""Inputs of the operators that may lack the rest; all others need all.
+
+Source: LiteRT's kernels, where they call ``GetOptionalInputTensor``.
+"""
+
 _IDENTIFIER = b"TFL3"
 
 
@@ -40,7 +55,7 @@ class TFLiteFile:
                 raise ValueError("it does not begin as one")
             self.model = schema.ModelT.InitFromPackedBuf(self._bytes, 0)
             for graph in self.model.subgraphs:
-                _check(graph)
+                self._check(graph)
             names = {each.subgraphIndex: each for each in self.model.signatureDefs or ()}
             self.graphs: dict[str, Any] = {
                 names[index].signatureKey.decode() if index in names else str(index): graph
@@ -66,27 +81,26 @@ class TFLiteFile:
         code = self.model.operatorCodes[operator.opcodeIndex]
         return int(flatbuffer_utils.get_builtin_code_from_operator_code(code))
 
-
-def _check(graph: Any) -> None:
-    """Checks what LiteRT relies on and does not check itself: it would crash, or ask for terabytes.
-
-    Raises:
-        ValueError: An operator computes nothing or from nothing, or a tensor is too large.
-    """
-    numbers = range(len(graph.tensors))
-    for operator in graph.operators:
-        taken, made = _numbers(operator.inputs), _numbers(operator.outputs)
-        # By the format, -1 stands for an input that is left out.
-        if not made or not all(number in numbers or number == -1 for number in taken):
-            raise ValueError("an operator takes or gives no tensor")
-        if not all(number in numbers for number in made):
-            raise ValueError("an operator gives no tensor")
-    if not all(number in numbers for number in _numbers(graph.inputs) + _numbers(graph.outputs)):
-        raise ValueError("the graph takes or gives no tensor")
-    for tensor in graph.tensors:
-        sizes = _numbers(tensor.shape)
-        if any(size < 0 for size in sizes) or math.prod(sizes) > _MAX_ELEMENTS:
-            raise ValueError(f"a tensor has the shape {sizes}")
+    def _check(self, graph: Any) -> None:
+        """Checks what LiteRT relies on and does not check: it would crash, or ask for terabytes."""
+        numbers = range(len(graph.tensors))
+        for operator in graph.operators:
+            required = _NUM_REQUIRED.get(self.code(operator))
+            taken, made = _numbers(operator.inputs), _numbers(operator.outputs)
+            # By the format, -1 stands for an input that is left out.
+            if any(
+                number not in numbers and (number != -1 or place in range(len(taken))[:required])
+                for place, number in enumerate(taken)
+            ):
+                raise ValueError("an operator takes what is no tensor")
+            if not made or not all(number in numbers for number in made):
+                raise ValueError("an operator gives what is no tensor")
+        if any(n not in numbers for n in _numbers(graph.inputs) + _numbers(graph.outputs)):
+            raise ValueError("the graph takes or gives what is no tensor")
+        for tensor in graph.tensors:
+            sizes = _numbers(tensor.shape)
+            if any(size < 0 for size in sizes) or math.prod(sizes) > _MAX_ELEMENTS:
+                raise ValueError(f"a tensor has the shape {sizes}")
 
 
 def _numbers(vector: Any) -> list[int]:

@@ -93,7 +93,8 @@ def _operator_macs(file: TFLiteFile, graph: Any, operator: Any) -> int:
         return 0
     left, out = graph.tensors[operator.inputs[0]].shape, graph.tensors[operator.outputs[0]].shape
     is_transposed = code == _BATCHED and operator.builtinOptions.adjX
-    return int(math.prod(out) * left[-2 if is_transposed else -1])
+    # Python's integers: NumPy's of 32 bits overflow.
+    return math.prod(map(int, out)) * int(left[-2 if is_transposed else -1])
 
 
 def _delegated(path: Path) -> set[int]:

@@ -34,7 +34,11 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     # A tokenizer.json may cut and pad on its own account; windows are this project's business.
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    _check_described(tokenizer, packed if packed.is_file() else vocabulary)
+    try:
+        tokenizer_part(tokenizer)  # refuses what the manifest could not describe
+    except InputError as err:
+        path = packed if packed.is_file() else vocabulary
+        raise InputError(f"{path}: {err.message}", hint=err.hint) from err
     return tokenizer
 
 
@@ -68,14 +72,6 @@ def bundle_tokenizer(folder: Path, part: TokenizerPart) -> Tokenizer:
             hint="build the bundle again",
         )
     return tokenizer
-
-
-def _check_described(tokenizer: Tokenizer, path: Path) -> None:
-    """Refuses what a manifest and a ``vocab.txt`` could not describe."""
-    try:
-        tokenizer_part(tokenizer)
-    except InputError as err:
-        raise InputError(f"{path}: {err.message}", hint=err.hint) from err
 
 
 def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:

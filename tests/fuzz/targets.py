@@ -6,15 +6,9 @@ from pathlib import Path
 from tests.fuzz.loop import Target
 
 NAMES = (
-    "manifest",
-    "rehashed-manifest",
-    "zip",
-    "recipe",
-    "tokenizer",
-    "pte",
-    "tflite",
+    "manifest", "rehashed-manifest", "zip", "recipe", "tokenizer", "on-device", "pte", "tflite",
     "mlpackage",
-)
+)  # fmt: skip
 
 
 def make(name: str, work: Path) -> Target:
@@ -28,6 +22,10 @@ def make(name: str, work: Path) -> Target:
         from tests.fuzz.zip_target import zip_target
 
         return zip_target(work)
+    if name == "on-device":
+        from tests.fuzz.on_device_target import on_device_target
+
+        return on_device_target(work)
     if name in ("pte", "tflite", "mlpackage"):
         from tests.fuzz import artifact_targets
 

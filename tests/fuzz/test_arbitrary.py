@@ -59,7 +59,7 @@ def test_vocabulary_of_any_text_is_refused(folder: Path, text: str) -> None:
         read_tokenizer(folder)
 
 
-@given(words=st.lists(st.text(st.characters(codec="utf-8"), max_size=6)))
+@given(words=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=6)))
 def test_vocabulary_with_any_words_is_refused_or_keeps_their_ids(
     folder: Path, words: list[str]
 ) -> None:
@@ -69,7 +69,7 @@ def test_vocabulary_with_any_words_is_refused_or_keeps_their_ids(
         tokenizer = read_tokenizer(folder)
     except InputError as err:
         assert "vocab.txt" in err.message
-        assert len(set(every)) < len(every) or any(set("\r\n") & set(word) for word in words)
+        assert len(set(every)) < len(every) or any("\n" in word for word in words)
     else:
         text = vocabulary_text(tokenizer)
         assert text.encode() == (folder / "vocab.txt").read_bytes()

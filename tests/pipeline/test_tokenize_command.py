@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import bundle
-from pipeline.manifest import write_manifest
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.tokenization import tokenizer_part, write_tokenizer, write_vocabulary
-from tests.bundles import MANIFEST
+from tests.bundles import MANIFEST, write_bundle
 from tests.command import COMMAND, ROOT
 from tests.students import read_tokenizer
 
@@ -40,14 +38,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of which there is nothing but the tokenizer and the manifest."""
+    """A bundle of which nothing is real but the tokenizer and the manifest."""
     folder = tmp_path_factory.mktemp("bundle")
     write_tokenizer(read_tokenizer(), folder / "tokenizer")
-    manifest = MANIFEST.model_copy(
-        update={"tokenizer": tokenizer_part(read_tokenizer()), "files": bundle.hash_files(folder)}
-    )
-    write_manifest(manifest, folder)
-    return folder
+    manifest = MANIFEST.model_copy(update={"tokenizer": tokenizer_part(read_tokenizer())})
+    return write_bundle(folder, files={"tflite/model.tflite": b"no model"}, manifest=manifest)
 
 
 @pytest.mark.parametrize("options", [(), ("--utf16",), ("--json",)])

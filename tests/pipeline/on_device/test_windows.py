@@ -117,7 +117,8 @@ def tokens_of(*ids: int) -> Tokens:
 @pytest.mark.parametrize(
     ("text", "ids", "match"),
     [
-        ("", (), "the context holds no token"), ("a" * 201, (7,), "has 201 characters; at most 200"),
+        ("", (), "the context holds no token"),
+        ("a" * 201, (7,), "has 201 characters; at most 200"),
         ("abc", (1, 1, 7), "most of the context is not in"),
     ],
 )  # fmt: skip
