@@ -230,9 +230,9 @@ def open_spec(path: Path) -> tuple[Any, Path]:
     return spec, root
 
 
-def _inside(path: str) -> str:
+def _inside(path: Any) -> str:
     # A package may come from anywhere: it must not have other files of this machine read.
-    if path.startswith("/") or ".." in path.split("/"):
+    if not isinstance(path, str) or path.startswith("/") or ".." in path.split("/"):
         raise ValueError("not a path inside the package")
     return path
 
