@@ -72,7 +72,7 @@ def sign(folder: Path, key: Ed25519PrivateKey) -> None:
 def check(folder: Path, key: Ed25519PublicKey | None) -> Signature:
     """Tells what is known of a bundle's signature."""
     path = folder / FILE_NAME
-    if not path.is_file():
+    if not path.is_file() or not (folder / MANIFEST).is_file():
         return "none"
     if key is None:
         return "unchecked"

@@ -1,7 +1,10 @@
 """Equal builds give equal bytes, whether their stages run or come from the cache."""
 
 import os
+import random
 import shutil
+import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +21,13 @@ from pipeline.recipe import recipe_of
 from pipeline.squad import read_squad
 from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
-from tests.command import ROOT, Finished, pocketbert
+from tests.command import COMMAND, ROOT, Finished, pocketbert
+from tests.pipeline.test_signature import write_keys
 
 STAGES = {
     "calibrate", "quantize", "convert executorch", "convert tflite", "convert coreml",
     "run pytorch", "run executorch", "run litert", "run tensorflow", "run coreml-reference",
+    "vectors", "test executorch", "test litert", "test coreml-reference",
 }  # fmt: skip
 """All that a build at four bits keeps."""
 
@@ -54,8 +59,19 @@ def read(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A private and a public key."""
+    return write_keys(tmp_path_factory.mktemp("keys"))
+
+
 def build_all(
-    student: Path, data: Path, place: Path, *options: str, cache: Path, env: Mapping[str, str]
+    student: Path,
+    data: Path,
+    place: Path,
+    *options: str | Path,
+    cache: Path,
+    env: Mapping[str, str],
 ) -> Built:
     """Builds for all backends in a fresh process that works in another folder."""
     for name in ("tmp", "work"):
@@ -79,16 +95,24 @@ def build_all(
 
 @pytest.fixture(scope="module")
 def first(
-    student_folder: Path, squad_file: Path, tmp_path_factory: pytest.TempPathFactory
+    student_folder: Path,
+    squad_file: Path,
+    keys: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
     place = tmp_path_factory.mktemp("first")
     seed = {"PYTHONHASHSEED": "1"}
-    return build_all(student_folder, squad_file, place, cache=place / "cache", env=seed)
+    return build_all(
+        student_folder, squad_file, place, "--sign", keys[0], cache=place / "cache", env=seed
+    )
 
 
 @pytest.fixture(scope="module")
 def apart(
-    student_folder: Path, squad_file: Path, tmp_path_factory: pytest.TempPathFactory
+    student_folder: Path,
+    squad_file: Path,
+    keys: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
     """The same again, from and to folders of longer names, with nothing of it reused."""
     place = tmp_path_factory.mktemp("built-elsewhere") / "deeper"
@@ -96,18 +120,31 @@ def apart(
     data = shutil.copy(squad_file, place / "other-name.json")
     seed = {"PYTHONHASHSEED": "20261"}
     return build_all(
-        Path(student), Path(data), place, "--no-cache", cache=place / "cache", env=seed
-    )
+        Path(student), Path(data), place, "--no-cache", "--sign", keys[0],
+        cache=place / "cache", env=seed,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def again(
-    first: Built, student_folder: Path, squad_file: Path, tmp_path_factory: pytest.TempPathFactory
+    first: Built,
+    student_folder: Path,
+    squad_file: Path,
+    keys: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
     """The same again, by a user who has built the first."""
     place = tmp_path_factory.mktemp("again")
     seed = {"PYTHONHASHSEED": "3"}
-    return build_all(student_folder, squad_file, place, cache=first.cache, env=seed)
+    return build_all(
+        student_folder, squad_file, place, "--sign", keys[0], cache=first.cache, env=seed
+    )
+
+
+def test_build_that_is_signed_is_valid_for_its_key(first: Built, keys: tuple[Path, Path]) -> None:
+    finished = pocketbert("verify", first.folder, "--public-key", keys[1], "--json")
+    assert finished.json["ok"]
+    assert finished.json["signature"] == "valid"
 
 
 def test_build_elsewhere_gives_the_same_bytes(first: Built, apart: Built) -> None:
@@ -153,7 +190,9 @@ def assert_same_files(actual: dict[str, bytes], expected: dict[str, bytes]) -> N
 # One backend, in this process
 
 Build = Callable[..., BuildResult]
-TFLITE_STAGES = ["convert tflite", "run litert", "run pytorch", "run tensorflow"]
+TFLITE_STAGES = [
+    "convert tflite", "run litert", "run pytorch", "run tensorflow", "test litert", "vectors",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -267,3 +306,30 @@ def falsify_logits(folder: Path) -> None:
             if name.endswith("_logits")
         }
         cache.keep(path.name, {**contents, **logits})
+
+
+@pytest.mark.soak
+def test_build_killed_at_random_moments_leaves_the_old_bundle_or_the_new(
+    student_folder: Path, squad_file: Path, tmp_path: Path
+) -> None:
+    destination = tmp_path / "bundle"
+    options = ["--backend", "tflite", "--precision", "fp32", "--data", squad_file]
+    bundles = {}
+    for seq_len in ("32", "48"):
+        arguments = ["build", student_folder, "-o", destination, "--seq-len", seq_len, *options]
+        assert pocketbert(*arguments).code == 0
+        bundles[seq_len] = read(destination)
+    begin = time.perf_counter()
+    assert pocketbert(*arguments).code == 0  # the stages of both are kept now
+    longest = time.perf_counter() - begin
+    moments = random.Random(0)
+    for kill in range(20):
+        seq_len = ("32", "48")[kill % 2]
+        arguments = ["build", student_folder, "-o", destination, "--seq-len", seq_len, *options]
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(0, longest))
+        process.kill()
+        process.wait()
+        assert read(destination) in bundles.values()
