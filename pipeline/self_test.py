@@ -142,8 +142,8 @@ def observe(
 
     with stages.stage("vectors") as stage:
         runs = StudentRuns(student, cache)
-        chosen = vectors.choose(examples)
-        cases = reference_cases(student, chosen, artifacts[0].seq_lens, runs)
+        seq_lens = artifacts[0].seq_lens
+        cases = reference_cases(student, vectors.choose(examples), seq_lens, runs)
         stage.is_reused = runs.is_reused
     rows = [window.inputs for case in cases for window in case.encoded.windows]
     pairs, _ = runtimes.choose((), artifacts)
@@ -165,7 +165,9 @@ def observe(
             continue
         own = iter(outcome.value.outputs)
         outputs[name] = artifact, [[next(own) for _ in case.encoded.windows] for case in cases]
-    return vectors.describe(cases, outputs, task=student.task, tokenizer=student.tokenizer)
+    return vectors.describe(
+        cases, outputs, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
+    )
 
 
 def _jobs(

@@ -100,6 +100,7 @@ class Vectors(_Part):
     """All that an app tests itself with."""
 
     texts: tuple[TextVector, ...]
+    seq_lens: tuple[int, ...] = Field(description="Lengths that windows are cut for, ascending.")
     questions: tuple[QuestionVector, ...]
     tolerances: dict[Inside, float] = Field(
         description="By artifact, the largest difference of a logit from the student's."
@@ -118,6 +119,7 @@ def describe(
     cases: Sequence[Case],
     artifacts: Mapping[str, tuple[Artifact, Sequence[Sequence[Outputs]]]],
     *,
+    seq_lens: tuple[int, ...],
     task: Task,
     tokenizer: Tokenizer,
 ) -> Vectors:
@@ -126,6 +128,7 @@ def describe(
     Args:
         cases: What the PyTorch student made of each question.
         artifacts: By path inside the bundle, each with its outputs here; none where it did not run.
+        seq_lens: The lengths that the windows of the cases were cut for.
         task: Decodes answers.
         tokenizer: The student's.
     """
@@ -139,6 +142,7 @@ def describe(
         questions.append(_question(case, tuple(others)))
     return Vectors(
         texts=tuple(_text(text, tokenizer) for text in TEXTS),
+        seq_lens=seq_lens,
         questions=tuple(questions),
         tolerances={
             path: _tolerance(artifact, cases, outputs)

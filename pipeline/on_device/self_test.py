@@ -77,13 +77,13 @@ class SelfTest:
         return problems
 
     def windows(self, vector: QuestionVector) -> list[Window]:
-        """Returns the rows of a question, each at the length that the file states."""
+        """Returns the rows of a question."""
         return cut(
             self._tokenizer.tokenize(vector.question),
             self._tokenizer.tokenize(vector.context),
             special_tokens=self._special_tokens,
             rules=self._rules,
-            seq_lens=sorted({window.seq_len for window in vector.windows}),
+            seq_lens=self._vectors.seq_lens,
         )
 
     def check_engine(self, artifact: str, engine: Engine) -> EngineResult:

@@ -19,7 +19,9 @@ PATH = "tflite/model.tflite"
 
 def describe(student, *, examples=None, seq_lens=(384,), artifacts=None):
     cases = reference_cases(student, vectors.choose(examples or labelled_questions()), seq_lens)
-    return vectors.describe(cases, artifacts or {}, task=student.task, tokenizer=student.tokenizer)
+    return vectors.describe(
+        cases, artifacts or {}, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
+    )
 
 
 def test_describe_gives_ids_logits_and_answers_of_the_student(students):
@@ -78,7 +80,11 @@ def test_describe_tolerates_twice_what_was_seen_between_rounding_and_the_gate(st
 
     def tolerance(outputs) -> float:
         found = vectors.describe(
-            cases, {PATH: (artifact, outputs)}, task=student.task, tokenizer=student.tokenizer
+            cases,
+            {PATH: (artifact, outputs)},
+            seq_lens=(384,),
+            task=student.task,
+            tokenizer=student.tokenizer,
         )
         return found.tolerances[PATH]
 
@@ -98,6 +104,7 @@ def test_describe_names_artifacts_that_answer_otherwise(students, artifacts):
     found = vectors.describe(
         cases,
         {"same": (artifact, same), "mirrored": (artifact, mirrored), "silent": (artifact, [])},
+        seq_lens=(384,),
         task=student.task,
         tokenizer=student.tokenizer,
     )
