@@ -219,15 +219,17 @@ def test_conversion_key_changes_with_the_machine(
 
 
 def test_run_key_changes_with_the_file_the_rows_the_threads_and_the_runtime(
-    artifacts: dict[str, dict[FixedPrecision, Artifact]], tmp_path: Path
+    traced: TracedModel, tmp_path: Path
 ) -> None:
-    artifact = artifacts["tflite"]["fp32"]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"not a model, but nobody runs it")
+    artifact = traced.artifact(backend="tflite", precision="fp32", path=path)
     row = {"input_ids": np.ones((1, 16), np.int32), "attention_mask": np.ones((1, 16), np.int32)}
 
     def key(artifact: Artifact = artifact, name: str = "litert", rows: Any = (row,)) -> str:
         return kept_runs.kept_run(runtimes.job(artifact, name, rows, num_threads=1)).key
 
-    copied = tmp_path / "model.tflite"
+    copied = tmp_path / "copied.tflite"
     copied.write_bytes(artifact.path.read_bytes())
     assert key(dataclasses.replace(artifact, path=copied)) == key()
     with copied.open("ab") as file:
