@@ -116,7 +116,8 @@ def test_build_tells_each_stage_on_stderr_and_one_object_on_stdout(built):
 def test_build_writes_what_design_promises(built):
     names = {path.relative_to(built.folder).as_posix() for path in built.folder.rglob("*.*")}
     assert names == {
-        "manifest.json", "tokenizer/vocab.txt", "tokenizer/tokenizer.json", "tflite/model.tflite",
+        "manifest.json", "tokenizer/vocab.txt", "tokenizer/tokenizer.json",
+        "tokenizer/unicode.json", "tflite/model.tflite",
         "vectors.json", "parity.json", "recipe.json", "report.html",
     }  # fmt: skip
     assert verify(built.folder) == ()
@@ -826,9 +827,11 @@ def test_build_temporary_folder_that_fills_up_ends_with_four(
     assert not (tmp_path / "bundle").exists()
 
 
-@pytest.mark.parametrize("num_files", [2, 3], ids=["tokenizer.json", "vocab.txt"])
+@pytest.mark.parametrize(
+    "num_files", [2, 3, 4], ids=["tokenizer.json", "vocab.txt", "unicode.json"]
+)
 def test_storage_error_of_a_tokenizer_that_cannot_be_written(tokenizer, mount, num_files):
-    """The first of its two files is written by a library that has its own errors."""
+    """The first of its three files is written by a library that has its own errors."""
     disk = mount(f"nr_inodes={num_files}")
     with pytest.raises(Exception, match="No space left on device") as caught:
         write_tokenizer(tokenizer, disk / "tokenizer")

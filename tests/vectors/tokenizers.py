@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
+from tokenizers.normalizers import BertNormalizer
 
 from pipeline.manifest import SpanRulesPart, TokenizerPart, canonical_json
 from pipeline.squad import labelled_questions
@@ -50,15 +51,18 @@ def spelling(texts: Iterable[str], **settings: bool) -> Tokenizer:
         texts: That it knows every character of.
         settings: How it normalizes; as the embedded student's otherwise.
     """
-    like = json.loads(with_settings(uncased(), **settings).to_str())
-    normalize = Tokenizer.from_str(json.dumps(like)).normalizer.normalize_str
-    characters = sorted({each for text in texts for each in text + normalize(text)})
+    like = json.loads(_without_vocabulary())
+    like["normalizer"].update(settings)
+    normalizer = BertNormalizer(
+        **{key: value for key, value in like["normalizer"].items() if key != "type"}
+    )
+    known = {each for text in texts for each in text + normalizer.normalize_str(text)}
+    characters = sorted(known - {"\n"})
     special = [token["content"] for token in like["added_tokens"]]
     pieces = [*special, *characters, *(f"##{each}" for each in characters)]
     like["model"]["vocab"] = {piece: id_ for id_, piece in enumerate(pieces)}
     for id_, token in enumerate(like["added_tokens"]):
         token["id"] = id_
-    like["post_processor"] = None
     return Tokenizer.from_str(json.dumps(like))
 
 
@@ -77,6 +81,15 @@ def write(tokenizer: Tokenizer, folder: Path) -> TokenizerPart:
     settings = {"tokenizer": part.model_dump(), "span_rules": SPAN_RULES.model_dump()}
     (folder / "settings.json").write_bytes(canonical_json(settings))
     return part
+
+
+@cache
+def _without_vocabulary() -> str:
+    """Returns the embedded student's tokenizer, which takes long to read, as a short text."""
+    content = json.loads(uncased().to_str())
+    return json.dumps(
+        {**content, "model": {**content["model"], "vocab": {}}, "post_processor": None}
+    )
 
 
 def _cased_pieces(vocabulary: dict[str, int]) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Writes what a port of the reference is tested with: ``python -m tests.vectors.write FOLDER``.
 
-``uncased/``, ``cased/`` and ``spelling/`` each hold ``settings.json`` (``tokenizer`` and ``span_rules``
-as in a manifest), the files that it names, and ``texts.json``, by the tokenizers library; ``uncased/``
-also ``answers.json``, by the embedded student in PyTorch. ``spelling/`` knows single characters alone.
-Text is escaped to ASCII, so that no editor and no reader changes it.
+``uncased/``, ``cased/`` and ``spelling/`` each hold ``settings.json`` (``tokenizer`` and
+``span_rules`` as in a manifest), the files that it names, and ``texts.json``, by the tokenizers
+library; ``uncased/`` also ``answers.json``, by the embedded student in PyTorch. ``spelling/`` knows
+single characters alone. Text is escaped to ASCII, so that no editor and no reader changes it.
 """
 
 import json
@@ -33,7 +33,7 @@ LOGIT_DIGITS = 4
 HARD_CONTEXTS = (
     "Die Brücke wurde 1873 vom Ingenieur Jürgen Ångström für Königsberg gebaut. 🏗️🌉 3½ Mio.",
     "The café in 東京 sells 🍵; its owner, İpek Yılmaz, opened it in March 2011. 中文 한국어 עברית",
-    "e\u0301\u0301te\u0301 \U0001f468\u200d\U0001f469 walked to \u202eZurich\u202c at 9\u00a0o'clock. "
+    "e\u0301\u0301te\u0301 \U0001f468\u200d\U0001f469 went to \u202eUlm\u202c at 9\u00a0h. "
     "[SEP] Then they left.",
 )
 

@@ -1,0 +1,131 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import InputError
+from pipeline.manifest import SpanRulesPart, TokenizerPart
+from pipeline.on_device.windows import best_answer, best_span, cut
+from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
+from pipeline.squad import Question
+from pipeline.tasks import question_answering as task
+from pipeline.tasks.question_answering import SpanRules
+from pipeline.tokenization import tokenizer_part
+from tests.vectors.tokenizers import spelling
+
+NAMES = ("input_ids", "attention_mask", "token_type_ids")
+SPECIAL = {"[PAD]": 0, "[CLS]": 2, "[SEP]": 3}
+
+
+def test_reference_equals_the_student_on_every_vector(vectors):
+    folder = vectors / "uncased"
+    settings = json.loads((folder / "settings.json").read_bytes())
+    part = TokenizerPart.model_validate(settings["tokenizer"])
+    rules = SpanRulesPart.model_validate(settings["span_rules"])
+    opened = open_tokenizer(folder, part)
+    answers = json.loads((folder / "answers.json").read_bytes())["answers"]
+    assert max(len(each["windows"]) for each in answers) > 50
+    for each in answers:
+        windows = cut(
+            opened.tokenize(each["question"]),
+            opened.tokenize(each["context"]),
+            special_tokens=part.special_tokens,
+            rules=rules,
+            seq_lens=each["seq_lens"],
+        )
+        logits = [
+            [window.pop(name) for window in each["windows"]]
+            for name in ("start_logits", "end_logits")
+        ]
+        assert json.loads(json.dumps([vars(window) for window in windows])) == each["windows"]
+        answer = best_answer(each["context"], windows, *logits, rules=rules)
+        expected = each["answer"]
+        assert (answer.text, answer.start, answer.end) == (
+            expected["text"], expected["start"], expected["end"],
+        )  # fmt: skip
+        assert answer.score == pytest.approx(expected["score"], rel=1e-9)
+        ((start, end),) = utf16_offsets(each["context"], [(answer.start, answer.end)])
+        assert (start, end) == (expected["utf16_start"], expected["utf16_end"])
+
+
+@given(
+    num_question=st.integers(1, 40),
+    num_context=st.integers(1, 120),
+    lengths=st.sets(st.integers(5, 60), min_size=1, max_size=4).map(sorted),
+    limits=st.tuples(st.integers(1, 30), st.integers(1, 12), st.integers(0, 50)),
+    data=st.data(),
+)
+def test_reference_equals_the_flow_at_any_lengths_and_rules(
+    num_question, num_context, lengths, limits, data
+):
+    rules = SpanRules(
+        max_question_tokens=limits[0], max_answer_tokens=limits[1], window_overlap_tokens=limits[2]
+    )
+    part = SpanRulesPart(**vars(rules))
+    question, context = "! " * num_question, "? " * num_context
+    tokenizer = spelling([question, context])
+    encoded = task.encode(
+        Question(id="", question=question, context=context, answers=()),
+        tokenizer=tokenizer, input_names=NAMES, seq_lens=tuple(lengths), rules=rules,
+    )  # fmt: skip
+    windows = cut(
+        tokens(tokenizer.encode(question, add_special_tokens=False)),
+        tokens(tokenizer.encode(context, add_special_tokens=False)),
+        special_tokens=tokenizer_part(tokenizer).special_tokens,
+        rules=part,
+        seq_lens=lengths,
+    )
+    for mine, theirs in zip(windows, encoded.windows, strict=True):
+        for name in NAMES:
+            assert getattr(mine, name) == tuple(theirs.inputs[name][0].tolist())
+        assert (mine.first, mine.offsets) == (theirs.first, theirs.offsets)
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    chance = np.random.default_rng(seed)
+    # Few values, so that spans tie.
+    rows = [
+        {name: chance.integers(0, 4, (1, window.seq_len)).astype(np.float32)
+         for name in task.OUTPUT_NAMES}
+        for window in encoded.windows
+    ]  # fmt: skip
+    expected = task.decode(encoded, rows, rules=rules)
+    starts, ends = ([row[name][0].tolist() for row in rows] for name in task.OUTPUT_NAMES)
+    answer = best_answer(context, windows, starts, ends, rules=part)
+    assert (answer.text, answer.start, answer.end) == (expected.text, expected.start, expected.end)
+    assert answer.score == pytest.approx(expected.score, rel=1e-9)
+
+
+def tokens(encoding):
+    return Tokens(
+        tokens=tuple(encoding.tokens), ids=tuple(encoding.ids), offsets=tuple(encoding.offsets)
+    )
+
+
+RULES = SpanRulesPart(max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128)
+WORD = Tokens(tokens=("a",), ids=(7,), offsets=((0, 1),))
+NOTHING = Tokens(tokens=(), ids=(), offsets=())
+
+
+@pytest.mark.parametrize(
+    ("question", "context", "what"), [(NOTHING, WORD, "question"), (WORD, NOTHING, "context")]
+)
+def test_cut_refuses_a_text_without_tokens(question, context, what):
+    with pytest.raises(InputError, match=f"the {what} holds no token"):
+        cut(question, context, special_tokens=SPECIAL, rules=RULES, seq_lens=[8])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_score_of_logits_that_are_not_finite_is_no_number(bad):
+    windows = cut(WORD, WORD, special_tokens=SPECIAL, rules=RULES, seq_lens=[8])
+    row = [0.0] * windows[0].first + [bad] + [0.0] * 4
+    assert math.isnan(best_answer("a", windows, [row], [row], rules=RULES).score)
+
+
+def test_best_span_with_a_sum_that_is_no_number_has_no_value():
+    assert math.isnan(best_span([1.0, math.nan], [1.0, 2.0], max_tokens=2)[0])
+
+
+def test_best_span_of_equal_ones_is_the_first():
+    assert best_span([1.0, 1.0], [1.0, 1.0], max_tokens=2) == (2.0, 0, 0)
