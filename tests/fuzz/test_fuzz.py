@@ -16,7 +16,7 @@ from tests.fuzz import targets
 SOAK = 100_000
 SAMPLE = {
     "manifest": 2000, "rehashed-manifest": 1000, "zip": 500, "recipe": 2000, "tokenizer": 1000,
-    "on-device": 1000, "pte": 200, "tflite": 400, "mlpackage": 300,
+    "on-device": 1000, "pte": 100, "tflite": 400, "mlpackage": 200,
 }  # fmt: skip
 """Cases. Each takes up to ten seconds, the imports of the reader included."""
 
