@@ -18,6 +18,7 @@ from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.values import Artifact
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
+from tests.mutations.table import lines as mutation_table
 from tests.students import ARCHITECTURES, read_tokenizer, save_student
 
 TINY_SEQ_LENS = (32, 64)
@@ -31,6 +32,15 @@ class BuiltBundle:
 
     folder: Path
     finished: Finished
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what the mutations were caught by; xdist's controller loads no conftest but this."""
+    passed = terminalreporter.stats.get("passed", [])
+    for line in mutation_table(
+        recorded for report in passed for recorded in report.user_properties
+    ):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

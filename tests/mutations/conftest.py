@@ -1,4 +1,4 @@
-"""Bundles to be damaged, made when they are first asked for, and the table of what was caught."""
+"""Bundles to be damaged, made when they are first asked for."""
 
 import functools
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from tokenizers import Tokenizer
 
 from pipeline.precision import FixedPrecision
 from tests.command import pocketbert
-from tests.mutations.table import lines
 from tests.students import make_model, save_tokenizer, vary_norms_and_biases
 
 SEQ_LENS = (32, 64)
@@ -17,12 +16,6 @@ SEQ_LENS = (32, 64)
 Bundles = Callable[[str, FixedPrecision], Path]
 Record = Callable[[str, object], None]
 """pytest's ``record_property``."""
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    passed = terminalreporter.stats.get("passed", [])
-    for line in lines(recorded for report in passed for recorded in report.user_properties):
-        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
