@@ -19,13 +19,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from pipeline import __version__, cli
-from pipeline.bundle import open_bundle, verify
+from pipeline.bundle import open_bundle
 from pipeline.errors import storage_error
 from pipeline.load import load
 from pipeline.manifest import read_manifest, write_manifest
 from pipeline.recipe import read_recipe
 from pipeline.tokenization import write_tokenizer
-from tests.bundles import write_bundle
+from tests.bundles import problems_of, write_bundle
 from tests.command import COMMAND, ROOT, Finished, pocketbert
 from tests.conftest import TINY_SEQ_LENS
 from tests.students import save_student
@@ -120,7 +120,7 @@ def test_build_writes_what_design_promises(built):
         "tokenizer/unicode.json", "tflite/model.tflite",
         "vectors.json", "parity.json", "recipe.json", "report.html",
     }  # fmt: skip
-    assert verify(built.folder) == ()
+    assert problems_of(built.folder) == ()
     everything = b"".join(path.read_bytes() for path in built.folder.rglob("*") if path.is_file())
     assert str(built.folder.parents[1]).encode() not in everything, "a path of this machine"
 
@@ -138,7 +138,7 @@ def test_build_with_a_trimmed_vocabulary_says_what_it_saved(built_trimmed, token
 
 def test_build_with_a_trimmed_vocabulary_writes_one_vocabulary_everywhere(built_trimmed, tokenizer):
     folder, saved = built_trimmed.folder, built_trimmed.finished.json["vocabulary"]
-    assert verify(folder) == ()
+    assert problems_of(folder) == ()
     packed = Tokenizer.from_file(str(folder / "tokenizer" / "tokenizer.json")).get_vocab()
     words = (folder / "tokenizer" / "vocab.txt").read_text().removesuffix("\n").split("\n")
     assert packed == {word: index for index, word in enumerate(words)}
@@ -146,7 +146,7 @@ def test_build_with_a_trimmed_vocabulary_writes_one_vocabulary_everywhere(built_
     assert words == sorted(words, key=tokenizer.token_to_id)
     special = read_manifest(folder).tokenizer.special_tokens
     assert special == {token: words.index(token) for token in special}
-    for vector in json.loads((folder / "vectors.json").read_bytes())["vectors"]:
+    for vector in json.loads((folder / "vectors.json").read_bytes())["questions"]:
         question = tokenizer.encode(vector["question"], add_special_tokens=False).tokens
         ids = vector["windows"][0]["input_ids"]
         assert [words[index] for index in ids[: len(question) + 1]] == ["[CLS]", *question]
@@ -380,8 +380,11 @@ def test_inspect_json(built, call):
         assert sizes == sorted(sizes, reverse=True)
 
 
+VERIFIED = {"ok": True, "problems": [], "signature": "none", "platform": None}
+
+
 def test_verify_json(bundle_copy, call):
-    assert call("verify", bundle_copy, "--json").json == {"ok": True, "problems": []}
+    assert call("verify", bundle_copy, "--json").json == VERIFIED
     (bundle_copy / "parity.json").write_text("{}")
     (bundle_copy / "added").touch()
     finished = call("verify", bundle_copy, "--json")
@@ -408,7 +411,7 @@ def test_build_that_fails_its_audit_ends_with_one_and_leaves_the_earlier_bundle(
         "model.distilbert.embeddings.word_embeddings.weight stayed in float32, 204,800 bytes; "
     )
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    assert verify(bundle_copy) == ()
+    assert problems_of(bundle_copy) == ()
 
 
 def test_verify_damaged_bundle_ends_with_one_and_names_the_file(bundle_copy, call):
@@ -445,7 +448,7 @@ def test_no_command_shows_the_help(call):
 def test_verify_in_a_process_of_its_own_prints_one_object(built):
     """What the other tests do in one process, once as a script does it."""
     finished = pocketbert("verify", built.folder, "--json")
-    assert (finished.code, finished.json, finished.stderr) == (0, {"ok": True, "problems": []}, "")
+    assert (finished.code, finished.json, finished.stderr) == (0, VERIFIED, "")
     finished = pocketbert("verify", built.folder / "absent", "--json")
     assert (finished.code, finished.stderr) == (2, "")
     assert finished.error["message"] == f"no bundle at {built.folder / 'absent'}"
@@ -687,7 +690,7 @@ def test_build_static_says_so_in_the_bundle_and_of_core_ml_that_it_is_not(
             " executorch, tflite"}  # fmt: skip
     assert note in finished.json["skipped"]
     assert read_recipe(folder / "recipe.json").activations == "static"
-    assert verify(folder) == ()
+    assert problems_of(folder) == ()
     manifest = read_manifest(folder)
     kinds = {part.backend: part.activations for part in manifest.artifacts}
     assert kinds == {"tflite": "static", "coreml": "dynamic"}
@@ -753,7 +756,7 @@ def test_build_interrupted_leaves_the_earlier_bundle_and_nothing_else(
     assert process.returncode == 130
     assert out == ""
     assert err == "pocketbert: interrupted (what was there before is as it was)\n"
-    assert verify(bundle_copy) == ()
+    assert problems_of(bundle_copy) == ()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "temporary"]
     assert list(temporary.iterdir()) == []
 
@@ -967,7 +970,7 @@ def test_build_auto_finds_a_recipe_that_another_build_repeats(
     assert chosen["recipe"] == recipe
     assert {"int8", "int4/32"} & set(recipe["groups"].values())
     assert (first / "frontier.svg").read_text().startswith("<svg")
-    assert verify(first) == ()
+    assert problems_of(first) == ()
 
     call("build", *shared, "-o", second, "--recipe", first / "recipe.json", "--no-cache")
     for name in ("tflite/model.tflite", "recipe.json", "parity.json"):
