@@ -223,7 +223,9 @@ def test_run_key_changes_with_the_file_the_rows_the_threads_and_the_runtime(
 ) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(b"not a model, but nobody runs it")
-    artifact = traced.artifact(backend="tflite", precision="fp32", path=path)
+    artifact = traced.artifact(
+        backend="tflite", precision="fp32", path=path, requires={}, entry_points=["len_16"]
+    )
     row = {"input_ids": np.ones((1, 16), np.int32), "attention_mask": np.ones((1, 16), np.int32)}
 
     def key(artifact: Artifact = artifact, name: str = "litert", rows: Any = (row,)) -> str:
