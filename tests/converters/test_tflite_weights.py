@@ -98,7 +98,9 @@ def artifacts(
     for number, (name, weights) in enumerate(recipes.items()):
         path = folder / f"{number}.tflite"
         store(exact, weights, path, originals=matrices(student))
-        made[name] = traced.artifact(backend="tflite", precision="int8", path=path)
+        made[name] = traced.artifact(
+            backend="tflite", precision="int8", path=path, requires={}, entry_points=["len_16"]
+        )
     return made
 
 
