@@ -1,6 +1,5 @@
 """Zips: written whole, the same bytes each time, and unpacked without trusting them."""
 
-import lzma
 import os
 import stat
 import tempfile
@@ -70,8 +69,7 @@ def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:
     # A damaged zip fails with the errors of its decompressor, of the numbers and names in it (an
     # empty one: IndexError), or, where it is encrypted, with RuntimeError.
     except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, IndexError, OSError, RuntimeError,
-        ValueError,
+        zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, ValueError,
     ) as err:  # fmt: skip
         if storage_error(err) is not None:
             raise
@@ -97,6 +95,13 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
             raise InputError(f"{archive} holds {member.filename!r}, outside of itself", hint=_HINT)
         if stat.S_ISLNK(member.external_attr >> 16):
             raise InputError(f"{archive} holds a link, {member.filename!r}", hint=_HINT)
+        # Phones unpack no others, and LZMA's readers allocate what the file asks for, up to 4 GB.
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(
+                f"{archive} holds {member.filename!r}, packed by method {member.compress_type}, "
+                "where a bundle is deflated or stored",
+                hint="pack it again with another program",
+            )
         # Of two files of one name some readers take the first, and others the last.
         if name in seen:
             raise InputError(f"{archive} holds {member.filename!r} twice", hint=_HINT)

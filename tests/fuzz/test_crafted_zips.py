@@ -121,10 +121,17 @@ def test_name_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
     refused(archive, "readable zip")
 
 
-@pytest.mark.parametrize("method", [1, 6, 9, 93, 95, 98, 99, 0xFFFF])
+@pytest.mark.parametrize("method", [1, 6, 9, 12, 14, 93, 95, 98, 99, 0xFFFF])
 def test_compression_that_nobody_knows_is_refused(tmp_path: Path, method: int) -> None:
     archive = raw_zip(tmp_path / "zips" / "x.zip", [(b"a", b"x" * 50)], method=method)
-    refused(archive, "readable zip")
+    refused(archive, f"packed by method {method}, where a bundle is deflated or stored")
+
+
+def test_lzma_that_asks_for_four_gigabytes_is_refused_before_it_gets_them(tmp_path: Path) -> None:
+    """Its header states the size of a dictionary, which its reader allocates."""
+    content = b"\x09\x04\x05\x00" + b"\x5d" + b"\xff\xff\xff\xff" + bytes(20)
+    archive = raw_zip(tmp_path / "zips" / "x.zip", [(b"a", content)], method=14)
+    refused(archive, "packed by method 14, where")
 
 
 @pytest.mark.parametrize(
@@ -179,9 +186,7 @@ def test_zip_within_the_zip_is_no_part_of_the_bundle(packed: Packed) -> None:
     assert found == (Problem(path="inner.zip", problem="not in the manifest"),)
 
 
-@pytest.mark.parametrize(
-    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-)
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_good_zip_with_the_longest_comment_is_read(packed: Packed, method: int) -> None:
     assert problems_of(packed({}, method=method, comment=b"x" * 65535)) == ()
 
