@@ -1,0 +1,34 @@
+package org.pocketbert.core
+
+/** What a person is told where something does not work; each kind has a state on the screen. */
+sealed class PocketBertException(message: String, cause: Throwable? = null) :
+    Exception(message, cause)
+
+/** There is no bundle where one should be. */
+class NoBundleException(message: String) : PocketBertException(message)
+
+/** A file of the bundle is absent, or is not what the manifest says. */
+class DamagedBundleException(val path: String, message: String, cause: Throwable? = null) :
+    PocketBertException(message, cause)
+
+/** The bundle was made for a newer app. */
+class NewerBundleException(message: String) : PocketBertException(message)
+
+/** The bundle is not signed by the key that this app knows, or not at all. */
+class UntrustedBundleException(message: String) : PocketBertException(message)
+
+/** An artifact wants a newer runtime than this app holds, or the bundle has none for an engine. */
+class UnsupportedArtifactException(message: String) : PocketBertException(message)
+
+/** A question or a text cannot be read. */
+class UnreadableTextException(val part: TextPart, val reason: Reason, message: String) :
+    PocketBertException(message) {
+    enum class Reason { EMPTY, TOO_LONG, UNKNOWN_SCRIPT, NO_UNICODE }
+}
+
+/** Which of the two texts. */
+enum class TextPart { QUESTION, CONTEXT }
+
+/** A model cannot be loaded, or failed while it ran. */
+class EngineException(message: String, cause: Throwable? = null) :
+    PocketBertException(message, cause)

@@ -1,0 +1,94 @@
+package org.pocketbert.core
+
+import kotlinx.serialization.SerialName
+import kotlinx.serialization.Serializable
+
+/** Everything about a bundle but the bytes of its files; `manifest.schema.json` describes it. */
+@Serializable
+data class Manifest(
+    @SerialName("schema_version") val schemaVersion: String,
+    @SerialName("pocketbert_version") val pocketbertVersion: String,
+    val student: Student,
+    val tokenizer: TokenizerSettings,
+    @SerialName("span_rules") val spanRules: SpanRules,
+    val artifacts: List<Artifact>,
+    @SerialName("task_library") val taskLibrary: Artifact? = null,
+    val thresholds: Map<String, Map<String, Double>>,
+    val verdicts: List<Verdict>,
+    val versions: Map<String, String>,
+    val licences: Map<String, String>,
+    val platforms: Map<String, List<String>>,
+    val files: Map<String, String>,
+)
+
+/** The student that the artifacts were made from. */
+@Serializable
+data class Student(
+    val name: String,
+    val architecture: String,
+    @SerialName("weights_sha256") val weightsSha256: String,
+    val licence: String,
+    val task: String,
+)
+
+/** How text becomes ids: BERT's WordPiece, its settings, and its files inside the bundle. */
+@Serializable
+data class TokenizerSettings(
+    val kind: String,
+    @SerialName("clean_text") val cleanText: Boolean,
+    @SerialName("handle_chinese_chars") val handleChineseChars: Boolean,
+    @SerialName("strip_accents") val stripAccents: Boolean,
+    val lowercase: Boolean,
+    @SerialName("continuing_subword_prefix") val continuingSubwordPrefix: String,
+    @SerialName("max_input_chars_per_word") val maxInputCharsPerWord: Int,
+    @SerialName("special_tokens") val specialTokens: Map<String, Int>,
+    @SerialName("added_tokens") val addedTokens: Map<String, Int>,
+    @SerialName("num_pieces") val numPieces: Int,
+    val vocabulary: String,
+    @SerialName("unicode_tables") val unicodeTables: String,
+)
+
+/** How windows are cut and spans are chosen. */
+@Serializable
+data class SpanRules(
+    @SerialName("max_question_tokens") val maxQuestionTokens: Int,
+    @SerialName("max_answer_tokens") val maxAnswerTokens: Int,
+    @SerialName("window_overlap_tokens") val windowOverlapTokens: Int,
+    val score: String,
+    @SerialName("max_text_characters") val maxTextCharacters: Int,
+    @SerialName("max_unknown_share") val maxUnknownShare: Double,
+)
+
+/** An input or output: its role, and the name or position that the artifact knows it by. */
+@Serializable
+data class TensorDescription(
+    val name: String,
+    @SerialName("artifact_name") val artifactName: String,
+    val dtype: String,
+)
+
+/** One artifact. At `seqLens[i]`, call `entryPoints[i]`; shapes are `(1, seqLen)`. */
+@Serializable
+data class Artifact(
+    val backend: String,
+    val precision: String,
+    val path: String,
+    @SerialName("size_bytes") val sizeBytes: Long,
+    @SerialName("seq_lens") val seqLens: List<Int>,
+    @SerialName("entry_points") val entryPoints: List<String>,
+    val requires: Map<String, String>,
+    val inputs: List<TensorDescription>,
+    val outputs: List<TensorDescription>,
+    val activations: String = "dynamic",
+    @SerialName("compute_units") val computeUnits: String? = null,
+)
+
+/** What the parity check said of one artifact in one runtime at one length. */
+@Serializable
+data class Verdict(
+    val backend: String,
+    val runtime: String,
+    @SerialName("seq_len") val seqLen: Int,
+    val verdict: String,
+    val reason: String,
+)
