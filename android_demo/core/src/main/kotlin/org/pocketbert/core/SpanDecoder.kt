@@ -1,0 +1,12 @@
+package org.pocketbert.core
+
+/** Picks the answer from what a model makes of each window. */
+fun interface SpanDecoder {
+    /**
+     * Returns the answer, or nothing where a logit is not a finite number.
+     *
+     * @param context the text that the windows were cut from.
+     * @param logitsOf gives the logits of a window; called once for each, in order.
+     */
+    fun decode(context: String, windows: List<Window>, logitsOf: (Window) -> Logits): Answer?
+}
