@@ -1,0 +1,143 @@
+"""Writes what the tests of the Android demo read where there is no Python.
+
+``python -m tests.android_demo.make_fixture`` writes all of it again: a bundle of a random student that
+is small enough to be committed, laid out for Android's assets and signed; and a sample of the
+vectors that ports are tested with.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tokenizers import Tokenizer
+
+from pipeline.load import load
+from pipeline.squad import labelled_questions
+from pipeline.trim import pieces_to_keep, to_vocabulary, trim_tokenizer
+from tests.command import ROOT, pocketbert
+from tests.students import read_tokenizer, save_student
+from tests.vectors import tokenizers
+from tests.vectors.texts import make_texts
+from tests.vectors.write import describe_answers, describe_texts
+
+RESOURCES = ROOT / "android_demo" / "core" / "src" / "test" / "resources"
+SEQ_LENS = (32, 64)
+ASSETS = "assets/pocketbert"
+"""Where the zip for Android has the bundle."""
+
+_EVERY = 20
+"""One text of so many is in the sample."""
+_MOST_CHARACTERS = 12_000
+"""Of an answer of the sample, as JSON."""
+
+
+def main() -> None:
+    """Writes all of it in place of what is there."""
+    for name in ("bundle", "vectors"):
+        shutil.rmtree(RESOURCES / name, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        _write_bundle(Path(folder))
+    _write_vectors(RESOURCES / "vectors")
+    size = sum(path.stat().st_size for path in RESOURCES.rglob("*") if path.is_file())
+    sys.stdout.write(f"{size / 1e6:.2f} MB\n")
+
+
+def build_for_android(
+    student: Path, folder: Path, *, seq_lens: Sequence[int], data: Path, options: Sequence[str] = ()
+) -> bytes:
+    """Builds a signed bundle for Android with the command line, and returns its public key.
+
+    Args:
+        student: Its folder.
+        folder: Gets ``bundle/``, the whole bundle, and ``android/``, what the app unpacks.
+        seq_lens: Of the artifacts, ascending.
+        data: Labelled questions.
+        options: More for ``pocketbert build``.
+    """
+    key = Ed25519PrivateKey.generate()
+    secret = folder / "key.pem"
+    secret.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    for arguments in (
+        ("build", student, "-o", folder / "bundle", "--backend", "executorch", "--backend",
+         "tflite", "--seq-len", ",".join(map(str, seq_lens)), "--data", data, "--sign", secret,
+         *options),
+        ("bundle", folder / "bundle", "--platform", "android", "-o", folder / "android.zip"),
+    ):  # fmt: skip
+        finished = pocketbert(*arguments)
+        assert finished.code == 0, finished.stdout + finished.stderr
+    secret.unlink()
+    with zipfile.ZipFile(folder / "android.zip") as packed:
+        packed.extractall(folder / "android")
+    return key.public_key().public_bytes_raw()
+
+
+def write_questions(path: Path, *, num_passages: int) -> Path:
+    """Writes some of the package's own questions in SQuAD layout, two for each passage."""
+    by_context: dict[str, list[dict[str, Any]]] = {}
+    for each in labelled_questions():
+        start = each.context.index(each.answers[0])
+        answers = [{"text": each.answers[0], "answer_start": start}]
+        asked = {"id": each.id, "question": each.question, "answers": answers}
+        by_context.setdefault(each.context, []).append(asked)
+    paragraphs = [{"context": text, "qas": asked[:2]} for text, asked in by_context.items()]
+    content = {"data": [{"title": "some", "paragraphs": paragraphs[:num_passages]}]}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def _write_bundle(folder: Path) -> None:
+    student = save_student("distilbert", folder / "student", tokenizer=read_tokenizer())
+    data = write_questions(folder / "squad.json", num_passages=2)
+    public_key = build_for_android(student, folder, seq_lens=SEQ_LENS, data=data)
+    shutil.copytree(folder / "android" / ASSETS, RESOURCES / "bundle")
+    (RESOURCES / "public-key.bin").write_bytes(public_key)
+
+
+def _write_vectors(folder: Path) -> None:
+    """Writes what ``tests.vectors.write`` does, of a sample and with small vocabularies."""
+    texts = make_texts()
+    sample = texts[::_EVERY] + texts[-3:]
+    keeping = {"clean_text": False, "strip_accents": False, "lowercase": False}
+    cased = tokenizers.spelling(sample, **keeping)
+    cased.add_special_tokens(["<quote end>", "Brandneuwort"])
+    student = load()
+    student = to_vocabulary(
+        student, trim_tokenizer(student.tokenizer, pieces_to_keep(student.tokenizer, sample))
+    )
+    made: dict[str, Tokenizer] = {
+        "uncased": student.tokenizer,
+        "cased": cased,
+        "spelling": tokenizers.spelling(sample),
+    }
+    for name, tokenizer in made.items():
+        tokenizers.write(tokenizer, folder / name)
+        (folder / name / "tokenizer" / "tokenizer.json").unlink()  # no app reads it
+        described = describe_texts(tokenizer, sample)
+        for text in described:
+            del text["tokens"]  # their ids say the same
+        _dump(folder / name / "texts.json", {"texts": described})
+    answers = [
+        each for each in describe_answers(student) if len(json.dumps(each)) < _MOST_CHARACTERS
+    ]
+    _dump(folder / "uncased" / "answers.json", {"answers": answers})
+
+
+def _dump(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, separators=(",", ":"), sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
