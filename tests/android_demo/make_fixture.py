@@ -1,7 +1,7 @@
 """Writes what the tests of the Android demo read where there is no Python.
 
-``python -m tests.android_demo.make_fixture`` writes all of it again: a bundle of a random student that
-is small enough to be committed, laid out for Android's assets and signed; and a sample of the
+``python -m tests.android_demo.make_fixture`` writes all of it again: a bundle of a random student
+that is small enough to be committed, laid out for Android's assets and signed; and a sample of the
 vectors that ports are tested with.
 """
 

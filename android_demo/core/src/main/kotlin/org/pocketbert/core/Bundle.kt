@@ -6,23 +6,34 @@ import java.nio.file.Path
  * An opened bundle, of which every file that this platform needs was checked.
  *
  * @property folder what paths in the manifest are relative to.
+ * @property tokenizer threads may share it.
  */
 class Bundle internal constructor(
     val folder: Path,
     val manifest: Manifest,
     val tokenizer: Tokenizer,
+    private val checkedPaths: List<String>,
 ) {
     /**
      * Returns the artifact of a backend.
      *
-     * @throws UnsupportedArtifactException the bundle has none.
+     * @throws UnsupportedArtifactException the bundle has none for this platform.
      */
     fun artifact(backend: String): Artifact =
-        manifest.artifacts.firstOrNull { it.backend == backend }
-            ?: throw UnsupportedArtifactException("the bundle holds no artifact for $backend")
+        manifest.artifacts.firstOrNull { it.backend == backend && it.path in checkedPaths }
+            ?: throw UnsupportedArtifactException("the bundle holds no model for $backend")
 
-    /** Returns where a file of the manifest lies on this device. */
-    fun file(path: String): Path = folder.resolve(path)
+    /**
+     * Returns where a file lies on this device.
+     *
+     * @throws DamagedBundleException it is none that was checked.
+     */
+    fun file(path: String): Path {
+        if (path !in checkedPaths) {
+            throw DamagedBundleException(path, "$path is not among the files of this platform")
+        }
+        return folder.resolve(path)
+    }
 }
 
 /**
@@ -32,5 +43,18 @@ class Bundle internal constructor(
  * @param platform as the manifest calls it; only what it lists for that one is looked at.
  * @throws PocketBertException what is wrong.
  */
-fun openBundle(folder: Path, publicKey: ByteArray? = null, platform: String = "android"): Bundle =
-    TODO("$folder $publicKey $platform")
+fun openBundle(folder: Path, publicKey: ByteArray? = null, platform: String = "android"): Bundle {
+    val files = BundleFiles(folder)
+    if (!files.has(MANIFEST)) throw NoBundleException("there is no bundle at $folder")
+    val bytes = files.read(MANIFEST)
+    if (publicKey != null) checkSignature(bytes, files.readIfThere(SIGNATURE), publicKey)
+    val manifest = readManifest(bytes)
+    val listed = manifest.platforms[platform]
+        ?: throw UnsupportedArtifactException("the bundle holds nothing for $platform")
+    for (path in listed) files.check(path, manifest.files.getValue(path))
+    val tokenizer = openTokenizer(manifest.tokenizer) { path ->
+        if (path !in listed) throw DamagedBundleException(path, "$path is not for $platform")
+        files.read(path)
+    }
+    return Bundle(folder, manifest, tokenizer, listed)
+}

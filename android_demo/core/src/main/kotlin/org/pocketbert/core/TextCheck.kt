@@ -1,0 +1,45 @@
+package org.pocketbert.core
+
+import org.pocketbert.core.UnreadableTextException.Reason
+
+/** Refuses what a student cannot read, and says why. */
+internal class TextCheck(private val rules: SpanRules, private val unknownId: Int) {
+    /**
+     * Looks at a text before it is cut into tokens.
+     *
+     * @throws UnreadableTextException it is too long, or holds half of a surrogate pair.
+     */
+    fun checkText(part: TextPart, text: String) {
+        val size = text.codePointCount(0, text.length)
+        if (size > rules.maxTextCharacters) {
+            val most = rules.maxTextCharacters
+            refuse(part, Reason.TOO_LONG, "has $size characters, and at most $most are read")
+        }
+        text.forEachCodePoint { point, start ->
+            if (isSurrogate(point)) {
+                refuse(part, Reason.NO_UNICODE, "is no valid Unicode: half of a pair at $start")
+            }
+        }
+    }
+
+    /**
+     * Looks at the tokens of a text.
+     *
+     * @throws UnreadableTextException there is none, or too many are not in the vocabulary.
+     */
+    fun checkTokens(part: TextPart, tokens: Tokens) {
+        if (tokens.size == 0) refuse(part, Reason.EMPTY, "holds no word that can be read")
+        val numUnknown = (0 until tokens.size).count { tokens.id(it) == unknownId }
+        if (numUnknown > rules.maxUnknownShare * tokens.size) {
+            refuse(part, Reason.UNKNOWN_SCRIPT, "is for the most part not in the vocabulary")
+        }
+    }
+
+    private fun refuse(part: TextPart, reason: Reason, what: String): Nothing {
+        val name = when (part) {
+            TextPart.QUESTION -> "question"
+            TextPart.CONTEXT -> "text"
+        }
+        throw UnreadableTextException(part, reason, "the $name $what")
+    }
+}

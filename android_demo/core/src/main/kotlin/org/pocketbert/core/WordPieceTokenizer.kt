@@ -1,0 +1,71 @@
+package org.pocketbert.core
+
+/** BERT's tokenizer; `SPECIFICATION.md` has the numbers of the rules in the comments. */
+internal class WordPieceTokenizer(
+    private val settings: TokenizerSettings,
+    vocabulary: List<String>,
+    private val tables: UnicodeTables,
+) : Tokenizer {
+    private val added = Trie(settings.addedTokens)
+
+    // Tokens that were added after training are found in the text as it is, never in words.
+    private val pieces = Pieces(
+        vocabulary.subList(0, settings.numPieces),
+        prefix = settings.continuingSubwordPrefix,
+        mostCharacters = settings.maxInputCharsPerWord,
+        unknownId = settings.specialTokens.getValue(UNKNOWN),
+    )
+
+    override fun tokenize(text: String): Tokens {
+        val tokens = Tokens(expected = text.length / USUAL_CHARACTERS + 1)
+        val words = WordSplitter(text, tables, pieces, tokens)
+        val normalizer = Normalizer(settings, tables, words)
+        var start = 0
+        while (start < text.length) {
+            val end = addAddedToken(text, start, tokens, normalizer)
+            if (end > start) {
+                start = end
+                continue
+            }
+            val point = text.codePointAt(start)
+            require(!isSurrogate(point)) { "half of a surrogate pair at $start" }
+            normalizer.add(point, start)
+            start += numUnits(point)
+        }
+        normalizer.finish()
+        return tokens
+    }
+
+    /** Rule 1. Returns where the longest added token at a place ends, or the place. */
+    private fun addAddedToken(
+        text: String,
+        start: Int,
+        tokens: Tokens,
+        normalizer: Normalizer,
+    ): Int {
+        var node = added.next(Trie.ROOT, text.codePointAt(start))
+        var at = start
+        var end = start
+        var id = Trie.NONE
+        while (node != Trie.NONE) {
+            at += numUnits(text.codePointAt(at))
+            if (added.idAt(node) != Trie.NONE) {
+                id = added.idAt(node)
+                end = at
+            }
+            node = if (at < text.length) added.next(node, text.codePointAt(at)) else Trie.NONE
+        }
+        if (end > start) {
+            normalizer.finish() // what stood before is a text of its own
+            tokens.add(id, start, end)
+        }
+        return end
+    }
+
+    companion object {
+        const val UNKNOWN = "[UNK]"
+
+        /** A token of European text has some more, so that its tokens rarely need to grow. */
+        private const val USUAL_CHARACTERS = 4
+    }
+}
