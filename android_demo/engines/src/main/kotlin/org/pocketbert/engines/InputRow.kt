@@ -1,0 +1,46 @@
+package org.pocketbert.engines
+
+import org.pocketbert.core.TensorDescription
+import org.pocketbert.core.UnsupportedArtifactException
+import org.pocketbert.core.Window
+import java.nio.ByteBuffer
+
+/**
+ * One input of a row, `(1, seqLen)`, in memory that a runtime reads where it lies.
+ *
+ * @throws UnsupportedArtifactException a window has nothing for this input, or not in its dtype.
+ */
+internal class InputRow(private val description: TensorDescription, val seqLen: Int) {
+    /** What the artifact knows it by. */
+    val artifactName: String get() = description.artifactName
+
+    /** Whether its numbers have 64 bits, not 32. */
+    val isLong: Boolean = when (description.dtype) {
+        "int32" -> false
+        "int64" -> true
+        else -> throw UnsupportedArtifactException(
+            "the artifact wants ${description.name} as ${description.dtype}, not as integers",
+        )
+    }
+    private val values = valuesOf(description.name)
+
+    val bytes: ByteBuffer = directBytes(seqLen * if (isLong) Long.SIZE_BYTES else Int.SIZE_BYTES)
+
+    fun fill(window: Window) {
+        val numbers = values(window)
+        for (i in 0 until seqLen) {
+            if (isLong) {
+                bytes.putLong(Long.SIZE_BYTES * i, numbers[i].toLong())
+            } else {
+                bytes.putInt(Int.SIZE_BYTES * i, numbers[i])
+            }
+        }
+    }
+}
+
+private fun valuesOf(role: String): (Window) -> IntArray = when (role) {
+    "input_ids" -> Window::inputIds
+    "attention_mask" -> Window::attentionMask
+    "token_type_ids" -> Window::tokenTypeIds
+    else -> throw UnsupportedArtifactException("the artifact wants an input $role")
+}

@@ -1,0 +1,41 @@
+package org.pocketbert.engines
+
+import org.pocketbert.core.Artifact
+import org.pocketbert.core.EngineException
+import org.pocketbert.core.Logits
+import org.pocketbert.core.UnsupportedArtifactException
+import org.pocketbert.core.Window
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+
+/**
+ * The calls of an artifact: one for each of its lengths, with memory that is used again each time.
+ *
+ * @param prepare binds an entry point of the artifact to its inputs.
+ * @throws UnsupportedArtifactException it wants an input that no window has.
+ */
+internal class PreparedCalls(
+    private val artifact: Artifact,
+    prepare: (entryPoint: String, inputs: List<InputRow>) -> () -> Logits,
+) {
+    private class Call(val inputs: List<InputRow>, val run: () -> Logits)
+
+    private val calls: Map<Int, Call> =
+        artifact.seqLens.zip(artifact.entryPoints).associate { (seqLen, entryPoint) ->
+            val inputs = artifact.inputs.map { InputRow(it, seqLen) }
+            seqLen to Call(inputs, prepare(entryPoint, inputs))
+        }
+
+    /** @throws EngineException the artifact has not the length of this window. */
+    fun run(window: Window): Logits {
+        val call = calls[window.seqLen] ?: throw EngineException(
+            "the model takes rows of ${artifact.seqLens}, not of ${window.seqLen}",
+        )
+        call.inputs.forEach { it.fill(window) }
+        return call.run()
+    }
+}
+
+/** Memory that a runtime may read and write itself. */
+internal fun directBytes(size: Int): ByteBuffer =
+    ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder())
