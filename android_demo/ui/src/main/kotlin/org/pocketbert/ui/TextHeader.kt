@@ -1,0 +1,109 @@
+package org.pocketbert.ui
+
+import androidx.compose.foundation.layout.Arrangement
+import androidx.compose.foundation.layout.Box
+import androidx.compose.foundation.layout.Column
+import androidx.compose.foundation.layout.ExperimentalLayoutApi
+import androidx.compose.foundation.layout.FlowRow
+import androidx.compose.foundation.layout.Row
+import androidx.compose.foundation.layout.padding
+import androidx.compose.foundation.layout.size
+import androidx.compose.material.icons.Icons
+import androidx.compose.material.icons.filled.Lock
+import androidx.compose.material3.DropdownMenu
+import androidx.compose.material3.DropdownMenuItem
+import androidx.compose.material3.Icon
+import androidx.compose.material3.MaterialTheme
+import androidx.compose.material3.Text
+import androidx.compose.material3.TextButton
+import androidx.compose.runtime.Composable
+import androidx.compose.runtime.getValue
+import androidx.compose.runtime.mutableStateOf
+import androidx.compose.runtime.remember
+import androidx.compose.runtime.setValue
+import androidx.compose.ui.Alignment
+import androidx.compose.ui.Modifier
+import androidx.compose.ui.platform.LocalClipboardManager
+import androidx.compose.ui.semantics.heading
+import androidx.compose.ui.semantics.semantics
+import androidx.compose.ui.unit.dp
+import org.pocketbert.ui.state.DemoActions
+import org.pocketbert.ui.state.Input
+import org.pocketbert.ui.state.Screen
+
+/** Over the text: a promise, where to get another text, and what is to be known about this one. */
+@OptIn(ExperimentalLayoutApi::class)
+@Composable
+fun TextHeader(input: Input, actions: DemoActions, samples: List<Sample>) = Column {
+    Privacy()
+    FlowRow(horizontalArrangement = Arrangement.SpaceBetween) {
+        Column(Modifier.padding(vertical = 4.dp).align(Alignment.CenterVertically)) {
+            Text(
+                LocalTexts.current.text,
+                Modifier.semantics { heading() },
+                style = MaterialTheme.typography.titleMedium,
+            )
+            Text(
+                LocalTexts.current.characters(input.text.length),
+                color = MaterialTheme.colorScheme.onSurfaceVariant,
+                style = MaterialTheme.typography.bodySmall,
+            )
+        }
+        FlowRow { Sources(input, actions, samples) }
+    }
+    Notes(input)
+}
+
+@Composable
+private fun Privacy() = Row(
+    Modifier.padding(bottom = 8.dp),
+    horizontalArrangement = Arrangement.spacedBy(8.dp),
+    verticalAlignment = Alignment.CenterVertically,
+) {
+    val color = MaterialTheme.colorScheme.onSurfaceVariant
+    Icon(Icons.Default.Lock, contentDescription = null, Modifier.size(18.dp), tint = color)
+    Text(LocalTexts.current.privacy, color = color, style = MaterialTheme.typography.bodySmall)
+}
+
+@Composable
+private fun Sources(input: Input, actions: DemoActions, samples: List<Sample>) {
+    val texts = LocalTexts.current
+    val clipboard = LocalClipboardManager.current
+    var isMenuOpen by remember { mutableStateOf(false) }
+    Box {
+        TextButton(onClick = { isMenuOpen = true }) { Text(texts.samples) }
+        DropdownMenu(isMenuOpen, onDismissRequest = { isMenuOpen = false }) {
+            for (sample in samples) {
+                DropdownMenuItem(
+                    text = { Text(sample.title) },
+                    onClick = {
+                        isMenuOpen = false
+                        actions.takeSample(sample.text, sample.questions.first())
+                    },
+                )
+            }
+        }
+    }
+    TextButton(onClick = { clipboard.getText()?.let { actions.changeText(it.text) } }) {
+        Text(texts.paste)
+    }
+    TextButton(onClick = { actions.show(Screen.EDIT) }, enabled = input.isEditable) {
+        Text(texts.edit)
+    }
+}
+
+@Composable
+private fun Notes(input: Input) {
+    val texts = LocalTexts.current
+    if (input.text.isEmpty()) Note(texts.noText)
+    if (input.numLeftOut > 0) Note(texts.leftOut(input.numLeftOut))
+    if (!input.isEditable) Note(texts.tooLongToEdit)
+}
+
+@Composable
+private fun Note(note: String) = Text(
+    note,
+    Modifier.padding(bottom = 8.dp),
+    color = MaterialTheme.colorScheme.onSurfaceVariant,
+    style = MaterialTheme.typography.bodyMedium,
+)

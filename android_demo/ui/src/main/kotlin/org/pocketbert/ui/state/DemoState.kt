@@ -1,0 +1,82 @@
+package org.pocketbert.ui.state
+
+import org.pocketbert.core.Answer
+import org.pocketbert.core.EngineResult
+import org.pocketbert.core.Manifest
+
+/** All that the screens show. */
+data class DemoState(
+    val screen: Screen,
+    val bundle: BundleState,
+    val engines: List<EngineChoice>,
+    val input: Input,
+    val answer: AnswerState = AnswerState.Idle,
+    val selfTest: SelfTestState = SelfTestState.NotRun,
+)
+
+/** What fills the window. */
+enum class Screen { ASK, EDIT, SELF_TEST, ABOUT }
+
+/** One place of the engine switch. */
+data class EngineChoice(val backend: String, val label: String)
+
+/** What became of the model bundle. */
+sealed interface BundleState {
+    data object Loading : BundleState
+
+    data class Failed(val problem: Problem) : BundleState
+
+    data class Ready(val manifest: Manifest) : BundleState
+}
+
+/** What became of the question. It belongs to the text, question and engine that the state has. */
+sealed interface AnswerState {
+    data object Idle : AnswerState
+
+    data object Answering : AnswerState
+
+    /** @property latencyMs from the texts to the answer; the engine was loaded before. */
+    data class Answered(val answer: Answer, val latencyMs: Double) : AnswerState
+
+    data class Failed(val problem: Problem) : AnswerState
+}
+
+/** How far the test on this device has come. */
+sealed interface SelfTestState {
+    data object NotRun : SelfTestState
+
+    data class Running(val steps: List<SelfTestStep>) : SelfTestState
+
+    data class Done(val steps: List<SelfTestStep>) : SelfTestState
+}
+
+/** @property engine that the step is about; none is the reading of texts, which needs no engine. */
+data class SelfTestStep(val engine: EngineChoice?, val progress: StepProgress)
+
+/** What became of one step of the test. */
+sealed interface StepProgress {
+    data object Waiting : StepProgress
+
+    /** @property numWindows that the engine has run. */
+    data class Running(val numWindows: Int = 0) : StepProgress
+
+    /** @property problems in words; empty is good. */
+    data class Read(val problems: List<String>) : StepProgress
+
+    /** @property tolerance of the largest difference. */
+    data class Asked(val result: EngineResult, val tolerance: Double) : StepProgress
+
+    data class Failed(val problem: Problem) : StepProgress
+}
+
+/** Whether a step that has ended found nothing wrong. */
+val StepProgress.hasPassed: Boolean
+    get() = when (this) {
+        is StepProgress.Read -> problems.isEmpty()
+        is StepProgress.Asked -> result.problems.isEmpty()
+        else -> false
+    }
+
+/** Whether nothing more comes of a step. */
+val StepProgress.hasEnded: Boolean
+    get() = this !is StepProgress.Waiting && this !is StepProgress.Running
