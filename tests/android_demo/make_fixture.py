@@ -10,7 +10,8 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tokenizers import Tokenizer
 
+from pipeline import vectors
 from pipeline.load import load
+from pipeline.manifest import VECTORS
 from pipeline.squad import labelled_questions
 from pipeline.trim import pieces_to_keep, to_vocabulary, trim_tokenizer
+from tests.android_demo import artifact_logits
+from tests.android_demo.artifact_logits import Asked
 from tests.command import ROOT, pocketbert
 from tests.students import read_tokenizer, save_student
 from tests.vectors import tokenizers
@@ -32,10 +37,12 @@ SEQ_LENS = (32, 64)
 ASSETS = "assets/pocketbert"
 """Where the zip for Android has the bundle."""
 
-_EVERY = 20
+_EVERY = 28
 """One text of so many is in the sample."""
-_MOST_CHARACTERS = 12_000
+_MOST_CHARACTERS = 28_000
 """Of an answer of the sample, as JSON."""
+_MOST_ANSWERS = 3
+"""Of one set of lengths."""
 
 
 def main() -> None:
@@ -104,6 +111,16 @@ def _write_bundle(folder: Path) -> None:
     public_key = build_for_android(student, folder, seq_lens=SEQ_LENS, data=data)
     shutil.copytree(folder / "android" / ASSETS, RESOURCES / "bundle")
     (RESOURCES / "public-key.bin").write_bytes(public_key)
+    _write_artifact_logits(folder / "bundle")
+
+
+def _write_artifact_logits(bundle: Path) -> None:
+    stated = vectors.read(bundle / VECTORS)
+    asked = [
+        Asked(question=each.question, context=each.context, seq_lens=stated.seq_lens)
+        for each in stated.questions[-3:]
+    ]
+    artifact_logits.write(bundle, asked, RESOURCES / "artifact-logits.json")
 
 
 def _write_vectors(folder: Path) -> None:
@@ -129,10 +146,16 @@ def _write_vectors(folder: Path) -> None:
         for text in described:
             del text["tokens"]  # their ids say the same
         _dump(folder / name / "texts.json", {"texts": described})
-    answers = [
-        each for each in describe_answers(student) if len(json.dumps(each)) < _MOST_CHARACTERS
-    ]
-    _dump(folder / "uncased" / "answers.json", {"answers": answers})
+    _dump(folder / "uncased" / "answers.json", {"answers": list(_small(describe_answers(student)))})
+
+
+def _small(answers: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields a few answers of each set of lengths, those whose windows are small."""
+    counts = Counter[tuple[int, ...]]()
+    for each in answers:
+        if len(json.dumps(each)) < _MOST_CHARACTERS and counts[each["seq_lens"]] < _MOST_ANSWERS:
+            counts[each["seq_lens"]] += 1
+            yield each
 
 
 def _dump(path: Path, content: dict[str, Any]) -> None:

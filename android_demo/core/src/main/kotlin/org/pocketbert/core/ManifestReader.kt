@@ -1,10 +1,8 @@
 package org.pocketbert.core
 
+import kotlinx.serialization.SerialName
+import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
-import kotlinx.serialization.json.JsonObject
-import kotlinx.serialization.json.JsonPrimitive
-import kotlinx.serialization.json.decodeFromJsonElement
-import kotlinx.serialization.json.jsonObject
 
 internal const val MANIFEST = "manifest.json"
 
@@ -15,21 +13,24 @@ internal const val MANIFEST = "manifest.json"
  * @throws NewerBundleException it is of a newer major version.
  */
 internal fun readManifest(bytes: ByteArray): Manifest {
-    val content = withoutHash(bytes)
+    val rest = withoutHash(bytes)
     return parsing(MANIFEST) {
-        val json = Json.parseToJsonElement(decode(content)).jsonObject
-        val reader = if (isNewerMinor(json)) lenient else Json
-        reader.decodeFromJsonElement<Manifest>(json).also(::checkManifest)
+        val text = decode(rest)
+        val reader = if (isNewerMinor(text)) lenient else Json
+        reader.decodeFromString<Manifest>(text).also(::checkManifest)
     }
 }
 
 private val lenient = Json { ignoreUnknownKeys = true }
 
+@Serializable
+private class Versioned(@SerialName("schema_version") val schemaVersion: String)
+
 private const val MAJOR = 1
 private const val MINOR = 0
 
-private fun isNewerMinor(json: JsonObject): Boolean {
-    val stated = (json["schema_version"] as? JsonPrimitive)?.content.orEmpty()
+private fun isNewerMinor(manifest: String): Boolean {
+    val stated = lenient.decodeFromString<Versioned>(manifest).schemaVersion
     val numbers = versionNumbers(stated)
     if (numbers == null || numbers.size != 2 || numbers[0] > MAJOR) {
         throw NewerBundleException(
