@@ -1,12 +1,20 @@
-"""The one place where what parsers raise on damaged files becomes an error that names the file."""
+"""The one place where what parsers do on damaged files becomes an error that names the file."""
 
 import contextlib
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pipeline.errors import InputError, PocketBertError, first_line
 
+Result = TypeVar("Result")
+
 HINT = "build it again, or copy it again whole"
+
+_MAX_SECONDS = 60
+"""Of native code that opens a file. It takes a fraction of one."""
 
 
 @contextlib.contextmanager
@@ -32,3 +40,43 @@ def refused(path: Path, kind: str) -> Iterator[None]:
         raise
     except Exception as err:
         raise InputError(f"{path} cannot be read as {kind}: {first_line(err)}", hint=HINT) from err
+
+
+def in_fork(function: Callable[[Path], Result], path: Path) -> Result:
+    """Calls native code in a fork of this process, for damaged bytes may crash it, or hang it.
+
+    Args:
+        function: Opens the file; what it returns must be picklable.
+        path: Of the file.
+
+    Raises:
+        ValueError: It failed, crashed or hung.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(sender, function, path), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        result, said = (
+            receiver.recv() if receiver.poll(_MAX_SECONDS) else (None, "its runtime hangs")
+        )
+    except EOFError:
+        process.join()
+        result, said = None, f"its runtime crashes with exit code {process.exitcode}"
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if said:
+        raise ValueError(said)
+    return result
+
+
+def _tell(sender: Connection, function: Callable[[Path], Any], path: Path) -> None:
+    """The body of a fork: sends what the function returned, and in words what it raised."""
+    try:
+        result, said = function(path), ""
+    except Exception as err:
+        result, said = None, first_line(err) or type(err).__name__
+    sender.send((result, said))

@@ -8,7 +8,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from converters.damage import refused
+from converters.damage import in_fork, refused
 from converters.tflite_file import KIND, TFLiteFile
 from converters.tflite_matrices import scale_tensors
 from pipeline.values import Inspection, StoredTensor
@@ -28,7 +28,7 @@ def inspect(path: Path) -> Inspection:
     with refused(path, KIND):
         file = TFLiteFile(path)
         tensors = sorted(_constants(file), key=lambda tensor: -tensor.size_bytes)
-        taken = _delegated(path)
+        taken = in_fork(_delegated, path)
         longest = max(file.graphs.values(), key=lambda graph: _num_macs(file, graph))
         # The signatures differ in their lengths only.
         num_macs, num_delegated_macs = _num_macs(file, longest), _num_macs(file, longest, taken)

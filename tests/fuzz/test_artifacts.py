@@ -115,6 +115,18 @@ def test_tflite_graph_that_would_crash_litert_is_refused(
         inspection.inspect(path)
 
 
+def test_tflite_operator_whose_inputs_are_gone_crashes_litert_alone(tmp_path: Path) -> None:
+    """LiteRT reads beyond the list of its inputs, which is a crash or an error, by chance."""
+    model = schema.ModelT.InitFromPackedBuf((CORPUS / "fp32.tflite").read_bytes(), 0)
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            operator.inputs = []
+    path = tmp_path / "model.tflite"
+    write(model, path)
+    with pytest.raises(InputError, match="cannot be read as a TFLite model: "):
+        inspection.inspect(path)
+
+
 def test_tflite_linear_layer_may_lack_its_bias(tmp_path: Path) -> None:
     model = schema.ModelT.InitFromPackedBuf((CORPUS / "fp32.tflite").read_bytes(), 0)
     take(model, 2, -1)
