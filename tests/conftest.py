@@ -1,5 +1,6 @@
 """Small real students and a small real bundle, made once and shared; nobody writes to them."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.mutations.table import lines as mutation_table
 from tests.students import ARCHITECTURES, read_tokenizer, save_student
+from tests.vectors.write import write as write_vectors
 
 TINY_SEQ_LENS = (32, 64)
 USER_CACHE = platformdirs.user_cache_path("pocketbert")
@@ -53,6 +55,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ports are tested with: it takes minutes, so the workers of one run share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "vectors"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = folder.with_suffix(".unfinished")
+            write_vectors(unfinished)
+            unfinished.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,107 @@
+"""Runs Maven over the Android demo, and reads what surefire reports."""
+
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.command import ROOT
+
+DEMO = ROOT / "android_demo"
+LEAST_JAVA = 17
+
+_NO_NETWORK = re.compile(
+    r"Could not transfer (?:artifact|metadata) .*|.*in offline mode and .*", flags=re.IGNORECASE
+)
+"""Maven lacks what it would download. Of what does not exist anywhere it says something else."""
+_REPORTS = "*/target/surefire-reports/TEST-*.xml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One test that surefire ran.
+
+    Attributes:
+        module: The folder in the demo.
+        test: Class and name.
+        problem: What failed, or why it was skipped; nothing of a test that passed.
+    """
+
+    module: str
+    test: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What became of ``mvn test``."""
+
+    code: int
+    output: str
+    cases: tuple[Case, ...]
+
+    @property
+    def problems(self) -> str:
+        """Every test that did not pass, with what it says."""
+        return "\n\n".join(
+            f"{case.module}: {case.test}\n{case.problem}" for case in self.cases if case.problem
+        )
+
+    @property
+    def why_offline(self) -> str:
+        """What Maven could not fetch before any test ran, or nothing."""
+        found = _NO_NETWORK.search(self.output)
+        return found[0] if found and self.code and not self.cases else ""
+
+
+def why_absent() -> str:
+    """Returns why Maven cannot run here, or nothing."""
+    if shutil.which("mvn") is None:
+        return "mvn is not installed"
+    said = subprocess.run(("mvn", "-version"), capture_output=True, text=True, check=False).stdout
+    found = re.search(r"Java version: (\d+)", said)
+    if found is None or int(found[1]) < LEAST_JAVA:
+        return f"mvn finds no JDK of version {LEAST_JAVA} or later"
+    return ""
+
+
+def run_tests(properties: Mapping[str, Path], *, timeout: float) -> Finished:
+    """Runs ``mvn -B test`` over all modules.
+
+    Args:
+        properties: Of the system, for the tests.
+        timeout: Seconds.
+    """
+    for report in DEMO.glob(_REPORTS):
+        report.unlink()
+    done = subprocess.run(
+        ("mvn", "-B", "test", *(f"-D{name}={path}" for name, path in properties.items())),
+        cwd=DEMO,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+    cases = tuple(case for report in sorted(DEMO.glob(_REPORTS)) for case in _cases(report))
+    return Finished(code=done.returncode, output=done.stdout, cases=cases)
+
+
+def _cases(report: Path) -> list[Case]:
+    module = report.relative_to(DEMO).parts[0]
+    return [
+        Case(
+            module=module,
+            test=f"{case.get('classname')}: {case.get('name')}",
+            problem="\n".join(
+                f"{each.tag}: {each.get('message') or ''}\n{(each.text or '')[:2000]}"
+                for each in case
+                if each.tag in {"failure", "error", "skipped"}
+            ),
+        )
+        for case in ET.parse(report).iter("testcase")
+    ]

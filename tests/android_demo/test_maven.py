@@ -1,0 +1,94 @@
+"""``mvn -B test`` over the Android demo, with all vectors and a bundle that was just built."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import DistilBertConfig, DistilBertForQuestionAnswering
+
+from tests.android_demo import artifact_logits, maven
+from tests.android_demo.artifact_logits import Asked
+from tests.android_demo.make_fixture import ASSETS, build_for_android, write_questions
+from tests.students import NUM_POSITIONS, save_tokenizer
+from tests.vectors.tokenizers import uncased
+
+CORE = "org.pocketbert.core."
+MUST_RUN = (
+    "VectorsTest: every text gives the ids and offsets of the tokenizers library(String)[1]",
+    "VectorsTest: every text gives the ids and offsets of the tokenizers library(String)[2]",
+    "VectorsTest: every text gives the ids and offsets of the tokenizers library(String)[3]",
+    "VectorsTest: every question gives the windows and the answer of the student in PyTorch",
+    "WholePathTest: the logits of each artifact give the answers of Python",
+    "SelfTestTest: a good bundle has no problem",
+    "OpenBundleTest: a good bundle opens, with its key and without",
+)
+MODULES = {"core", "engines", "ui", "app"}
+"""Those that have tests."""
+
+
+@pytest.fixture(scope="module")
+def mvn() -> None:
+    if reason := maven.why_absent():
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def asked(mvn: None, vectors: Path) -> list[Asked]:
+    """The questions of the vectors."""
+    answers = json.loads((vectors / "uncased" / "answers.json").read_bytes())["answers"]
+    return [
+        Asked(question=each["question"], context=each["context"], seq_lens=tuple(each["seq_lens"]))
+        for each in answers
+    ]
+
+
+@pytest.fixture(scope="module")
+def built_for_android(asked: list[Asked], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``bundle/``, as it lies in an app's assets, its key, and what it answers here.
+
+    Its student is small, and random, and knows all ids of the vectors.
+    """
+    folder = tmp_path_factory.mktemp("android")
+    seq_lens = sorted({length for each in asked for length in each.seq_lens})
+    public_key = build_for_android(
+        _save_student(folder / "student"),
+        folder,
+        seq_lens=seq_lens,
+        data=write_questions(folder / "squad.json", num_passages=5),
+        options=("--precision", "fp32"),
+    )
+    (folder / "assets" / "public-key.bin").parent.mkdir()
+    (folder / "assets" / "public-key.bin").write_bytes(public_key)
+    (folder / "android" / ASSETS).rename(folder / "assets" / "bundle")
+    artifact_logits.write(folder / "bundle", asked, folder / "assets" / "artifact-logits.json")
+    return folder / "assets"
+
+
+def test_every_module_passes_with_all_vectors_and_a_bundle_just_built(vectors, built_for_android):
+    finished = maven.run_tests(
+        {
+            "pocketbert.vectors": vectors,
+            "pocketbert.bundle": built_for_android / "bundle",
+            "pocketbert.logits": built_for_android / "artifact-logits.json",
+        },
+        timeout=1800,
+    )
+    if finished.why_offline:
+        pytest.skip(finished.why_offline)
+    assert not finished.problems, finished.problems
+    assert finished.code == 0, finished.output[-6000:]
+    assert {case.module for case in finished.cases} >= MODULES
+    assert {case.test for case in finished.cases} >= {f"{CORE}{name}" for name in MUST_RUN}
+
+
+def _save_student(folder: Path) -> Path:
+    tokenizer = uncased()
+    config = DistilBertConfig(
+        vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=NUM_POSITIONS, dim=32,
+        n_layers=2, n_heads=4, hidden_dim=64, initializer_range=0.2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    DistilBertForQuestionAnswering(config).eval().save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+    return folder
