@@ -1,0 +1,46 @@
+package org.pocketbert.app
+
+import android.app.Application
+import android.os.Bundle
+import androidx.core.os.bundleOf
+import androidx.lifecycle.AndroidViewModel
+import androidx.lifecycle.SavedStateHandle
+import kotlinx.coroutines.Dispatchers
+import org.pocketbert.engines.ExecuTorchFactory
+import org.pocketbert.engines.LiteRtFactory
+import org.pocketbert.ui.state.Demo
+import org.pocketbert.ui.state.Input
+import java.io.File
+
+private const val INPUT = "input"
+
+/** Keeps what the screens show while the phone turns, and what was put in when the app is killed. */
+class DemoHolder(application: Application, saved: SavedStateHandle) :
+    AndroidViewModel(application) {
+    private val factories = listOf(ExecuTorchFactory(), LiteRtFactory())
+
+    private val carried = CarriedBundle(
+        BundleInstaller(
+            AndroidAssets(application.assets),
+            source = "pocketbert",
+            target = File(application.noBackupFilesDir, "bundles"),
+        ),
+        BuildConfig.PUBLIC_KEY,
+    )
+
+    val demo = Demo(
+        openBundle = { carried.open() },
+        factories = factories,
+        start = Input.restored(saved.get<Bundle>(INPUT)?.getStringArrayList(INPUT))
+            ?: Input(text = "", question = "", backend = factories.first().backend),
+        worker = Dispatchers.Default,
+    )
+
+    init {
+        saved.setSavedStateProvider(INPUT) {
+            bundleOf(INPUT to ArrayList(demo.state.value.input.saved()))
+        }
+    }
+
+    override fun onCleared() = demo.close()
+}
