@@ -14,11 +14,11 @@ from converters.coreml_layout import channels_first
 from converters.coreml_reference import CoreMLReference
 from converters.coreml_weights import deployment_target, store
 from converters.weights import ModelWeights, StoredMatrix
-from converters.workarounds import coremltools_without_tensorflow
+from converters.workarounds import coremltools_without_frameworks
 from pipeline.traced import TracedModel
 from pipeline.values import Arrays, Artifact, ComputeUnits, Inspection, Runner
 
-with coremltools_without_tensorflow():
+with coremltools_without_frameworks():
     import coremltools as ct
     from coremltools.proto import Model_pb2
 

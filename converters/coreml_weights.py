@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from converters.weights import QuantizedWeight
-from converters.workarounds import coremltools_without_tensorflow
+from converters.workarounds import coremltools_without_frameworks
 from pipeline.errors import InputError
 
-with coremltools_without_tensorflow():
+with coremltools_without_frameworks():
     import coremltools as ct
 
 _QUANTIZATION = 3

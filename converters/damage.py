@@ -5,7 +5,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pipeline.errors import InputError, PocketBertError, first_line
 
@@ -70,7 +70,7 @@ def in_fork(function: Callable[[Path], Result], path: Path) -> Result:
         receiver.close()
     if said:
         raise ValueError(said)
-    return result
+    return cast(Result, result)
 
 
 def _tell(sender: Connection, function: Callable[[Path], Any], path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from converters.damage import refused
-from converters.workarounds import coremltools_without_tensorflow
+from converters.workarounds import coremltools_without_frameworks
 from pipeline.errors import InputError, MissingPackageError, path_error, storage_error
 from pipeline.values import StoredTensor
 
@@ -189,7 +189,7 @@ def _load(spec: Any, root: Path) -> Any:
 
 def _import_coremltools() -> None:
     try:
-        with coremltools_without_tensorflow():
+        with coremltools_without_frameworks():
             import coremltools  # noqa: F401
     except ImportError as err:
         raise MissingPackageError(

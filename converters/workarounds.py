@@ -5,27 +5,34 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, dtype
+
+
+FRAMEWORKS = ("tensorflow", "executorch", "torchao")
 
 
 @contextlib.contextmanager
-def coremltools_without_tensorflow() -> Iterator[None]:
-    """Hides TensorFlow while coremltools is imported.
+def coremltools_without_frameworks() -> Iterator[None]:
+    """Hides frameworks while coremltools is imported.
 
-    coremltools 9.0 imports every framework that it finds, TensorFlow and, through torchao, Triton.
-    With TensorFlow 2.21 first and Triton 3.7.1 second the process ends in a segmentation fault;
-    besides, TensorFlow takes seconds to import and nothing here uses it. It can go when coremltools
-    imports TensorFlow only for a model of TensorFlow's.
+    coremltools 9.0 imports every framework that it finds: TensorFlow, ExecuTorch and, through
+    torchao, Triton. With TensorFlow 2.21 first and Triton 3.7.1 second the process ends in a
+    segmentation fault; besides, each of the three takes seconds to import, in every process that
+    opens a Core ML package, and nothing here uses it. It can go when coremltools imports a
+    framework only for a model of that framework's.
     """
-    if "tensorflow" in sys.modules:
-        yield  # too late to hide it; no process of ours runs both
-        return
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    # What is imported already is too late to hide.
+    hidden = [name for name in FRAMEWORKS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules["tensorflow"]
+        for name in hidden:
+            del sys.modules[name]
 
 
 XNNPACK_PASSES_OF_NO_ENCODER = (
@@ -60,3 +67,85 @@ def xnnpack_without_passes_for_images() -> Iterator[None]:
         yield
     finally:
         xnnpack_preprocess.XNNPACKPassManager = manager_class
+
+
+@contextlib.contextmanager
+def torchao_traced_by_shapes() -> Iterator[None]:
+    """Tells PyTorch the shapes that torchao's quantization of activations gives.
+
+    torchao 0.18 registers no fake kernels for these operators, so whenever a program of dynamic
+    length is traced, and a lowering traces it some thirty times, PyTorch computes the shape of
+    every step inside of each. The file is the same to the byte, after 0.84 of the time (embedded
+    student, four lengths). It can go when torchao registers them.
+    """
+    import torch
+    import torchao  # noqa: F401  registers the operators
+    from torch._decomp import decomposition_table
+
+    rules: dict[Any, Callable[..., Any]] = {
+        torch.ops.torchao.choose_qparams_affine.default: _choose_qparams_affine,
+        torch.ops.torchao.quantize_affine.default: _quantize_affine,
+        torch.ops.torchao.dequantize_affine.default: _dequantize_affine,
+    }
+    decomposition_table.update(rules)
+    try:
+        yield
+    finally:
+        for operator in rules:
+            del decomposition_table[operator]
+
+
+def _choose_qparams_affine(
+    input: "Tensor",
+    mapping_type: str,
+    block_size: list[int],
+    target_dtype: "dtype",
+    quant_min: float | None = None,
+    quant_max: float | None = None,
+    eps: float | None = None,
+    scale_dtype: "dtype | None" = None,
+    zero_point_dtype: "dtype | None" = None,
+    keepdim: bool = False,
+) -> "tuple[Tensor, Tensor]":
+    """Returns scales and zero points without values: one for each block."""
+    import torch
+
+    del mapping_type, target_dtype, quant_min, quant_max, eps
+    shape = [
+        size // block
+        for size, block in zip(input.shape, block_size, strict=True)
+        if keepdim or block == 1 or block != size
+    ]
+    return (
+        input.new_empty(shape, dtype=scale_dtype or input.dtype),
+        input.new_empty(shape, dtype=zero_point_dtype or torch.int32),
+    )
+
+
+def _quantize_affine(
+    input: "Tensor",
+    block_size: list[int],
+    scale: "Tensor",
+    zero_point: "Tensor | None",
+    output_dtype: "dtype",
+    quant_min: float | None = None,
+    quant_max: float | None = None,
+) -> "Tensor":
+    """Returns integers without values."""
+    del block_size, scale, zero_point, quant_min, quant_max
+    return input.new_empty(input.shape, dtype=output_dtype)
+
+
+def _dequantize_affine(
+    input: "Tensor",
+    block_size: list[int],
+    scale: "Tensor",
+    zero_point: "Tensor | None",
+    input_dtype: "dtype",
+    quant_min: float | None = None,
+    quant_max: float | None = None,
+    output_dtype: "dtype | None" = None,
+) -> "Tensor":
+    """Returns floats without values."""
+    del block_size, zero_point, input_dtype, quant_min, quant_max
+    return input.new_empty(input.shape, dtype=output_dtype or scale.dtype)

@@ -8,9 +8,9 @@ import torch
 import transformers
 from torch import nn
 
-from converters.workarounds import coremltools_without_tensorflow
+from converters.workarounds import coremltools_without_frameworks
 
-with coremltools_without_tensorflow():
+with coremltools_without_frameworks():
     import coremltools as ct
 
 SEQ_LEN = 24

@@ -9,7 +9,7 @@ import pytest
 import converters
 from converters.pte_file import read_program
 from converters.tflite_file import TFLiteFile
-from converters.workarounds import coremltools_without_tensorflow
+from converters.workarounds import coremltools_without_frameworks
 from pipeline.audit import find_problems
 from pipeline.emulation import with_integers
 from pipeline.errors import InputError, MissingPackageError
@@ -23,7 +23,7 @@ from pipeline.values import Artifact
 from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
 
-with coremltools_without_tensorflow():
+with coremltools_without_frameworks():
     from coremltools.proto import Model_pb2
 
 RUNS_HERE = [

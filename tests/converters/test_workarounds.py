@@ -6,9 +6,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from executorch.backends.xnnpack._passes import XNNPACKPassManager
+from torch._library.simple_registry import singleton as registry
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import (
+    DimDynamic,
+    ShapeEnv,
+    StatelessSymbolicContext,
+)
 
 from converters import executorch, workarounds, xnnpack_lowering
 from pipeline.load import Student
@@ -20,14 +29,16 @@ from pipeline.trace import trace
 IMPORT_COREMLTOOLS = """
 import sys
 import coremltools
-print("tensorflow" in sys.modules)
+print({framework!r} in sys.modules)
 """
 
 IMPORT_BACKEND = """
 import sys
 import converters.coreml
-print("tensorflow" in sys.modules)
+print(any(name in sys.modules for name in {frameworks!r}))
 """
+
+TORCHAO_OPERATORS = ("choose_qparams_affine", "quantize_affine", "dequantize_affine")
 
 FP16_LAYER_NORM = """
 import torch
@@ -57,18 +68,17 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None,
-    reason="nothing to hide where TensorFlow is not installed",
-)
-def test_coremltools_still_imports_tensorflow_on_its_own_account() -> None:
-    finished = run(IMPORT_COREMLTOOLS)
+@pytest.mark.parametrize("framework", workarounds.FRAMEWORKS)
+def test_coremltools_still_imports_each_framework_on_its_own_account(framework: str) -> None:
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"nothing to hide where {framework} is not installed")
+    finished = run(IMPORT_COREMLTOOLS.format(framework=framework))
     crashed = finished.returncode < 0
     assert crashed or finished.stdout.split()[-1] == "True"
 
 
-def test_coreml_backend_imports_without_tensorflow() -> None:
-    finished = run(IMPORT_BACKEND)
+def test_coreml_backend_imports_without_frameworks() -> None:
+    finished = run(IMPORT_BACKEND.format(frameworks=workarounds.FRAMEWORKS))
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.split()[-1] == "False"
 
@@ -84,11 +94,45 @@ def test_executorch_still_runs_passes_that_find_nothing() -> None:
     assert set(workarounds.XNNPACK_PASSES_OF_NO_ENCODER) < set(passes)
 
 
+@pytest.mark.parametrize("operator", TORCHAO_OPERATORS)
+def test_torchao_still_has_no_fake_kernel(operator: str) -> None:
+    assert registry.find(f"torchao::{operator}").fake_impl.kernel is None
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("block_size", [[1, 1, 8], [1, 5, 8], [1, 1, 4]])
+def test_shapes_told_for_torchao_are_those_that_it_gives(
+    block_size: list[int], keepdim: bool
+) -> None:
+    def quantize(hidden: torch.Tensor) -> list[torch.Tensor]:
+        operators = torch.ops.torchao
+        scales, zeros = operators.choose_qparams_affine(
+            hidden, "ASYMMETRIC", block_size, torch.int8, -128, 127, keepdim=keepdim
+        )
+        taken = hidden, block_size, scales, zeros
+        integers = operators.quantize_affine(*taken, torch.int8, -128, 127)
+        floats = operators.dequantize_affine(integers, *taken[1:], torch.int8, -128, 127)
+        return [scales, zeros, integers, floats]
+
+    hidden = torch.randn(1, 5, 8)
+    told = FakeTensorMode(shape_env=ShapeEnv())
+    with workarounds.torchao_traced_by_shapes(), told:
+        dynamic = told.from_tensor(hidden, symbolic_context=any_length())
+        fake = quantize(dynamic)
+    for own, real in zip(fake, quantize(hidden), strict=True):
+        assert (tuple(map(int, own.shape)), own.dtype) == (tuple(real.shape), real.dtype)
+
+
+def any_length() -> StatelessSymbolicContext[Any, Any]:
+    """Returns what makes the second of three dimensions a symbol."""
+    return StatelessSymbolicContext([DimDynamic.STATIC, DimDynamic.DYNAMIC, DimDynamic.STATIC])
+
+
 @pytest.mark.parametrize(
     ("architecture", "precision"),
     [("distilbert", "int8"), ("mobilebert", "fp32"), ("electra", "int4")],
 )
-def test_executorch_writes_the_same_file_without_those_passes(
+def test_executorch_writes_the_same_file_without_its_workarounds(
     students: dict[str, Student],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -103,5 +147,6 @@ def test_executorch_writes_the_same_file_without_those_passes(
 
     without = convert("without")
     every: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-    monkeypatch.setattr(xnnpack_lowering, "xnnpack_without_passes_for_images", every)
+    for name in ("xnnpack_without_passes_for_images", "torchao_traced_by_shapes"):
+        monkeypatch.setattr(xnnpack_lowering, name, every)
     assert convert("with") == without

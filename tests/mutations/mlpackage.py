@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from converters.workarounds import coremltools_without_tensorflow
+from converters.workarounds import coremltools_without_frameworks
 from tests.mutations.target import Plant, Target
 
-with coremltools_without_tensorflow():
+with coremltools_without_frameworks():
     from coremltools.proto import MIL_pb2, Model_pb2
 
 _FLOAT32, _FLOAT16, _INT32, _STRING = (
