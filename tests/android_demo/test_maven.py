@@ -22,6 +22,7 @@ MUST_RUN = (
     "WholePathTest: the logits of each artifact give the answers of Python",
     "SelfTestTest: a good bundle has no problem",
     "OpenBundleTest: a good bundle opens, with its key and without",
+    "TokenizerPropertiesTest: spans ascend, lie inside the text and cut no pair",
 )
 MODULES = {"core", "engines", "ui", "app"}
 """Those that have tests."""

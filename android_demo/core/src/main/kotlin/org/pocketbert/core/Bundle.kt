@@ -5,22 +5,26 @@ import java.nio.file.Path
 /**
  * An opened bundle, of which every file that this platform needs was checked.
  *
- * @property folder what paths in the manifest are relative to.
  * @property tokenizer threads may share it.
  */
 class Bundle internal constructor(
-    val folder: Path,
+    private val files: BundleFiles,
     val manifest: Manifest,
     val tokenizer: Tokenizer,
     private val checkedPaths: List<String>,
 ) {
+    /** What paths in the manifest are relative to. */
+    val folder: Path get() = files.folder
+
     /**
      * Returns the artifact of a backend.
      *
      * @throws UnsupportedArtifactException the bundle has none for this platform.
      */
     fun artifact(backend: String): Artifact =
-        manifest.artifacts.firstOrNull { it.backend == backend && it.path in checkedPaths }
+        manifest.artifacts
+            .filter { artifact -> checkedPaths.any { it.isPartOf(artifact) } }
+            .firstOrNull { it.backend == backend }
             ?: throw UnsupportedArtifactException("the bundle holds no model for $backend")
 
     /**
@@ -29,10 +33,14 @@ class Bundle internal constructor(
      * @throws DamagedBundleException it is none that was checked.
      */
     fun file(path: String): Path {
-        if (path !in checkedPaths) {
-            throw DamagedBundleException(path, "$path is not among the files of this platform")
-        }
+        checkIsListed(path, checkedPaths)
         return folder.resolve(path)
+    }
+
+    /** @throws DamagedBundleException it cannot be read, or is none that was checked. */
+    internal fun read(path: String): ByteArray {
+        checkIsListed(path, checkedPaths)
+        return files.read(path)
     }
 }
 
@@ -53,8 +61,14 @@ fun openBundle(folder: Path, publicKey: ByteArray? = null, platform: String = "a
         ?: throw UnsupportedArtifactException("the bundle holds nothing for $platform")
     for (path in listed) files.check(path, manifest.files.getValue(path))
     val tokenizer = openTokenizer(manifest.tokenizer) { path ->
-        if (path !in listed) throw DamagedBundleException(path, "$path is not for $platform")
+        checkIsListed(path, listed)
         files.read(path)
     }
-    return Bundle(folder, manifest, tokenizer, listed)
+    return Bundle(files, manifest, tokenizer, listed)
+}
+
+private fun checkIsListed(path: String, listed: List<String>) {
+    if (path !in listed) {
+        throw DamagedBundleException(path, "$path is not among the files of this platform")
+    }
 }

@@ -8,7 +8,7 @@ import java.nio.file.Path
 import java.security.MessageDigest
 
 /** The files of a bundle's folder. */
-internal class BundleFiles(private val folder: Path) {
+internal class BundleFiles(val folder: Path) {
     /**
      * Returns the bytes of a file.
      *

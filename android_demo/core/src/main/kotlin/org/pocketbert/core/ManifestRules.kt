@@ -28,7 +28,7 @@ internal fun checkManifest(manifest: Manifest) {
 
 private fun checkTokenizer(settings: TokenizerSettings) {
     require(settings.kind == "wordpiece") { "the tokenizer ${settings.kind} is not known" }
-    for (token in listOf("[PAD]", "[UNK]", "[CLS]", "[SEP]")) {
+    for (token in SpecialTokens.ALL) {
         require(token in settings.specialTokens) { "the tokenizer has no $token" }
     }
     checkInside(settings.vocabulary)
@@ -67,5 +67,6 @@ private fun checkInside(path: String) {
     }
 }
 
-private fun String.isPartOf(artifact: Artifact): Boolean =
+/** Returns whether a file of the bundle is an artifact, or inside of it. */
+internal fun String.isPartOf(artifact: Artifact): Boolean =
     this == artifact.path || startsWith("${artifact.path}/")

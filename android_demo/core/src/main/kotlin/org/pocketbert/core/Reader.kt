@@ -9,7 +9,7 @@ class Reader(
 ) : AutoCloseable {
     private val specialTokens = bundle.manifest.tokenizer.specialTokens
     private val cutter = WindowCutter(bundle.manifest.spanRules, specialTokens)
-    private val check = TextCheck(bundle.manifest.spanRules, specialTokens.getValue("[UNK]"))
+    private val check = TextCheck(bundle.manifest.spanRules, specialTokens.getValue(SpecialTokens.UNKNOWN))
 
     /**
      * Returns the answer to a question from a text.

@@ -1,6 +1,5 @@
 package org.pocketbert.core
 
-import java.nio.file.Files
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
@@ -58,7 +57,7 @@ internal const val VECTORS = "vectors.json"
 
 /** @throws DamagedBundleException the bundle has none, or they cannot be read. */
 internal fun readVectors(bundle: Bundle): Vectors {
-    val bytes = Files.readAllBytes(bundle.file(VECTORS))
+    val bytes = bundle.read(VECTORS)
     return parsing(VECTORS) { json.decodeFromString(decode(bytes)) }
 }
 

@@ -34,9 +34,9 @@ class Window internal constructor(
 
 /** Cuts a question and its context into windows that cover the context. */
 class WindowCutter(private val rules: SpanRules, specialTokens: Map<String, Int>) {
-    private val cls = specialTokens.getValue("[CLS]")
-    private val sep = specialTokens.getValue("[SEP]")
-    private val pad = specialTokens.getValue("[PAD]")
+    private val cls = specialTokens.getValue(SpecialTokens.CLS)
+    private val sep = specialTokens.getValue(SpecialTokens.SEP)
+    private val pad = specialTokens.getValue(SpecialTokens.PAD)
 
     /**
      * Returns windows, each at the smallest length that holds it.

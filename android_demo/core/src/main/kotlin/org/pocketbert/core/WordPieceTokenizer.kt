@@ -13,7 +13,7 @@ internal class WordPieceTokenizer(
         vocabulary.subList(0, settings.numPieces),
         prefix = settings.continuingSubwordPrefix,
         mostCharacters = settings.maxInputCharsPerWord,
-        unknownId = settings.specialTokens.getValue(UNKNOWN),
+        unknownId = settings.specialTokens.getValue(SpecialTokens.UNKNOWN),
     )
 
     override fun tokenize(text: String): Tokens {
@@ -62,10 +62,8 @@ internal class WordPieceTokenizer(
         return end
     }
 
-    companion object {
-        const val UNKNOWN = "[UNK]"
-
+    private companion object {
         /** A token of European text has some more, so that its tokens rarely need to grow. */
-        private const val USUAL_CHARACTERS = 4
+        const val USUAL_CHARACTERS = 4
     }
 }

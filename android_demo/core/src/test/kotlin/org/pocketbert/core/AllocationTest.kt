@@ -2,6 +2,7 @@ package org.pocketbert.core
 
 import com.sun.management.ThreadMXBean
 import java.lang.management.ManagementFactory
+import kotlin.io.path.readLines
 import kotlin.test.assertTrue
 import org.junit.jupiter.api.Test
 
@@ -9,10 +10,14 @@ import org.junit.jupiter.api.Test
 class AllocationTest {
     private val threads = ManagementFactory.getThreadMXBean() as ThreadMXBean
     private val tokenizer = Fixture.openTokenizer("uncased")
+    private val longWords = Fixture.vectors.resolve("uncased/tokenizer/vocab.txt").readLines()
+        .filter { word -> word.length > 5 && word.all { it in 'a'..'z' } }
+        .take(100)
+        .joinToString(" ")
 
     @Test
     fun `a text takes three numbers a token, with room for one in four characters`() {
-        val text = "the keeper of the lighthouse wrote that rain fell on the island ".repeat(160)
+        val text = "$longWords ".repeat(2000 / longWords.count { it == ' ' })
         assertTrue(tokenizer.tokenize(text).size in 1900..text.length / 4)
         val resultBytes = 3 * Int.SIZE_BYTES * (text.length / 4)
         val bytes = bytesOf { tokenizer.tokenize(text) }
@@ -30,10 +35,10 @@ class AllocationTest {
 
     @Test
     fun `decoding takes room for one window`() {
-        val rules = WindowProperties.RULES
-        val tokens = WindowProperties.numbered(3000, from = 4)
-        val cutter = WindowCutter(rules, WindowProperties.SPECIAL_IDS)
-        val windows = cutter.cut(WindowProperties.numbered(9, from = 4), tokens, listOf(384))
+        val rules = WindowPropertiesTest.RULES
+        val tokens = WindowPropertiesTest.numbered(3000, from = 4)
+        val cutter = WindowCutter(rules, WindowPropertiesTest.SPECIAL_IDS)
+        val windows = cutter.cut(WindowPropertiesTest.numbered(9, from = 4), tokens, listOf(384))
         val logits = Logits(FloatArray(384), FloatArray(384))
         val context = "a ".repeat(3000)
         val bytes = bytesOf { BestSpanDecoder(rules).decode(context, windows) { logits } }

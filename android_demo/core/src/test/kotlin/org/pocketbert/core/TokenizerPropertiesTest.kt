@@ -9,7 +9,7 @@ import net.jqwik.api.Property
 import net.jqwik.api.Provide
 
 /** What holds of the tokens of any text. */
-class TokenizerProperties {
+class TokenizerPropertiesTest {
     private val tokenizers = listOf("uncased", "cased", "spelling").map(Fixture::openTokenizer)
 
     @Provide

@@ -11,7 +11,7 @@ import net.jqwik.api.Provide
 import net.jqwik.api.constraints.IntRange
 
 /** What holds of the windows of any question and context. */
-class WindowProperties {
+class WindowPropertiesTest {
     data class Setting(val rules: SpanRules, val seqLens: List<Int>)
 
     @Provide
