@@ -31,7 +31,7 @@ fun AboutScreen(manifest: Manifest, libraries: Map<String, String>, onBack: () -
             Part(
                 texts.licences,
                 texts.modelLicence to student.licence,
-                *manifest.licences.toRows(),
+                *manifest.licences.mapKeys { texts.licenceOf(it.key) }.toRows(),
             )
             if (libraries.isNotEmpty()) Part(texts.libraries, *libraries.toRows())
             Part(texts.artifacts, *manifest.artifacts.map { it.row(texts) }.toTypedArray())

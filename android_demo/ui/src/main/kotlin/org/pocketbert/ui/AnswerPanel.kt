@@ -1,6 +1,5 @@
 package org.pocketbert.ui
 
-import androidx.compose.foundation.horizontalScroll
 import androidx.compose.foundation.layout.Arrangement
 import androidx.compose.foundation.layout.Column
 import androidx.compose.foundation.layout.ColumnScope
@@ -10,16 +9,13 @@ import androidx.compose.foundation.layout.Row
 import androidx.compose.foundation.layout.fillMaxWidth
 import androidx.compose.foundation.layout.padding
 import androidx.compose.foundation.layout.size
-import androidx.compose.foundation.rememberScrollState
+import androidx.compose.material3.ButtonDefaults
 import androidx.compose.material3.Card
 import androidx.compose.material3.CardDefaults
 import androidx.compose.material3.CircularProgressIndicator
-import androidx.compose.material3.ExperimentalMaterial3Api
 import androidx.compose.material3.MaterialTheme
-import androidx.compose.material3.SuggestionChip
+import androidx.compose.material3.OutlinedButton
 import androidx.compose.material3.Text
-import androidx.compose.material3.TextButton
-import androidx.compose.material3.ButtonDefaults
 import androidx.compose.runtime.Composable
 import androidx.compose.ui.Alignment
 import androidx.compose.ui.Modifier
@@ -35,11 +31,11 @@ import org.pocketbert.ui.state.DemoState
 import org.pocketbert.ui.state.EngineChoice
 import org.pocketbert.ui.state.Problem
 
-/** What became of the question; before it is asked, others to try. */
+/** What became of the question. */
 @Composable
-fun AnswerPanel(state: DemoState, actions: DemoActions, samples: List<Sample>) =
+fun AnswerPanel(state: DemoState, actions: DemoActions) =
     when (val answer = state.answer) {
-        AnswerState.Idle -> QuestionsToTry(state, actions, samples)
+        AnswerState.Idle -> Unit
         AnswerState.Answering -> Answering()
         is AnswerState.Answered -> AnswerCard(answer, labelOf(state))
         is AnswerState.Failed -> ProblemCard(
@@ -51,33 +47,6 @@ fun AnswerPanel(state: DemoState, actions: DemoActions, samples: List<Sample>) =
 
 private fun labelOf(state: DemoState): String =
     state.engines.firstOrNull { it.backend == state.input.backend }?.label.orEmpty()
-
-@OptIn(ExperimentalMaterial3Api::class)
-@Composable
-private fun QuestionsToTry(state: DemoState, actions: DemoActions, samples: List<Sample>) {
-    val sample = samples.firstOrNull { it.text == state.input.text } ?: return
-    Column(Modifier.padding(bottom = 8.dp)) {
-        Text(
-            LocalTexts.current.questionsToTry,
-            color = MaterialTheme.colorScheme.onSurfaceVariant,
-            style = MaterialTheme.typography.labelMedium,
-        )
-        Row(
-            Modifier.horizontalScroll(rememberScrollState()),
-            horizontalArrangement = Arrangement.spacedBy(8.dp),
-        ) {
-            for (question in sample.questions) {
-                SuggestionChip(
-                    onClick = {
-                        actions.takeSample(sample.text, question)
-                        actions.ask()
-                    },
-                    label = { Text(question) },
-                )
-            }
-        }
-    }
-}
 
 @Composable
 private fun Answering() = Row(
@@ -131,11 +100,11 @@ private fun ProblemCard(
     Text(said.advice, style = MaterialTheme.typography.bodyMedium)
     if (problem !is Problem.UnreadableText) {
         Text(problem.details, style = MaterialTheme.typography.bodySmall)
-        FlowRow {
+        FlowRow(horizontalArrangement = Arrangement.spacedBy(8.dp)) {
             for (engine in others) {
-                TextButton(
+                OutlinedButton(
                     onClick = { onTry(engine.backend) },
-                    colors = ButtonDefaults.textButtonColors(
+                    colors = ButtonDefaults.outlinedButtonColors(
                         contentColor = MaterialTheme.colorScheme.onErrorContainer,
                     ),
                 ) { Text(texts.tryEngine(engine.label)) }

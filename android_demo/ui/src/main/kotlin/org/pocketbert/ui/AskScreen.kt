@@ -18,6 +18,7 @@ import androidx.compose.material3.IconButton
 import androidx.compose.material3.MaterialTheme
 import androidx.compose.material3.Surface
 import androidx.compose.runtime.Composable
+import androidx.compose.runtime.LaunchedEffect
 import androidx.compose.ui.Modifier
 import androidx.compose.ui.unit.dp
 import org.pocketbert.ui.state.AnswerState
@@ -50,14 +51,14 @@ fun AskScreen(state: DemoState, actions: DemoActions, samples: List<Sample>) {
             if (isWide) {
                 Row {
                     TextPane(state, actions, samples, Modifier.weight(0.55f).fillMaxHeight())
-                    AskPane(state, actions, samples, Modifier.weight(0.45f).fillMaxHeight())
+                    AskPane(state, actions, Modifier.weight(0.45f).fillMaxHeight())
                 }
             } else {
                 Column {
                     TextPane(state, actions, samples, Modifier.weight(1f).fillMaxWidth())
                     // Room is left for the text, whatever the size of the letters.
                     val most = this@BoxWithConstraints.maxHeight * 0.65f
-                    AskPane(state, actions, samples, Modifier.heightIn(max = most).fillMaxWidth())
+                    AskPane(state, actions, Modifier.heightIn(max = most).fillMaxWidth())
                 }
             }
         }
@@ -79,14 +80,11 @@ private fun TextPane(
 
 /** What is asked and answered; it scrolls by itself where there is too little room. */
 @Composable
-private fun AskPane(
-    state: DemoState,
-    actions: DemoActions,
-    samples: List<Sample>,
-    modifier: Modifier,
-) = Surface(modifier, color = MaterialTheme.colorScheme.surface, tonalElevation = 3.dp) {
-    Column(Modifier.verticalScroll(rememberScrollState()).padding(16.dp)) {
-        AnswerPanel(state, actions, samples)
+private fun AskPane(state: DemoState, actions: DemoActions, modifier: Modifier) = Surface(modifier, color = MaterialTheme.colorScheme.surface, tonalElevation = 3.dp) {
+    val scroll = rememberScrollState()
+    LaunchedEffect(state.answer) { scroll.animateScrollTo(0) }
+    Column(Modifier.verticalScroll(scroll).padding(16.dp)) {
+        AnswerPanel(state, actions)
         QuestionPanel(state, actions)
     }
 }

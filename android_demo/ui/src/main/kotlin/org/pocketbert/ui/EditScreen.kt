@@ -1,9 +1,12 @@
 package org.pocketbert.ui
 
 import androidx.compose.foundation.layout.Box
+import androidx.compose.foundation.layout.Column
 import androidx.compose.foundation.layout.fillMaxSize
+import androidx.compose.foundation.layout.fillMaxWidth
 import androidx.compose.foundation.layout.padding
 import androidx.compose.foundation.layout.widthIn
+import androidx.compose.material3.MaterialTheme
 import androidx.compose.material3.OutlinedTextField
 import androidx.compose.material3.Text
 import androidx.compose.material3.TextButton
@@ -35,13 +38,20 @@ fun EditScreen(text: String, actions: DemoActions) {
         actions = { TextButton(onClick = { change("") }) { Text(texts.clear) } },
     ) { padding ->
         Box(Modifier.fillMaxSize().padding(padding), contentAlignment = Alignment.TopCenter) {
-            OutlinedTextField(
-                value = shown,
-                onValueChange = ::change,
-                Modifier.padding(16.dp).widthIn(max = READABLE_WIDTH).fillMaxSize(),
-                label = { Text(texts.text) },
-                supportingText = { Text(texts.characters(shown.length)) },
-            )
+            Column(Modifier.padding(16.dp).widthIn(max = READABLE_WIDTH)) {
+                OutlinedTextField(
+                    value = shown,
+                    onValueChange = ::change,
+                    Modifier.weight(1f).fillMaxWidth(),
+                    label = { Text(texts.text) },
+                )
+                Text(
+                    texts.characters(shown.length),
+                    Modifier.padding(start = 16.dp, top = 4.dp),
+                    color = MaterialTheme.colorScheme.onSurfaceVariant,
+                    style = MaterialTheme.typography.bodySmall,
+                )
+            }
         }
     }
 }

@@ -24,17 +24,22 @@ import androidx.compose.material3.Scaffold
 import androidx.compose.material3.Text
 import androidx.compose.material3.TopAppBar
 import androidx.compose.runtime.Composable
+import androidx.compose.runtime.CompositionLocalProvider
 import androidx.compose.ui.Alignment
 import androidx.compose.ui.Modifier
+import androidx.compose.ui.platform.LocalDensity
 import androidx.compose.ui.platform.LocalLayoutDirection
 import androidx.compose.ui.semantics.heading
 import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.text.style.TextOverflow
+import androidx.compose.ui.unit.Density
 import androidx.compose.ui.unit.LayoutDirection
 import androidx.compose.ui.unit.dp
 
 /** Lines longer than this are hard to read. */
 val READABLE_WIDTH = 680.dp
+
+private const val MAX_BAR_FONT_SCALE = 1.3f
 
 /** A bar with a title over a screen. The insets are the caller's affair. */
 @OptIn(ExperimentalMaterial3Api::class)
@@ -47,14 +52,7 @@ fun Frame(
 ) = Scaffold(
     topBar = {
         TopAppBar(
-            title = {
-                Text(
-                    title,
-                    Modifier.semantics { heading() },
-                    maxLines = 1,
-                    overflow = TextOverflow.Ellipsis,
-                )
-            },
+            title = { BarTitle(title) },
             navigationIcon = { if (onBack != null) BackButton(onBack) },
             actions = actions,
             windowInsets = WindowInsets(0, 0, 0, 0),
@@ -63,6 +61,21 @@ fun Frame(
     contentWindowInsets = WindowInsets(0, 0, 0, 0),
     content = content,
 )
+
+/** Grows with the letters no further than the bar, which has one height. */
+@Composable
+private fun BarTitle(title: String) {
+    val density = LocalDensity.current
+    val fontScale = density.fontScale.coerceAtMost(MAX_BAR_FONT_SCALE)
+    CompositionLocalProvider(LocalDensity provides Density(density.density, fontScale)) {
+        Text(
+            title,
+            Modifier.semantics { heading() },
+            maxLines = 1,
+            overflow = TextOverflow.Ellipsis,
+        )
+    }
+}
 
 @Composable
 private fun BackButton(onBack: () -> Unit) {

@@ -104,6 +104,7 @@ private suspend fun LazyListState.bringIntoView(
     line: suspend () -> ClosedRange<Float>,
 ) {
     fun item() = layoutInfo.visibleItemsInfo.firstOrNull { it.index == index }
+    snapshotFlow { layoutInfo.totalItemsCount }.first { it > index } // laid out for the first time
     if (item() == null) scrollToItem(index)
     val place = line()
     val top = item()?.offset ?: return

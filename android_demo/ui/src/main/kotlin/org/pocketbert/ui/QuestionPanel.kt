@@ -1,6 +1,7 @@
 package org.pocketbert.ui
 
 import androidx.compose.foundation.layout.Arrangement
+import androidx.compose.foundation.layout.Box
 import androidx.compose.foundation.layout.Column
 import androidx.compose.foundation.layout.ExperimentalLayoutApi
 import androidx.compose.foundation.layout.FlowRow
@@ -25,6 +26,7 @@ import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.remember
 import androidx.compose.runtime.setValue
+import androidx.compose.ui.Alignment
 import androidx.compose.ui.Modifier
 import androidx.compose.ui.semantics.Role
 import androidx.compose.ui.semantics.contentDescription
@@ -47,10 +49,12 @@ fun QuestionPanel(state: DemoState, actions: DemoActions) = Column {
     QuestionField(state.input, actions)
     FlowRow(
         Modifier.fillMaxWidth().padding(top = 8.dp),
-        horizontalArrangement = Arrangement.SpaceBetween,
+        horizontalArrangement = Arrangement.spacedBy(8.dp),
     ) {
         EngineSwitch(state.engines, state.input.backend, actions::chooseEngine)
-        AskButton(isAnswering = state.answer is AnswerState.Answering, actions)
+        Box(Modifier.weight(1f), Alignment.CenterEnd) {
+            AskButton(isAnswering = state.answer is AnswerState.Answering, actions)
+        }
     }
 }
 

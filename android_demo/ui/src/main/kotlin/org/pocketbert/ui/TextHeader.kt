@@ -1,19 +1,25 @@
 package org.pocketbert.ui
 
+import androidx.compose.foundation.horizontalScroll
 import androidx.compose.foundation.layout.Arrangement
 import androidx.compose.foundation.layout.Box
 import androidx.compose.foundation.layout.Column
 import androidx.compose.foundation.layout.ExperimentalLayoutApi
 import androidx.compose.foundation.layout.FlowRow
 import androidx.compose.foundation.layout.Row
+import androidx.compose.foundation.layout.fillMaxWidth
 import androidx.compose.foundation.layout.padding
 import androidx.compose.foundation.layout.size
+import androidx.compose.foundation.rememberScrollState
 import androidx.compose.material.icons.Icons
 import androidx.compose.material.icons.filled.Lock
 import androidx.compose.material3.DropdownMenu
 import androidx.compose.material3.DropdownMenuItem
+import androidx.compose.material3.ExperimentalMaterial3Api
 import androidx.compose.material3.Icon
 import androidx.compose.material3.MaterialTheme
+import androidx.compose.material3.SuggestionChip
+import androidx.compose.material3.Surface
 import androidx.compose.material3.Text
 import androidx.compose.material3.TextButton
 import androidx.compose.runtime.Composable
@@ -36,8 +42,8 @@ import org.pocketbert.ui.state.Screen
 @Composable
 fun TextHeader(input: Input, actions: DemoActions, samples: List<Sample>) = Column {
     Privacy()
-    FlowRow(horizontalArrangement = Arrangement.SpaceBetween) {
-        Column(Modifier.padding(vertical = 4.dp).align(Alignment.CenterVertically)) {
+    FlowRow(Modifier.fillMaxWidth(), horizontalArrangement = Arrangement.SpaceBetween) {
+        Column(Modifier.padding(end = 8.dp)) {
             Text(
                 LocalTexts.current.text,
                 Modifier.semantics { heading() },
@@ -52,17 +58,23 @@ fun TextHeader(input: Input, actions: DemoActions, samples: List<Sample>) = Colu
         FlowRow { Sources(input, actions, samples) }
     }
     Notes(input)
+    samples.firstOrNull { it.text == input.text }?.let { QuestionsToTry(it, actions) }
 }
 
 @Composable
-private fun Privacy() = Row(
-    Modifier.padding(bottom = 8.dp),
-    horizontalArrangement = Arrangement.spacedBy(8.dp),
-    verticalAlignment = Alignment.CenterVertically,
+private fun Privacy() = Surface(
+    Modifier.padding(bottom = 12.dp),
+    shape = MaterialTheme.shapes.medium,
+    color = MaterialTheme.colorScheme.secondaryContainer,
 ) {
-    val color = MaterialTheme.colorScheme.onSurfaceVariant
-    Icon(Icons.Default.Lock, contentDescription = null, Modifier.size(18.dp), tint = color)
-    Text(LocalTexts.current.privacy, color = color, style = MaterialTheme.typography.bodySmall)
+    Row(
+        Modifier.fillMaxWidth().padding(horizontal = 12.dp, vertical = 8.dp),
+        horizontalArrangement = Arrangement.spacedBy(12.dp),
+        verticalAlignment = Alignment.CenterVertically,
+    ) {
+        Icon(Icons.Default.Lock, contentDescription = null, Modifier.size(18.dp))
+        Text(LocalTexts.current.privacy, style = MaterialTheme.typography.bodySmall)
+    }
 }
 
 @Composable
@@ -99,6 +111,32 @@ private fun Notes(input: Input) {
     if (input.numLeftOut > 0) Note(texts.leftOut(input.numLeftOut))
     if (!input.isEditable) Note(texts.tooLongToEdit)
 }
+
+/** Asked at a touch. */
+@OptIn(ExperimentalMaterial3Api::class)
+@Composable
+private fun QuestionsToTry(sample: Sample, actions: DemoActions) =
+    Column(Modifier.padding(bottom = 8.dp)) {
+        Text(
+            LocalTexts.current.questionsToTry,
+            color = MaterialTheme.colorScheme.onSurfaceVariant,
+            style = MaterialTheme.typography.labelMedium,
+        )
+        Row(
+            Modifier.horizontalScroll(rememberScrollState()),
+            horizontalArrangement = Arrangement.spacedBy(8.dp),
+        ) {
+            for (question in sample.questions) {
+                SuggestionChip(
+                    onClick = {
+                        actions.takeSample(sample.text, question)
+                        actions.ask()
+                    },
+                    label = { Text(question) },
+                )
+            }
+        }
+    }
 
 @Composable
 private fun Note(note: String) = Text(

@@ -87,6 +87,8 @@ open class Texts {
     open val libraries = "Libraries of this app"
     open val versions = "Built with"
 
+    /** @param part of the bundle, as the manifest calls it. */
+    open fun licenceOf(part: String) = part.replace('_', ' ').replaceFirstChar { it.uppercaseChar() }
     open fun artifact(backend: String, precision: String) = "$backend, $precision"
     open fun megabytes(bytes: Long) = "${decimals(bytes / 1e6, 1)} MB"
     open fun lengths(tokens: List<Int>) = "Up to ${tokens.joinToString(", ")} tokens at a time"

@@ -7,6 +7,8 @@ import androidx.compose.material3.darkColorScheme
 import androidx.compose.material3.lightColorScheme
 import androidx.compose.runtime.Composable
 import androidx.compose.ui.graphics.Color
+import androidx.compose.ui.text.TextStyle
+import androidx.compose.ui.text.style.TextDirection
 
 /** Teal for what can be done, and the yellow of a marker pen (tertiary) for the answer. */
 val lightColors: ColorScheme = lightColorScheme(
@@ -65,13 +67,21 @@ val darkColors: ColorScheme = darkColorScheme(
     outlineVariant = Color(0xFF3F4948),
 )
 
+/** A text runs as its own letters do: a question in English does so also on an Arabic phone. */
+val typography: Typography = Typography().run {
+    fun TextStyle.asItsLetters() = copy(textDirection = TextDirection.Content)
+    copy(
+        headlineSmall = headlineSmall.asItsLetters(),
+        titleLarge = titleLarge.asItsLetters(),
+        titleMedium = titleMedium.asItsLetters(),
+        bodyLarge = bodyLarge.asItsLetters(),
+        bodyMedium = bodyMedium.asItsLetters(),
+        bodySmall = bodySmall.asItsLetters(),
+        labelLarge = labelLarge.asItsLetters(),
+        labelMedium = labelMedium.asItsLetters(),
+    )
+}
+
 @Composable
-fun PocketBertTheme(
-    isDark: Boolean,
-    typography: Typography = MaterialTheme.typography,
-    content: @Composable () -> Unit,
-) = MaterialTheme(
-    colorScheme = if (isDark) darkColors else lightColors,
-    typography = typography,
-    content = content,
-)
+fun PocketBertTheme(isDark: Boolean, content: @Composable () -> Unit) =
+    MaterialTheme(if (isDark) darkColors else lightColors, typography = typography, content = content)

@@ -84,8 +84,8 @@ class Demo(
     }
 
     override fun takeSample(text: String, question: String) {
-        changeText(text)
         changeQuestion(question)
+        changeText(text)
         stop { it.copy(input = it.input.copy(revision = it.input.revision + 1)) }
     }
 

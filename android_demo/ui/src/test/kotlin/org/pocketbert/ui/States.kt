@@ -1,0 +1,143 @@
+package org.pocketbert.ui
+
+import org.pocketbert.core.Answer
+import org.pocketbert.core.EngineResult
+import org.pocketbert.core.Manifest
+import org.pocketbert.core.TextPart
+import org.pocketbert.core.UnreadableTextException.Reason
+import org.pocketbert.core.openBundle
+import org.pocketbert.ui.state.AnswerState
+import org.pocketbert.ui.state.BundleState
+import org.pocketbert.ui.state.DemoState
+import org.pocketbert.ui.state.EngineChoice
+import org.pocketbert.ui.state.EngineStage
+import org.pocketbert.ui.state.Input
+import org.pocketbert.ui.state.Problem
+import org.pocketbert.ui.state.Screen
+import org.pocketbert.ui.state.SelfTestState
+import org.pocketbert.ui.state.SelfTestStep
+import org.pocketbert.ui.state.StepProgress
+import java.nio.file.Path
+
+/** The bundle that the tests of all modules read. */
+val FIXTURE: Path = Path.of("..", "core", "src", "test", "resources", "bundle")
+
+private val manifest: Manifest by lazy { openBundle(FIXTURE).manifest }
+
+val EXECUTORCH = EngineChoice("executorch", "ExecuTorch")
+val TFLITE = EngineChoice("tflite", "TFLite")
+
+/** The ask screen before anything was asked, and what all others are made from. */
+fun idleState(sample: Sample = englishSamples.first()) = DemoState(
+    screen = Screen.ASK,
+    bundle = BundleState.Ready(manifest),
+    engines = listOf(EXECUTORCH, TFLITE),
+    input = Input(sample.text, sample.questions.first(), EXECUTORCH.backend),
+)
+
+fun answered(text: String, answer: String, score: Double = 0.934): AnswerState {
+    val start = text.indexOf(answer)
+    return AnswerState.Answered(Answer(answer, start, start + answer.length, score), latencyMs = 11.6)
+}
+
+/** Every screen in every state, by the name of its picture. */
+fun allStates(): Map<String, DemoState> = askStates() + problemStates() + otherStates()
+
+private fun askStates(): Map<String, DemoState> {
+    val idle = idleState()
+    val story = idleState(englishSamples.last())
+    return mapOf(
+        "ask-idle" to idle,
+        "ask-empty" to idle.copy(input = Input("", "", TFLITE.backend)),
+        "ask-answering" to idle.copy(answer = AnswerState.Answering),
+        "ask-answered" to idle.copy(answer = answered(idle.input.text, "Michael Collins")),
+        "ask-answered-far-down" to story.copy(
+            input = story.input.copy(question = "What did Samuel Okafor buy?"),
+            answer = answered(story.input.text, "the old bakery", score = 0.041),
+        ),
+        "ask-answered-long" to idle.copy(
+            answer = answered(idle.input.text, idle.input.text.substringAfter("1969, ").take(170)),
+        ),
+        "ask-too-long" to idle.copy(
+            input = Input("word ".repeat(40_000), "Why?", TFLITE.backend, numLeftOut = 9_800_000),
+            answer = failed(Problem.UnreadableText(TextPart.CONTEXT, Reason.TOO_LONG, "")),
+        ),
+    )
+}
+
+private fun failed(problem: Problem) = AnswerState.Failed(problem)
+
+private fun problemStates(): Map<String, DemoState> {
+    val unreadable = TextPart.entries.flatMap { part ->
+        Reason.entries.map { "unreadable-$part-$it" to Problem.UnreadableText(part, it, "…") }
+    }
+    val engine = EngineStage.entries.map {
+        "engine-$it" to Problem.EngineFailed(it, EXECUTORCH.label, "error 0x20 in method forward")
+    }
+    val bundle = listOf(
+        Problem.NoBundle("no folder pocketbert in the assets"),
+        Problem.DamagedBundle(
+            "executorch/model.pte",
+            "executorch/model.pte has the sha256 a36724e6ad1418176cda7f9422182f5c7bc381bf98b184fb" +
+                "f284958bd0343076, expected e9edc0810b55f182530d0315b8388ec0c0a214e781984dad5ead" +
+                "babbc4f2151a",
+        ),
+        Problem.NewerBundle("schema_version is 2.0, this app reads 1"),
+        Problem.UntrustedBundle("manifest.sig is not there"),
+        Problem.Unexpected("java.lang.IllegalStateException"),
+    ).map { "bundle-${it.javaClass.simpleName}" to BundleState.Failed(it) }
+    val idle = idleState()
+    return (unreadable + engine).associate { (name, problem) ->
+        name.lowercase() to idle.copy(answer = failed(problem))
+    } + bundle.associate { (name, state) -> name.lowercase() to idle.copy(bundle = state) } +
+        ("bundle-loading" to idle.copy(bundle = BundleState.Loading))
+}
+
+private fun otherStates(): Map<String, DemoState> {
+    val idle = idleState()
+    val selfTest = idle.copy(screen = Screen.SELF_TEST)
+    val good = EngineResult(0.00213, 24, 24, emptyList())
+    val bad = EngineResult(
+        1.7,
+        22,
+        24,
+        List(8) { "it answers “When was the mill built?” with “the river”, expected “1874”" },
+    )
+    return mapOf(
+        "edit" to idle.copy(screen = Screen.EDIT),
+        "about" to idle.copy(screen = Screen.ABOUT),
+        "self-test" to selfTest,
+        "self-test-running" to selfTest.copy(
+            selfTest = SelfTestState.Running(
+                steps(
+                    StepProgress.Read(emptyList()),
+                    StepProgress.Running(17),
+                    StepProgress.Waiting,
+                ),
+            ),
+        ),
+        "self-test-passed" to selfTest.copy(
+            selfTest = SelfTestState.Done(
+                steps(
+                    StepProgress.Read(emptyList()),
+                    StepProgress.Asked(good, 0.02),
+                    StepProgress.Asked(good, 0.02),
+                ),
+            ),
+        ),
+        "self-test-failed" to selfTest.copy(
+            selfTest = SelfTestState.Done(
+                steps(
+                    StepProgress.Read(listOf("the text “İstanbul” has other tokens")),
+                    StepProgress.Asked(bad, 0.02),
+                    StepProgress.Failed(
+                        Problem.EngineFailed(EngineStage.LOADING, TFLITE.label, "no such operator"),
+                    ),
+                ),
+            ),
+        ),
+    )
+}
+
+private fun steps(vararg progress: StepProgress): List<SelfTestStep> =
+    listOf(null, EXECUTORCH, TFLITE).zip(progress) { engine, each -> SelfTestStep(engine, each) }
