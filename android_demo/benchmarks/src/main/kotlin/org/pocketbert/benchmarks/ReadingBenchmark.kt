@@ -55,13 +55,13 @@ open class ReadingBenchmark {
     private companion object {
         const val NUM_WORDS = 2000
         const val QUESTION = "When was the lamp of the lighthouse first lit?"
-        val WORDS = (
-            "The Carrick Point lighthouse stands on a granite shelf at the western end of the island " +
-                "of Torsay. It was designed by the engineer Elspeth Rennie and first lit on 3 October " +
-                "1871, after two ships carrying slate had been wrecked on the same reef within a " +
-                "single winter. The tower is 41 metres tall and tapers from nine metres at the base " +
-                "to just under five at the gallery."
-            ).split(' ')
+        val WORDS = """
+            The Carrick Point lighthouse stands on a granite shelf at the western end of the island
+            of Torsay. It was designed by the engineer Elspeth Rennie and first lit on 3 October
+            1871, after two ships carrying slate had been wrecked on the same reef within a single
+            winter. The tower is 41 metres tall and tapers from nine metres at the base to just
+            under five at the gallery.
+        """.trim().split(' ', '\n').filter { it.isNotEmpty() }
     }
 }
 

@@ -7,9 +7,10 @@ class Reader(
     private val tokenizer: Tokenizer = bundle.tokenizer,
     private val decoder: SpanDecoder = BestSpanDecoder(bundle.manifest.spanRules),
 ) : AutoCloseable {
+    private val rules = bundle.manifest.spanRules
     private val specialTokens = bundle.manifest.tokenizer.specialTokens
-    private val cutter = WindowCutter(bundle.manifest.spanRules, specialTokens)
-    private val check = TextCheck(bundle.manifest.spanRules, specialTokens.getValue(SpecialTokens.UNKNOWN))
+    private val cutter = WindowCutter(rules, specialTokens)
+    private val check = TextCheck(rules, specialTokens.getValue(SpecialTokens.UNKNOWN))
 
     /**
      * Returns the answer to a question from a text.

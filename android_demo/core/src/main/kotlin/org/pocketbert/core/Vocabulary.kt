@@ -14,11 +14,9 @@ internal fun openTokenizer(
 ): Tokenizer {
     val vocabulary = parseVocabulary(settings.vocabulary, read(settings.vocabulary))
     checkVocabulary(settings, vocabulary)
-    return WordPieceTokenizer(
-        settings,
-        vocabulary,
-        parsing(settings.unicodeTables) { UnicodeTables.parse(decode(read(settings.unicodeTables))) },
-    )
+    val bytes = read(settings.unicodeTables)
+    val tables = parsing(settings.unicodeTables) { UnicodeTables.parse(decode(bytes)) }
+    return WordPieceTokenizer(settings, vocabulary, tables)
 }
 
 /** Returns tokens in the order of their ids: one a line, and only a newline ends a line. */

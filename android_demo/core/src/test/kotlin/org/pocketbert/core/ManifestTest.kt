@@ -87,7 +87,9 @@ class ManifestTest(@param:TempDir private val temporary: Path) {
         )) {
             assertRefused { it["tokenizer"] = changed(it, "tokenizer", key to parse(value)) }
         }
-        assertRefused { it["files"] = changed(it, "files", "vectors.json" to text("AB".repeat(32))) }
+        for (hash in listOf("AB".repeat(32), "ab".repeat(31), "")) {
+            assertRefused { it["files"] = changed(it, "files", "vectors.json" to text(hash)) }
+        }
         assertRefused { it["platforms"] = objectOf("android" to "[\"not/listed\"]") }
         assertRefused { it.remove("student") }
     }
@@ -132,8 +134,13 @@ class ManifestTest(@param:TempDir private val temporary: Path) {
         change: Pair<String, JsonElement>,
     ) = JsonObject(manifest.getValue(key).jsonObject + change)
 
-    private fun artifacts(manifest: Map<String, JsonElement>, change: Pair<String, JsonElement>) =
-        JsonArray(manifest.getValue("artifacts").jsonArray.map { JsonObject(it.jsonObject + change) })
+    private fun artifacts(
+        manifest: Map<String, JsonElement>,
+        change: Pair<String, JsonElement>,
+    ): JsonArray {
+        val artifacts = manifest.getValue("artifacts").jsonArray
+        return JsonArray(artifacts.map { JsonObject(it.jsonObject + change) })
+    }
 
     private companion object {
         val HASH = text("ab".repeat(32))

@@ -89,12 +89,13 @@ class SpanDecoderPropertiesTest {
     }
 
     private fun contextOf(window: Window, logits: FloatArray): List<Double> =
-        logits.slice(window.first until window.first + window.numContextTokens).map { it.toDouble() }
+        List(window.numContextTokens) { logits[window.first + it].toDouble() }
 
     private fun cut(numContext: Int, rules: SpanRules): Pair<String, List<Window>> {
         val context = "a ".repeat(numContext)
         val tokens = numbered(numContext, from = 4)
-        val windows = WindowCutter(rules, SPECIAL_IDS).cut(numbered(2, from = 4), tokens, listOf(8, 16))
+        val cutter = WindowCutter(rules, SPECIAL_IDS)
+        val windows = cutter.cut(numbered(2, from = 4), tokens, seqLens = listOf(8, 16))
         return context to windows
     }
 

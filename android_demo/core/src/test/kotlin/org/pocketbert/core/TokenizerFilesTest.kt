@@ -16,7 +16,8 @@ class TokenizerFilesTest {
 
     @Test
     fun `a vocabulary that is not UTF-8 is damaged`() {
-        for (bytes in listOf(byteArrayOf(-1), byteArrayOf(0x61, -61), byteArrayOf(-19, -96, -128))) {
+        val halfOfAPair = byteArrayOf(-19, -96, -128)
+        for (bytes in listOf(byteArrayOf(-1), byteArrayOf(0x61, -61), halfOfAPair)) {
             assertDamaged("$SPECIAL\n".toByteArray() + bytes)
         }
     }

@@ -32,7 +32,8 @@ class WindowPropertiesTest {
     ) {
         val question = numbered(numAsked, from = 100)
         val context = numbered(numContext, from = 1000)
-        val windows = WindowCutter(setting.rules, SPECIAL_IDS).cut(question, context, setting.seqLens)
+        val cutter = WindowCutter(setting.rules, SPECIAL_IDS)
+        val windows = cutter.cut(question, context, setting.seqLens)
         var covered = 0
         for (window in windows) {
             checkRow(window, question)

