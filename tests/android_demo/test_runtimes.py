@@ -51,15 +51,12 @@ MOST_VERSIONS = 20
 
 LEAST_RELEASES = {
     ("ADD", 1): "1.5.0", ("BATCH_MATMUL", 1): "2.3.0", ("CAST", 1): "1.5.0",
-    ("DEQUANTIZE", 2): "1.14.0", ("DEQUANTIZE", 3): "1.15.0", ("DEQUANTIZE", 5): "2.7.0",
-    ("EMBEDDING_LOOKUP", 1): "1.13.0", ("EMBEDDING_LOOKUP", 3): "1.14.0",
-    ("EMBEDDING_LOOKUP", 4): "2.18.0", ("FULLY_CONNECTED", 1): "1.5.0",
-    ("FULLY_CONNECTED", 4): "1.14.0", ("FULLY_CONNECTED", 5): "2.0.0", ("FULLY_CONNECTED", 12): "2.17.0",
-    ("FULLY_CONNECTED", 13): "2.18.0", ("GELU", 1): "2.9.0", ("MEAN", 1): "1.6.0",
-    ("MUL", 1): "1.5.0", ("QUANTIZE", 1): "1.14.0", ("QUANTIZE", 2): "1.15.0",
-    ("RESHAPE", 1): "1.5.0", ("RSQRT", 1): "1.10.0", ("SLICE", 1): "1.14.0",
-    ("SOFTMAX", 1): "1.5.0", ("SQUARED_DIFFERENCE", 1): "1.13.1", ("SUB", 1): "1.6.0",
-    ("TRANSPOSE", 1): "1.6.0",
+    ("DEQUANTIZE", 2): "1.14.0", ("DEQUANTIZE", 3): "1.15.0", ("EMBEDDING_LOOKUP", 1): "1.13.0",
+    ("EMBEDDING_LOOKUP", 4): "2.18.0", ("FULLY_CONNECTED", 5): "2.0.0",
+    ("FULLY_CONNECTED", 12): "2.17.0", ("FULLY_CONNECTED", 13): "2.18.0", ("GELU", 1): "2.9.0",
+    ("MEAN", 1): "1.6.0", ("MUL", 1): "1.5.0", ("QUANTIZE", 1): "1.14.0", ("RESHAPE", 1): "1.5.0",
+    ("RSQRT", 1): "1.10.0", ("SLICE", 1): "1.14.0", ("SOFTMAX", 1): "1.5.0",
+    ("SQUARED_DIFFERENCE", 1): "1.13.1", ("SUB", 1): "1.6.0", ("TRANSPOSE", 1): "1.6.0",
 }  # fmt: skip
 """The release of TensorFlow Lite that first held a version of an operator.
 

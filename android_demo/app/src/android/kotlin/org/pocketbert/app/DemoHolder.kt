@@ -2,7 +2,6 @@ package org.pocketbert.app
 
 import android.app.Application
 import android.os.Bundle
-import androidx.core.os.bundleOf
 import androidx.lifecycle.AndroidViewModel
 import androidx.lifecycle.SavedStateHandle
 import kotlinx.coroutines.Dispatchers
@@ -38,7 +37,7 @@ class DemoHolder(application: Application, saved: SavedStateHandle) :
 
     init {
         saved.setSavedStateProvider(INPUT) {
-            bundleOf(INPUT to ArrayList(demo.state.value.input.saved()))
+            Bundle().apply { putStringArrayList(INPUT, ArrayList(demo.state.value.input.saved())) }
         }
     }
 

@@ -11,6 +11,10 @@ import java.nio.file.Path
 internal fun fixtureBundle(): Bundle =
     openBundle(Path.of("..", "core", "src", "test", "resources", "bundle"))
 
+/** The one that `-Dpocketbert.bundle` names, or else the fixture. */
+internal fun givenBundle(): Bundle =
+    System.getProperty("pocketbert.bundle")?.let { openBundle(Path.of(it)) } ?: fixtureBundle()
+
 /** For each length of an artifact, the shortest first, a full window and one with padding. */
 internal fun windowsOf(bundle: Bundle, artifact: Artifact): List<Window> {
     val settings = bundle.manifest

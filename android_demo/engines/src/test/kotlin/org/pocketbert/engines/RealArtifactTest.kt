@@ -16,9 +16,9 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertNotEquals
 
-/** The fixture's `.tflite` file in TensorFlow Lite for this machine, with [LiteRtEngine] around. */
+/** A bundle's `.tflite` file in TensorFlow Lite for this machine, with [LiteRtEngine] around. */
 class RealArtifactTest {
-    private val bundle = fixtureBundle()
+    private val bundle = givenBundle()
     private val artifact = bundle.artifact("tflite")
     private val factory = LiteRtFactory(2, ::DesktopModel)
 
