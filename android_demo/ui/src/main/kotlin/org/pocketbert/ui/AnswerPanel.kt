@@ -1,6 +1,7 @@
 package org.pocketbert.ui
 
 import androidx.compose.foundation.layout.Arrangement
+import androidx.compose.foundation.layout.Box
 import androidx.compose.foundation.layout.Column
 import androidx.compose.foundation.layout.ColumnScope
 import androidx.compose.foundation.layout.ExperimentalLayoutApi
@@ -31,18 +32,20 @@ import org.pocketbert.ui.state.DemoState
 import org.pocketbert.ui.state.EngineChoice
 import org.pocketbert.ui.state.Problem
 
-/** What became of the question. */
+/** What became of the question. It is always there, so that its changes are read out. */
 @Composable
-fun AnswerPanel(state: DemoState, actions: DemoActions) =
-    when (val answer = state.answer) {
-        AnswerState.Idle -> Unit
-        AnswerState.Answering -> Answering()
-        is AnswerState.Answered -> AnswerCard(answer, labelOf(state))
-        is AnswerState.Failed -> ProblemCard(
-            answer.problem,
-            others = state.engines.filter { it.backend != state.input.backend },
-            onTry = actions::chooseEngine,
-        )
+fun AnswerPanel(state: DemoState, isAnswering: Boolean, actions: DemoActions) =
+    Box(Modifier.semantics { liveRegion = LiveRegionMode.Polite }) {
+        when (val answer = state.answer) {
+            AnswerState.Idle -> Unit
+            AnswerState.Answering -> if (isAnswering) Answering()
+            is AnswerState.Answered -> AnswerCard(answer, labelOf(state))
+            is AnswerState.Failed -> ProblemCard(
+                answer.problem,
+                others = state.engines.filter { it.backend != state.input.backend },
+                onTry = actions::chooseEngine,
+            )
+        }
     }
 
 private fun labelOf(state: DemoState): String =
@@ -50,7 +53,7 @@ private fun labelOf(state: DemoState): String =
 
 @Composable
 private fun Answering() = Row(
-    Modifier.padding(bottom = 16.dp).semantics { liveRegion = LiveRegionMode.Polite },
+    Modifier.padding(bottom = 16.dp),
     horizontalArrangement = Arrangement.spacedBy(12.dp),
     verticalAlignment = Alignment.CenterVertically,
 ) {
@@ -119,10 +122,7 @@ private fun PanelCard(
     content: Color,
     body: @Composable ColumnScope.() -> Unit,
 ) = Card(
-    Modifier
-        .padding(bottom = 16.dp)
-        .fillMaxWidth()
-        .semantics(mergeDescendants = true) { liveRegion = LiveRegionMode.Polite },
+    Modifier.padding(bottom = 16.dp).fillMaxWidth().semantics(mergeDescendants = true) {},
     colors = CardDefaults.cardColors(containerColor = container, contentColor = content),
 ) {
     Column(

@@ -9,6 +9,7 @@ import androidx.compose.foundation.layout.fillMaxWidth
 import androidx.compose.foundation.layout.heightIn
 import androidx.compose.foundation.layout.padding
 import androidx.compose.foundation.rememberScrollState
+import androidx.compose.foundation.shape.CornerSize
 import androidx.compose.foundation.verticalScroll
 import androidx.compose.material.icons.Icons
 import androidx.compose.material.icons.filled.CheckCircle
@@ -19,8 +20,15 @@ import androidx.compose.material3.MaterialTheme
 import androidx.compose.material3.Surface
 import androidx.compose.runtime.Composable
 import androidx.compose.runtime.LaunchedEffect
+import androidx.compose.runtime.getValue
+import androidx.compose.runtime.mutableStateOf
+import androidx.compose.runtime.remember
+import androidx.compose.runtime.setValue
 import androidx.compose.ui.Modifier
+import androidx.compose.ui.graphics.RectangleShape
+import androidx.compose.ui.graphics.Shape
 import androidx.compose.ui.unit.dp
+import kotlinx.coroutines.delay
 import org.pocketbert.ui.state.AnswerState
 import org.pocketbert.ui.state.DemoActions
 import org.pocketbert.ui.state.DemoState
@@ -30,6 +38,8 @@ import org.pocketbert.ui.state.Screen
 private val WIDE = 720.dp
 private val WIDE_IF_LOW = 520.dp
 private val LOW = 480.dp
+
+private const val WORTH_SHOWING_MS = 150L
 
 /** A text, a question, and the answer marked in the text. */
 @Composable
@@ -58,7 +68,13 @@ fun AskScreen(state: DemoState, actions: DemoActions, samples: List<Sample>) {
                     TextPane(state, actions, samples, Modifier.weight(1f).fillMaxWidth())
                     // Room is left for the text, whatever the size of the letters.
                     val most = this@BoxWithConstraints.maxHeight * 0.65f
-                    AskPane(state, actions, Modifier.heightIn(max = most).fillMaxWidth())
+                    AskPane(
+                        state,
+                        actions,
+                        Modifier.heightIn(max = most).fillMaxWidth(),
+                        shape = MaterialTheme.shapes.extraLarge
+                            .copy(bottomStart = CornerSize(0.dp), bottomEnd = CornerSize(0.dp)),
+                    )
                 }
             }
         }
@@ -80,11 +96,28 @@ private fun TextPane(
 
 /** What is asked and answered; it scrolls by itself where there is too little room. */
 @Composable
-private fun AskPane(state: DemoState, actions: DemoActions, modifier: Modifier) = Surface(modifier, color = MaterialTheme.colorScheme.surface, tonalElevation = 3.dp) {
+private fun AskPane(
+    state: DemoState,
+    actions: DemoActions,
+    modifier: Modifier,
+    shape: Shape = RectangleShape,
+) = Surface(modifier, shape, MaterialTheme.colorScheme.surface, tonalElevation = 3.dp) {
+    val isAnswering = isWorthShowing(state.answer is AnswerState.Answering)
     val scroll = rememberScrollState()
     LaunchedEffect(state.answer) { scroll.animateScrollTo(0) }
     Column(Modifier.verticalScroll(scroll).padding(16.dp)) {
-        AnswerPanel(state, actions)
-        QuestionPanel(state, actions)
+        AnswerPanel(state, isAnswering, actions)
+        QuestionPanel(state, isAnswering, actions)
     }
+}
+
+/** Whether something takes so long that it is worth showing; most answers do not. */
+@Composable
+private fun isWorthShowing(isGoingOn: Boolean): Boolean {
+    var isLong by remember(isGoingOn) { mutableStateOf(false) }
+    LaunchedEffect(isGoingOn) {
+        delay(WORTH_SHOWING_MS)
+        isLong = isGoingOn
+    }
+    return isLong
 }

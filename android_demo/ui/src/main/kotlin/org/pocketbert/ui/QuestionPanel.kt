@@ -35,7 +35,6 @@ import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.text.input.ImeAction
 import androidx.compose.ui.text.input.KeyboardCapitalization
 import androidx.compose.ui.unit.dp
-import org.pocketbert.ui.state.AnswerState
 import org.pocketbert.ui.state.DemoActions
 import org.pocketbert.ui.state.DemoState
 import org.pocketbert.ui.state.EngineChoice
@@ -45,7 +44,7 @@ import org.pocketbert.ui.state.beginningOfQuestion
 /** The question, which engine is to answer it, and the button. */
 @OptIn(ExperimentalLayoutApi::class)
 @Composable
-fun QuestionPanel(state: DemoState, actions: DemoActions) = Column {
+fun QuestionPanel(state: DemoState, isAnswering: Boolean, actions: DemoActions) = Column {
     QuestionField(state.input, actions)
     FlowRow(
         Modifier.fillMaxWidth().padding(top = 8.dp),
@@ -53,7 +52,7 @@ fun QuestionPanel(state: DemoState, actions: DemoActions) = Column {
     ) {
         EngineSwitch(state.engines, state.input.backend, actions::chooseEngine)
         Box(Modifier.weight(1f), Alignment.CenterEnd) {
-            AskButton(isAnswering = state.answer is AnswerState.Answering, actions)
+            AskButton(isAnswering, actions)
         }
     }
 }

@@ -23,6 +23,7 @@ import androidx.compose.ui.test.onNodeWithContentDescription
 import androidx.compose.ui.test.onNodeWithText
 import androidx.compose.ui.test.performClick
 import androidx.compose.ui.test.performScrollTo
+import androidx.compose.ui.test.performTextInput
 import androidx.compose.ui.test.performTextReplacement
 import androidx.compose.ui.text.AnnotatedString
 import kotlinx.coroutines.Dispatchers
@@ -35,6 +36,7 @@ import org.pocketbert.ui.state.AnswerState
 import org.pocketbert.ui.state.Demo
 import org.pocketbert.ui.state.FakeFactory
 import org.pocketbert.ui.state.Input
+import org.pocketbert.ui.state.MAX_EDITABLE_CHARACTERS
 import org.pocketbert.ui.state.Screen
 import org.pocketbert.ui.state.Vectors
 import kotlin.test.assertEquals
@@ -148,6 +150,18 @@ class ClickThroughTest {
             waitForIdle()
             onNodeWithText("The text is too long").assertExists()
         }
+    }
+
+    @Test
+    fun `the longest text that can be edited is edited`() = clicking { demo ->
+        click(texts.edit)
+        val text = "word ".repeat(MAX_EDITABLE_CHARACTERS / 5).dropLast(1)
+        field().performTextReplacement(text)
+        waitForIdle()
+        field().performTextInput("s")
+        waitForIdle()
+        assertEquals(text + "s", demo.state.value.input.text)
+        assertEquals(Screen.EDIT, demo.state.value.screen)
     }
 
     @Test
