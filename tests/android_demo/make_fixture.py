@@ -10,8 +10,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,15 @@ from tests.command import ROOT, pocketbert
 from tests.students import read_tokenizer, save_student
 from tests.vectors import tokenizers
 from tests.vectors.texts import make_texts
-from tests.vectors.write import describe_answers, describe_texts
+from tests.vectors.write import HARD_CONTEXTS, Examples, ask, describe_answers, describe_texts
 
 RESOURCES = ROOT / "android_demo" / "core" / "src" / "test" / "resources"
 SEQ_LENS = (32, 64)
 ASSETS = "assets/pocketbert"
 """Where the zip for Android has the bundle."""
 
-_EVERY = 28
+_EVERY = 36
 """One text of so many is in the sample."""
-_MOST_CHARACTERS = 36_000
-"""Of an answer of the sample, as JSON."""
-_MOST_ANSWERS = 2
-"""Of one set of lengths."""
 
 
 def main() -> None:
@@ -146,16 +141,18 @@ def _write_vectors(folder: Path) -> None:
         for text in described:
             del text["tokens"]  # their ids say the same
         _dump(folder / name / "texts.json", {"texts": described})
-    _dump(folder / "uncased" / "answers.json", {"answers": list(_small(describe_answers(student)))})
+    answers = list(describe_answers(student, _examples()))
+    _dump(folder / "uncased" / "answers.json", {"answers": answers})
 
 
-def _small(answers: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yields a few answers of each set of lengths, those whose windows are small."""
-    counts = Counter[tuple[int, ...]]()
-    for each in answers:
-        if len(json.dumps(each)) < _MOST_CHARACTERS and counts[each["seq_lens"]] < _MOST_ANSWERS:
-            counts[each["seq_lens"]] += 1
-            yield each
+def _examples() -> Iterator[Examples]:
+    """Yields lengths and questions, with contexts of one window and of many."""
+    own = [ask(each.question, each.context[:400]) for each in labelled_questions()[::9]]
+    yield (24,), own[:1]
+    yield (32, 64, 128, 256, 384), own[1:5]
+    yield (64,), own[5:7]
+    asked = ("Who built the bridge?", "Où est le café? 🍵")
+    yield (48, 384), [ask(question, context) for question in asked for context in HARD_CONTEXTS]
 
 
 def _dump(path: Path, content: dict[str, Any]) -> None:

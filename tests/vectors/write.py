@@ -9,7 +9,7 @@ single characters alone. Text is escaped to ASCII, so that no editor and no read
 import json
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 LOGIT_DIGITS = 4
 """Decimals that logits are written with; the answers are those of the numbers as written."""
+
+Examples = tuple[tuple[int, ...], list[Question]]
+"""Lengths that windows are cut for, and questions for them."""
 
 HARD_CONTEXTS = (
     "Die Brücke wurde 1873 vom Ingenieur Jürgen Ångström für Königsberg gebaut. 🏗️🌉 3½ Mio.",
@@ -68,15 +71,22 @@ def describe_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[dict[str,
     ]
 
 
-def describe_answers(student: Student) -> Iterator[dict[str, Any]]:
-    """Yields pairs of question and context, at several lengths, with all that follows of them."""
-    for seq_lens, examples in _examples():
+def describe_answers(
+    student: Student, examples_by_lengths: Iterable[Examples] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yields pairs of question and context, at several lengths, with all that follows of them.
+
+    Args:
+        student: Knows the answers.
+        examples_by_lengths: This module's own if there are none.
+    """
+    for seq_lens, examples in examples_by_lengths or _examples():
         for case in reference_cases(student, examples, seq_lens):
             yield _describe(student, case, seq_lens)
 
 
-def _examples() -> Iterator[tuple[tuple[int, ...], list[Question]]]:
-    """Yields lengths, and questions for them; long contexts are passages one after the other."""
+def _examples() -> Iterator[Examples]:
+    """Yields lengths and questions; long contexts are passages one after the other."""
     own = list(labelled_questions())
     passages = list(dict.fromkeys(each.context for each in own))
     chance = random.Random(1)
@@ -87,20 +97,19 @@ def _examples() -> Iterator[tuple[tuple[int, ...], list[Question]]]:
         yield (
             seq_lens,
             [
-                _ask(
-                    each.question, " ".join([*chance.sample(passages, num_passages), each.context])
-                )
+                ask(each.question, " ".join([*chance.sample(passages, num_passages), each.context]))
                 for each in own[:: 50 if num_passages > 4 else 20]
             ],
         )
     asked = ("Who built the bridge?", "When was it opened?", "Où est le café? 🍵", "why " * 80)
     yield (
         (48, 384),
-        [_ask(question, context) for question in asked for context in HARD_CONTEXTS],
+        [ask(question, context) for question in asked for context in HARD_CONTEXTS],
     )
 
 
-def _ask(question: str, context: str) -> Question:
+def ask(question: str, context: str) -> Question:
+    """Returns a question whose answer nobody has labelled."""
     return Question(id="", question=question, context=context, answers=())
 
 

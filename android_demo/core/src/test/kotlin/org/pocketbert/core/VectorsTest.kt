@@ -16,7 +16,7 @@ class VectorsTest {
         val tokenizer = Fixture.openTokenizer(name)
         val file = Fixture.vectors.resolve(name).resolve("texts.json")
         val texts = json.decodeFromString<TextsFile>(file.readText()).texts
-        assertTrue(texts.size > 200)
+        assertTrue(texts.size > 150)
         for (vector in texts) {
             val tokens = tokenizer.tokenize(vector.text)
             val spans = tokens.indices.map { listOf(tokens.start(it), tokens.end(it)) }
