@@ -13,12 +13,14 @@ import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.unit.dp
 import org.pocketbert.core.Artifact
 import org.pocketbert.core.Manifest
+import org.pocketbert.ui.state.DemoActions
+import org.pocketbert.ui.state.Screen
 
 /** Where the model comes from, how it was checked, and the notices that its licences ask for. */
 @Composable
-fun AboutScreen(manifest: Manifest, libraries: Map<String, String>, onBack: () -> Unit) {
+fun AboutScreen(manifest: Manifest, libraries: Map<String, String>, actions: DemoActions) {
     val texts = LocalTexts.current
-    Frame(texts.about, onBack) { padding ->
+    Frame(texts.about, onBack = { actions.show(Screen.ASK) }) { padding ->
         Page(padding) {
             val student = manifest.student
             Part(

@@ -34,7 +34,7 @@ import org.pocketbert.ui.state.DemoActions
 import org.pocketbert.ui.state.DemoState
 import org.pocketbert.ui.state.Screen
 
-/** From this width on, and in low windows from the second one on, text and question stand side by side. */
+/** From this width on, text and question stand side by side; in low windows, from the second. */
 private val WIDE = 720.dp
 private val WIDE_IF_LOW = 520.dp
 private val LOW = 480.dp

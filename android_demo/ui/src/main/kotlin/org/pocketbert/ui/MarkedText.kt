@@ -50,7 +50,7 @@ fun MarkedText(
             }
         }
     }
-    LazyColumn(modifier, list, contentPadding = PaddingValues(horizontal = 16.dp, vertical = 8.dp)) {
+    LazyColumn(modifier, list, PaddingValues(horizontal = 16.dp, vertical = 8.dp)) {
         item { header() }
         itemsIndexed(chunks) { index, chunk ->
             ChunkText(text, chunk, answer, onLineOfAnswer = {

@@ -18,7 +18,8 @@ data class Chunk(val start: Int, val end: Int)
 fun chunksOf(text: String): List<Chunk> = buildList {
     var start = 0
     while (start < text.length) {
-        val end = start + lengthOfChunk(text.substring(start, minOf(start + MOST_CHARACTERS, text.length)))
+        val next = text.substring(start, minOf(start + MOST_CHARACTERS, text.length))
+        val end = start + lengthOfChunk(next)
         add(Chunk(start, end))
         start = if (end < text.length && text[end] == '\n') end + 1 else end
     }

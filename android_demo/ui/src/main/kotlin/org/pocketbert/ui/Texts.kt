@@ -40,10 +40,11 @@ open class Texts {
     open val answer = "Answer"
     open val holdsTheAnswer = "holds the answer"
 
-    open fun characters(count: Int) = if (count == 1) "1 character" else "${number(count)} characters"
+    open fun characters(count: Int) =
+        if (count == 1) "1 character" else "${number(count)} characters"
     open fun leftOut(count: Int) =
         "The text was too long. Its last ${characters(count)} were left out."
-    open fun score(value: Double) = "Score ${decimals(value * 100, if (value < 0.1) 1 else 0)} %"
+    open fun score(value: Double) = "Score ${decimals(value * 100, if (value < 0.1) 1 else 0)}%"
     open fun latency(milliseconds: Double) =
         "${decimals(milliseconds, if (milliseconds < 10) 1 else 0)} ms"
     open fun tryEngine(label: String) = "Try $label"
@@ -88,7 +89,8 @@ open class Texts {
     open val versions = "Built with"
 
     /** @param part of the bundle, as the manifest calls it. */
-    open fun licenceOf(part: String) = part.replace('_', ' ').replaceFirstChar { it.uppercaseChar() }
+    open fun licenceOf(part: String) =
+        part.replace('_', ' ').replaceFirstChar { it.uppercaseChar() }
     open fun artifact(backend: String, precision: String) = "$backend, $precision"
     open fun megabytes(bytes: Long) = "${decimals(bytes / 1e6, 1)} MB"
     open fun lengths(tokens: List<Int>) = "Up to ${tokens.joinToString(", ")} tokens at a time"
@@ -135,7 +137,7 @@ open class Texts {
             )
             Reason.TOO_LONG -> ProblemText(
                 "The $which is too long",
-                if (isQuestion) "A question is a sentence or two." else "Only its beginning is kept.",
+                if (isQuestion) "It should be a sentence or two." else "Only its beginning is kept.",
                 if (isQuestion) "Shorten it." else "Ask about that, or paste a shorter text.",
             )
             Reason.UNKNOWN_SCRIPT -> ProblemText(

@@ -83,5 +83,8 @@ val typography: Typography = Typography().run {
 }
 
 @Composable
-fun PocketBertTheme(isDark: Boolean, content: @Composable () -> Unit) =
-    MaterialTheme(if (isDark) darkColors else lightColors, typography = typography, content = content)
+fun PocketBertTheme(isDark: Boolean, content: @Composable () -> Unit) = MaterialTheme(
+    colorScheme = if (isDark) darkColors else lightColors,
+    typography = typography,
+    content = content,
+)

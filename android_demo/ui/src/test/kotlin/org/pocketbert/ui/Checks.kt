@@ -74,8 +74,9 @@ private val SemanticsNode.isCutOff: Boolean
 private val SemanticsNode.isBesideWindow: Boolean
     get() {
         val window = generateSequence(this) { it.parent }.last().unclipped
-        return !isInSidewaysScroll &&
-            (unclipped.left < -TOLERANCE_PIXELS || unclipped.right > window.right + TOLERANCE_PIXELS)
+        val isInside = unclipped.left >= -TOLERANCE_PIXELS &&
+            unclipped.right <= window.right + TOLERANCE_PIXELS
+        return !isInside && !isInSidewaysScroll
     }
 
 private val SemanticsNode.isInSidewaysScroll: Boolean

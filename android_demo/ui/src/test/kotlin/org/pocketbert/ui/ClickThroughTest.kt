@@ -4,6 +4,9 @@ import androidx.compose.runtime.Composable
 import androidx.compose.runtime.CompositionLocalProvider
 import androidx.compose.runtime.collectAsState
 import androidx.compose.runtime.getValue
+import androidx.compose.runtime.key
+import androidx.compose.runtime.mutableStateOf
+import androidx.compose.runtime.setValue
 import androidx.compose.ui.platform.ClipboardManager
 import androidx.compose.ui.platform.LocalClipboardManager
 import androidx.compose.ui.semantics.Role
@@ -49,8 +52,9 @@ class ClickThroughTest {
     private val executorch = FakeFactory("executorch", "ExecuTorch")
     private val tflite = FakeFactory("tflite", "TFLite")
     private val clipboard = FakeClipboard()
-    private val samples =
-        Vectors.asked.map { Sample(it.question, it.text, listOf(it.question)) }.distinctBy { it.title }
+    private val samples = Vectors.asked.distinctBy { it.question }
+        .map { Sample(it.question, it.text, listOf(it.question)) }
+    private var numTurns by mutableStateOf(0)
 
     private fun clicking(
         open: () -> Bundle = { openBundle(FIXTURE) },
@@ -69,7 +73,7 @@ class ClickThroughTest {
     private fun Screens(demo: Demo) {
         val state by demo.state.collectAsState()
         CompositionLocalProvider(LocalClipboardManager provides clipboard) {
-            Screens(state, demo, samples, libraries = emptyMap())
+            key(numTurns) { Screens(state, demo, samples, libraries = emptyMap()) }
         }
     }
 
@@ -91,7 +95,8 @@ class ClickThroughTest {
         onNode(hasText(samples[1].title)).performClick()
         waitForIdle()
         click(texts.ask)
-        onNode(hasText(texts.answer) and hasText("ExecuTorch")).assert(hasText(Vectors.asked[1].answer))
+        onNode(hasText(texts.answer) and hasText("ExecuTorch"))
+            .assert(hasText(Vectors.asked[1].answer))
 
         chip("ExecuTorch").assertIsSelected()
         chip("TFLite").assertIsNotSelected().performClick()
@@ -112,6 +117,17 @@ class ClickThroughTest {
         click(texts.ask)
         val answered = assertIs<AnswerState.Answered>(demo.state.value.answer)
         assertEquals(Vectors.short.answer, answered.answer.text)
+    }
+
+    @Test
+    fun `when the phone is turned, question and answer are still there`() = clicking { demo ->
+        demo.changeText(Vectors.short.text)
+        field().performTextReplacement(Vectors.short.question)
+        click(texts.ask)
+        numTurns++
+        waitForIdle()
+        field().assert(hasText(Vectors.short.question))
+        onNode(hasText(texts.answer)).assert(hasText(Vectors.short.answer))
     }
 
     @Test

@@ -48,9 +48,8 @@ fun drawn(look: Look, content: @Composable () -> Unit, test: SkikoComposeUiTest.
             CompositionLocalProvider(LocalLayoutDirection provides look.direction) {
                 PocketBertTheme(look.isDark) {
                     MaterialTheme(typography = testTypography) {
-                        Surface(Modifier.fillMaxSize(), color = MaterialTheme.colorScheme.background) {
-                            content()
-                        }
+                        val background = MaterialTheme.colorScheme.background
+                        Surface(Modifier.fillMaxSize(), color = background) { content() }
                     }
                 }
             }

@@ -2,6 +2,7 @@ package org.pocketbert.ui
 
 import androidx.compose.foundation.layout.fillMaxSize
 import androidx.compose.material3.Text
+import androidx.compose.runtime.Composable
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.setValue
@@ -25,8 +26,12 @@ class MarkedTextTest {
         return Answer(answer, start, start + answer.length, score = 0.5)
     }
 
-    private fun shown(text: String, answer: Answer?, test: SkikoComposeUiTest.() -> Unit) =
-        drawn(Look("text"), { MarkedText(text, answer, Modifier.fillMaxSize()) { Text("header") } }, test)
+    private fun shown(text: String, answer: Answer, test: SkikoComposeUiTest.() -> Unit) =
+        drawn(Look("text"), { Marked(text, answer) }, test)
+
+    @Composable
+    private fun Marked(text: String, answer: Answer) =
+        MarkedText(text, answer, Modifier.fillMaxSize()) { Text("header") }
 
     private val isMarked = SemanticsMatcher.expectValue(
         SemanticsProperties.StateDescription,
@@ -40,11 +45,12 @@ class MarkedTextTest {
         node.config[SemanticsActions.GetTextLayoutResult].action?.invoke(layouts)
         val layout = layouts.single()
         val line = layout.getLineForOffset(layout.layoutInput.text.indexOf(text))
-        return node.positionInRoot.y.let { it + layout.getLineTop(line)..it + layout.getLineBottom(line) }
+        val top = node.positionInRoot.y
+        return top + layout.getLineTop(line)..top + layout.getLineBottom(line)
     }
 
     @Test
-    fun `an answer anywhere in a text of the greatest length is in view, and little else is laid out`() {
+    fun `an answer anywhere in the longest text is in view, and little else is laid out`() {
         val words = List(45_000) { "w${it % 1000}" }.joinToString(" ").take(200_000)
         for (text in listOf(words.replace("w7 ", "w7\n"), words, words.replace(' ', 'x'))) {
             for (place in listOf(0, 99_990, 199_900)) {
@@ -78,7 +84,8 @@ class MarkedTextTest {
 
     @Test
     fun `half of a surrogate pair and other odd texts are drawn`() {
-        for (text in listOf("\uD83D", "a\uDE00b", "\u0000\u202E\uFFFF", "e" + "\u0301".repeat(5_000))) {
+        val accents = "e" + "\u0301".repeat(5_000)
+        for (text in listOf("\uD83D", "a\uDE00b", "\u0000\u202E\uFFFF", accents)) {
             shown(text, Answer(text, 0, text.length, score = 0.5)) {
                 onAllNodes(isMarked).fetchSemanticsNodes().also { assertTrue(it.isNotEmpty()) }
             }
@@ -89,7 +96,7 @@ class MarkedTextTest {
     fun `another answer moves the text to it`() {
         val text = List(20_000) { "w$it" }.joinToString(" ")
         var asked by mutableStateOf(answer(text, "w19000 "))
-        drawn(Look("text"), { MarkedText(text, asked, Modifier.fillMaxSize()) { Text("header") } }) {
+        drawn(Look("text"), { Marked(text, asked) }) {
             asked = answer(text, "w3 ")
             waitForIdle()
             assertTrue(lineOf("w3 ").start in 0f..1440f)

@@ -31,7 +31,8 @@ class ParagraphsTest {
     fun `any text is covered by short chunks that split no character`() {
         val random = Random(8)
         repeat(300) {
-            val alphabet = listOf("a", "b ", "\n", "\uD83D\uDE00", "字", "\uD83D").take(random.nextInt(1, 7))
+            val alphabet = listOf("a", "b ", "\n", "\uD83D\uDE00", "字", "\uD83D")
+                .take(random.nextInt(1, 7))
             val text = List(random.nextInt(9_000)) { alphabet.random(random) }.joinToString("")
             val chunks = chunksOf(text)
             assertTrue(chunks.all { it.end - it.start <= 3_000 })

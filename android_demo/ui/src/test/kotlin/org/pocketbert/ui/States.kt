@@ -37,7 +37,8 @@ fun idleState(sample: Sample = englishSamples.first()) = DemoState(
 
 fun answered(text: String, answer: String, score: Double = 0.934): AnswerState {
     val start = text.indexOf(answer)
-    return AnswerState.Answered(Answer(answer, start, start + answer.length, score), latencyMs = 11.6)
+    val found = Answer(answer, start, start + answer.length, score)
+    return AnswerState.Answered(found, latencyMs = 11.6)
 }
 
 /** Every screen in every state, by the name of its picture. */
@@ -87,10 +88,11 @@ private fun problemStates(): Map<String, DemoState> {
         Problem.Unexpected("java.lang.IllegalStateException"),
     ).map { "bundle-${it.javaClass.simpleName}" to BundleState.Failed(it) }
     val idle = idleState()
-    return (unreadable + engine).associate { (name, problem) ->
-        name.lowercase() to idle.copy(answer = failed(problem))
-    } + bundle.associate { (name, state) -> name.lowercase() to idle.copy(bundle = state) } +
+    val states = (unreadable + engine).associate { (name, problem) ->
+        name to idle.copy(answer = failed(problem))
+    } + bundle.associate { (name, state) -> name to idle.copy(bundle = state) } +
         ("bundle-loading" to idle.copy(bundle = BundleState.Loading))
+    return states.mapKeys { (name, _) -> name.lowercase() }
 }
 
 private fun otherStates(): Map<String, DemoState> {

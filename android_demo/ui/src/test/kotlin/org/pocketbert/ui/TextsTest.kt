@@ -13,11 +13,14 @@ class TextsTest {
                 Locale.setDefault(Locale.forLanguageTag(tag))
                 val texts = Texts()
                 assertEquals("1,234,567 characters", texts.characters(1_234_567))
-                assertEquals("Score 93 %", texts.score(0.934))
-                assertEquals("Score 4.1 %", texts.score(0.041))
+                assertEquals("Score 93%", texts.score(0.934))
+                assertEquals("Score 4.1%", texts.score(0.041))
                 assertEquals("8.3 ms", texts.latency(8.31))
                 assertEquals("1240 ms", texts.latency(1240.2))
-                assertEquals("Largest difference 0.0021, tolerance 0.020", texts.largestDifference(0.00213, 0.02))
+                assertEquals(
+                    "Largest difference 0.0021, tolerance 0.020",
+                    texts.largestDifference(0.00213, 0.02),
+                )
                 assertEquals("18.1 MB", texts.megabytes(18_100_000))
                 assertEquals("Task library", texts.licenceOf("task_library"))
             }

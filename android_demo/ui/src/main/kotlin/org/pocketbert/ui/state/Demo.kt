@@ -5,6 +5,7 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.cancel
+import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -73,8 +74,12 @@ class Demo(
         val answer = if (kept.length == text.length) AnswerState.Idle else tooLong(text)
         stop {
             val input = it.input.copy(text = kept, numLeftOut = text.length - kept.length)
-            val screen = if (it.screen == Screen.EDIT && !input.isEditable) Screen.ASK else it.screen
-            it.copy(screen = screen, input = input, answer = answer)
+            val endsEditing = it.screen == Screen.EDIT && !input.isEditable
+            it.copy(
+                screen = if (endsEditing) Screen.ASK else it.screen,
+                input = input,
+                answer = answer,
+            )
         }
     }
 
@@ -160,20 +165,23 @@ class Demo(
         }
     }
 
-    private suspend fun CoroutineScope.answerOf(
+    private suspend fun answerOf(
         bundle: Bundle,
         factory: EngineFactory,
         question: String,
         text: String,
-    ): AnswerState = try {
-        slot.use(bundle, factory) { opened ->
-            val begin = clock.markNow()
-            val answer = opened.reader.ask(question, text) { ensureActive() }
-            AnswerState.Answered(answer, begin.elapsedNow().toDouble(DurationUnit.MILLISECONDS))
+    ): AnswerState {
+        val context = currentCoroutineContext()
+        return try {
+            slot.use(bundle, factory) { opened ->
+                val begin = clock.markNow()
+                val answer = opened.reader.ask(question, text) { context.ensureActive() }
+                AnswerState.Answered(answer, begin.elapsedNow().toDouble(DurationUnit.MILLISECONDS))
+            }
+        } catch (failure: Throwable) {
+            context.ensureActive()
+            AnswerState.Failed(engineProblem(failure, factory.label))
         }
-    } catch (failure: Throwable) {
-        ensureActive()
-        AnswerState.Failed(engineProblem(failure, factory.label))
     }
 
     private fun tooLong(text: String) = AnswerState.Failed(

@@ -15,7 +15,7 @@ internal class EngineNotLoadedException(override val cause: Throwable) : Excepti
 /** An open engine, and what asks it. Closing the reader closes the engine. */
 internal class OpenEngine(val backend: String, val engine: Engine, val reader: Reader)
 
-/** Holds at most one engine open, as two models may not fit, and lets one caller at a time to it. */
+/** Holds at most one engine open, as two may not fit, and lets one caller at a time to it. */
 internal class EngineSlot {
     private val mutex = Mutex()
     private var held: OpenEngine? = null

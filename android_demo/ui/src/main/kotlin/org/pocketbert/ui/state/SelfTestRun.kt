@@ -1,6 +1,5 @@
 package org.pocketbert.ui.state
 
-import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
 import org.pocketbert.core.Bundle
@@ -34,15 +33,14 @@ internal class SelfTestRun(
 
     private suspend fun check(factory: EngineFactory, onWindow: (Int) -> Unit): StepProgress =
         attempt({ engineProblem(it, factory.label) }) {
-            coroutineScope {
-                slot.use(bundle, factory) { opened ->
-                    var numWindows = 0
-                    val result = SelfTest(bundle).checkEngine(opened.engine) {
-                        ensureActive()
-                        onWindow(++numWindows)
-                    }
-                    StepProgress.Asked(result, toleranceOf(bundle, opened.engine.artifact))
+            val context = currentCoroutineContext()
+            slot.use(bundle, factory) { opened ->
+                var numWindows = 0
+                val result = SelfTest(bundle).checkEngine(opened.engine) {
+                    context.ensureActive()
+                    onWindow(++numWindows)
                 }
+                StepProgress.Asked(result, toleranceOf(bundle, opened.engine.artifact))
             }
         }
 

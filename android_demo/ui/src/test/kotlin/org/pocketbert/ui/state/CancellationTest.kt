@@ -117,8 +117,9 @@ class CancellationTest {
                 demo.takeSample(Vectors.short.text, Vectors.short.question)
                 demo.ask()
                 mayGoOn.countDown()
-                val answered = demo.await { it.answer !is AnswerState.Answering }.answer
-                assertEquals(Vectors.short.answer, assertIs<AnswerState.Answered>(answered).answer.text)
+                val answer = demo.await { it.answer !is AnswerState.Answering }.answer
+                val answered = assertIs<AnswerState.Answered>(answer).answer
+                assertEquals(Vectors.short.answer, answered.text)
                 assertEquals(1 + Vectors.short.numWindows, executorch.opened.single().numRuns)
             }
             while (!executorch.opened.single().isClosed) Thread.sleep(1)

@@ -59,7 +59,8 @@ class InputTest {
 
     @Test
     fun `a text too long for an instance state is not in it`() {
-        assertEquals(listOf("", "What?", "tflite"), Input("a".repeat(50_001), "What?", "tflite").saved())
+        val input = Input("a".repeat(50_001), "What?", "tflite")
+        assertEquals(listOf("", "What?", "tflite"), input.saved())
     }
 
     @Test
