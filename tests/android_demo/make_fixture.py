@@ -86,15 +86,15 @@ def build_for_android(
     return key.public_key().public_bytes_raw()
 
 
-def write_questions(path: Path, *, num_passages: int) -> Path:
-    """Writes some of the package's own questions in SQuAD layout, two for each passage."""
+def write_questions(path: Path, *, num_passages: int, num_each: int) -> Path:
+    """Writes some of the package's own questions in SQuAD layout, so many for each passage."""
     by_context: dict[str, list[dict[str, Any]]] = {}
     for each in labelled_questions():
         start = each.context.index(each.answers[0])
         answers = [{"text": each.answers[0], "answer_start": start}]
         asked = {"id": each.id, "question": each.question, "answers": answers}
         by_context.setdefault(each.context, []).append(asked)
-    paragraphs = [{"context": text, "qas": asked[:2]} for text, asked in by_context.items()]
+    paragraphs = [{"context": text, "qas": asked[:num_each]} for text, asked in by_context.items()]
     content = {"data": [{"title": "some", "paragraphs": paragraphs[:num_passages]}]}
     path.write_text(json.dumps(content))
     return path
@@ -102,7 +102,7 @@ def write_questions(path: Path, *, num_passages: int) -> Path:
 
 def _write_bundle(folder: Path) -> None:
     student = save_student("distilbert", folder / "student", tokenizer=read_tokenizer())
-    data = write_questions(folder / "squad.json", num_passages=2)
+    data = write_questions(folder / "squad.json", num_passages=2, num_each=2)
     public_key = build_for_android(student, folder, seq_lens=SEQ_LENS, data=data)
     shutil.copytree(folder / "android" / ASSETS, RESOURCES / "bundle")
     (RESOURCES / "public-key.bin").write_bytes(public_key)

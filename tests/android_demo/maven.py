@@ -26,7 +26,7 @@ class Case:
 
     Attributes:
         module: The folder in the demo.
-        test: Class and name.
+        test: Class, without its package, and name.
         problem: What failed, or why it was skipped; nothing of a test that passed.
     """
 
@@ -96,7 +96,7 @@ def _cases(report: Path) -> list[Case]:
     return [
         Case(
             module=module,
-            test=f"{case.get('classname')}: {case.get('name')}",
+            test=f"{case.get('classname', '').rpartition('.')[2]}: {case.get('name')}",
             problem="\n".join(
                 f"{each.tag}: {each.get('message') or ''}\n{(each.text or '')[:2000]}"
                 for each in case

@@ -36,8 +36,9 @@ open class ReadingBenchmark {
 
     init {
         reader.ask(QUESTION, english)
-        println("# ${english.length} characters, ${bundle.tokenizer.tokenize(english).size} tokens")
-        println("# ${engine.numRun} windows of ${engine.artifact.seqLens.last()} tokens at most")
+        val numTokens = bundle.tokenizer.tokenize(english).size
+        println()
+        println("# ${english.length} characters, $numTokens tokens, ${engine.numRun} windows")
     }
 
     /** To tokens and their offsets. */
