@@ -14,7 +14,8 @@ DEMO = ROOT / "android_demo"
 LEAST_JAVA = 17
 
 _NO_NETWORK = re.compile(
-    r"Could not transfer (?:artifact|metadata) .*|.*in offline mode and .*", flags=re.IGNORECASE
+    r"^\[ERROR\] .*(?:Could not transfer artifact|failed to transfer from|in offline mode).*$",
+    flags=re.MULTILINE,
 )
 """Maven lacks what it would download. Of what does not exist anywhere it says something else."""
 _REPORTS = "*/target/surefire-reports/TEST-*.xml"
@@ -52,9 +53,9 @@ class Finished:
 
     @property
     def why_offline(self) -> str:
-        """What Maven could not fetch before any test ran, or nothing."""
+        """What ended Maven because it could not be fetched, or nothing; a failed test is none."""
         found = _NO_NETWORK.search(self.output)
-        return found[0] if found and self.code and not self.cases else ""
+        return found[0] if found and self.code and not self.problems else ""
 
 
 def why_absent() -> str:

@@ -83,6 +83,50 @@ def test_every_module_passes_with_all_vectors_and_a_bundle_just_built(vectors, b
     assert {case.test for case in finished.cases if case.module == "core"} >= MUST_RUN
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Failed to execute goal on project core: Could not resolve dependencies for project: Could "
+        "not transfer artifact org.x:y:pom:1.82 from/to central: transfer failed: Unknown host",
+        "Non-resolvable import POM: Cannot access central in offline mode and the artifact "
+        "org.x:y:pom:2.2.21 has not been downloaded from it before. @ line 39, column 19",
+        "Failed to execute goal: org.x:y:pom:1 failed to transfer from central during a previous "
+        "attempt. This failure was cached in the local repository",
+    ],
+)
+def test_maven_without_network_is_told(said):
+    passed = maven.Case(module="core", test="ATest: passes", problem="")
+    output = f"[WARNING] else\n[ERROR] {said}\n[ERROR] \n"
+    for cases in ((), (passed,)):
+        assert said in maven.Finished(code=1, output=output, cases=cases).why_offline
+    failed = maven.Case(module="core", test="ATest: fails", problem="failure: expected 1")
+    finished = maven.Finished(code=1, output=output, cases=(passed, failed))
+    assert finished.why_offline == ""
+    assert finished.problems == "core: ATest: fails\nfailure: expected 1"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[ERROR] COMPILATION ERROR",
+        "[ERROR] Could not find artifact org.x:y:jar:0 in central",
+        "[WARNING] Could not transfer metadata org.x:y from/to central\n[ERROR] COMPILATION ERROR",
+    ],
+)
+def test_a_mistake_is_not_taken_for_a_network_that_is_absent(said):
+    assert maven.Finished(code=1, output=said, cases=()).why_offline == ""
+
+
+def test_a_machine_without_maven_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert maven.why_absent() == "mvn is not installed"
+    command = tmp_path / "mvn"
+    for java, reason in (("11.0.2", "mvn finds no JDK of version 17 or later"), ("21", "")):
+        command.write_text(f"#!/bin/sh\necho 'Java version: {java}, vendor: Any'\n")
+        command.chmod(0o755)
+        assert maven.why_absent() == reason
+
+
 def _save_student(folder: Path) -> Path:
     tokenizer = uncased()
     config = DistilBertConfig(
