@@ -31,7 +31,10 @@ android {
         release {
             isMinifyEnabled = true
             isShrinkResources = true
-            proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"), "proguard-rules.pro")
+            proguardFiles(
+                getDefaultProguardFile("proguard-android-optimize.txt"),
+                "proguard-rules.pro",
+            )
         }
     }
 
@@ -61,7 +64,9 @@ android {
     }
 
     packaging {
-        resources.excludes += listOf("META-INF/{AL2.0,LGPL2.1}", "META-INF/versions/9/OSGI-INF/**")
+        resources.excludes += listOf("META-INF/{AL2.0,LGPL2.1}", "META-INF/versions/**")
+        // Of Bouncy Castle: tables of 1.2 MB for signatures that no bundle has.
+        resources.excludes += listOf("org/bouncycastle/pqc/**", "org/bouncycastle/x509/**")
     }
 }
 
@@ -98,7 +103,9 @@ tasks.register<Sync>("copyBundle") {
     description = "Puts a bundle into the app: ./gradlew copyBundle -PpocketbertBundle=FOLDER"
     from(packBundle.map { zipTree(it.outputs.files.singleFile) }) {
         include("assets/pocketbert/**")
-        eachFile { relativePath = RelativePath(true, *relativePath.segments.drop(2).toTypedArray()) }
+        eachFile {
+            relativePath = RelativePath(true, *relativePath.segments.drop(2).toTypedArray())
+        }
         includeEmptyDirs = false
     }
     into(layout.projectDirectory.dir("src/main/assets/pocketbert"))

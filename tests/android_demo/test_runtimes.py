@@ -63,6 +63,15 @@ LEAST_RELEASES = {
 Source: LiteRT, ``tflite/tools/versioning/runtime_version.cc``.
 """
 
+LEAST_WITH_HALVES = LEAST_WITH_BLOCKS = "2.21.0"
+"""The release that looks up in a table of halves, and that multiplies by weights with a scale a
+block.
+
+Seen with this package: releases of LiteRT before 2.1.6 fail while they look up in halves, and those
+before 2.1.0 load weights of four bits in blocks and compute other numbers. TensorFlow 2.18 does as
+they do, 2.21 as the later ones. No operator's version tells it.
+"""
+
 PRIMITIVES = {"aten::sym_size.int", "aten::sym_numel", "aten::_local_scalar_dense"}
 """Kernels of the runtime itself, beside those whose names begin with ``executorch_prim``.
 
@@ -156,13 +165,15 @@ def test_operator_of_a_later_version_is_found(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_artifact_requires_the_release_that_first_held_its_operators(
-    wanted: dict[str, dict[str, Artifact]], kind: str
+def test_artifact_requires_the_release_that_first_ran_it(
+    wanted: dict[str, dict[str, Artifact]], kind: str, request: pytest.FixtureRequest
 ) -> None:
+    if kind in ("fp16", "int4"):
+        reason = "the converter looks at the versions of operators alone"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     artifact = wanted["tflite"][kind]
-    operators = operators_of(artifact.path)
-    least = max(numbers(LEAST_RELEASES[OPERATORS[each.code], each.version]) for each in operators)
-    assert least == numbers(artifact.requires["tensorflow-lite"])
+    least = numbers(artifact.requires["tensorflow-lite"])
+    assert least == least_release(artifact.path)
     assert least <= numbers(app_runtime("TENSORFLOW_LITE"))
 
 
@@ -234,6 +245,23 @@ def operators_of(path: Path) -> set[Operator]:
         Operator(int(flatbuffer_utils.get_builtin_code_from_operator_code(each)), each.version)
         for each in codes
     }
+
+
+def least_release(path: Path) -> tuple[int, ...]:
+    """Returns the first release of TensorFlow Lite that runs a file."""
+    needed = [LEAST_RELEASES[OPERATORS[each.code], each.version] for each in operators_of(path)]
+    file = TFLiteFile(path)
+    for graph in file.graphs.values():
+        for tensor in graph.tensors:
+            if tensor.quantization and isinstance(
+                tensor.quantization.details, schema.BlockwiseQuantizationT
+            ):
+                needed.append(LEAST_WITH_BLOCKS)
+        for operator in graph.operators:
+            is_lookup = file.code(operator) == schema.BuiltinOperator.EMBEDDING_LOOKUP
+            if is_lookup and graph.tensors[operator.inputs[1]].type == schema.TensorType.FLOAT16:
+                needed.append(LEAST_WITH_HALVES)
+    return max(map(numbers, needed))
 
 
 def kernels_of(path: Path) -> set[str]:

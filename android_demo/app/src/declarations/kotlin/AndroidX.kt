@@ -1,4 +1,4 @@
-// What src/android uses of Google's libraries, to compile it where their repository is out of reach.
+// What src/android uses of libraries that only Google's repository has, to compile it without.
 
 package androidx.activity
 

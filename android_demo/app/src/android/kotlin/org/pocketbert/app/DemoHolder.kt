@@ -13,7 +13,7 @@ import java.io.File
 
 private const val INPUT = "input"
 
-/** Keeps what the screens show while the phone turns, and what was put in when the app is killed. */
+/** Keeps what the screens show over a rotation, and what was put in over the end of the process. */
 class DemoHolder(application: Application, saved: SavedStateHandle) :
     AndroidViewModel(application) {
     private val factories = listOf(ExecuTorchFactory(), LiteRtFactory())

@@ -14,7 +14,8 @@ private const val KEY_BYTES = 32
  */
 fun publicKeyOf(pem: String): ByteArray? {
     if (pem.isBlank()) return null
-    val text = pem.lineSequence().filterNot { it.startsWith("-----") }.joinToString("") { it.trim() }
+    val lines = pem.lineSequence().filterNot { it.startsWith("-----") }
+    val text = lines.joinToString("") { it.trim() }
     val bytes = Base64.getDecoder().decode(text)
     require(
         bytes.size == PREFIX.size + KEY_BYTES && bytes.copyOf(PREFIX.size).contentEquals(PREFIX),

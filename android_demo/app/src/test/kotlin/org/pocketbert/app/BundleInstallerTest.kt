@@ -15,7 +15,7 @@ import kotlin.test.assertTrue
 
 class BundleInstallerTest(@param:TempDir private val folder: File) {
     private val assets = FolderAssets(folder)
-    private val source = File(folder, "pocketbert").also { File(fixture, "bundle").copyRecursively(it) }
+    private val source = carriedIn(folder)
     private val target = File(folder, "private/bundles")
     private val installer = BundleInstaller(assets, "pocketbert", target)
 

@@ -13,8 +13,9 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertNull
 
 class CarriedBundleTest(@param:TempDir private val folder: File) {
-    private val source = File(folder, "pocketbert").also { File(fixture, "bundle").copyRecursively(it) }
-    private val installer = BundleInstaller(FolderAssets(folder), "pocketbert", File(folder, "bundles"))
+    private val source = carriedIn(folder)
+    private val installer =
+        BundleInstaller(FolderAssets(folder), "pocketbert", File(folder, "bundles"))
     private val key = File(fixture, "public-key.bin").readBytes()
 
     private fun open(pem: String = "") = CarriedBundle(installer, pem).open()

@@ -22,3 +22,7 @@ internal class FolderAssets(private val root: File) : Assets {
 
 /** The bundle that the tests of all modules read, and the key that signed it. */
 internal val fixture = File("../core/src/test/resources")
+
+/** Returns the folder of a bundle that is put into assets. */
+internal fun carriedIn(assets: File): File =
+    File(assets, "pocketbert").also { File(fixture, "bundle").copyRecursively(it) }

@@ -52,7 +52,8 @@ class ExecuTorchEngineTest {
 
     @Test
     fun windowOfAnotherLengthIsRefused() {
-        val engine = open(FakeModule(), artifact.copy(seqLens = listOf(64), entryPoints = listOf("forward")))
+        val one = artifact.copy(seqLens = listOf(64), entryPoints = listOf("forward"))
+        val engine = open(FakeModule(), one)
         assertFailsWith<EngineException> { engine.run(windows.first()) }
     }
 
@@ -74,7 +75,8 @@ class ExecuTorchEngineTest {
         val thrown = mutableListOf<Throwable>(
             IllegalStateException("no tensor"), OutOfMemoryError(), UnsatisfiedLinkError("libX"),
         )
-        val engine = open(FakeModule(change = { thrown.removeFirstOrNull()?.let { throw it } ?: it }))
+        val module = FakeModule(change = { thrown.removeFirstOrNull()?.let { throw it } ?: it })
+        val engine = open(module)
         repeat(3) { assertFailsWith<EngineException> { engine.run(windows.first()) } }
         assertLogits(windows.first(), engine)
     }

@@ -13,8 +13,10 @@ private fun endLogit(id: Long, mask: Long): Float = -startLogit(id, mask)
 /** Reads ids and mask where an engine wrote them, at each call anew. */
 private fun logits(ids: ByteBuffer, mask: ByteBuffer, seqLen: Int): Pair<FloatArray, FloatArray> {
     val isLong = ids.capacity() == Long.SIZE_BYTES * seqLen
-    fun read(bytes: ByteBuffer, i: Int): Long =
-        if (isLong) bytes.getLong(Long.SIZE_BYTES * i) else bytes.getInt(Int.SIZE_BYTES * i).toLong()
+    fun read(bytes: ByteBuffer, i: Int): Long = when {
+        isLong -> bytes.getLong(Long.SIZE_BYTES * i)
+        else -> bytes.getInt(Int.SIZE_BYTES * i).toLong()
+    }
     return Pair(
         FloatArray(seqLen) { startLogit(read(ids, it), read(mask, it)) },
         FloatArray(seqLen) { endLogit(read(ids, it), read(mask, it)) },

@@ -61,11 +61,12 @@ class LiteRtEngineTest {
     fun modelWithOtherSignaturesIsClosedAgain() {
         val names = setOf("input_ids", "attention_mask")
         val logits = setOf("start_logits", "end_logits")
+        val wanted = SignatureTensors(names, logits)
         val others = listOf(
             emptyMap(),
-            mapOf("len_32" to SignatureTensors(names, logits)),
-            artifact.entryPoints.associateWith { SignatureTensors(names + "token_type_ids", logits) },
-            artifact.entryPoints.associateWith { SignatureTensors(names, setOf("start_logits")) },
+            mapOf("len_32" to wanted),
+            mapOf("len_32" to wanted, "len_64" to SignatureTensors(names + "types", logits)),
+            mapOf("len_32" to wanted, "len_64" to SignatureTensors(names, setOf("start_logits"))),
         )
         for (signatures in others) {
             val model = FakeModel(signatures)
@@ -77,7 +78,8 @@ class LiteRtEngineTest {
     @Test
     fun artifactThatNoWindowCanFeedIsRefusedAndClosed() {
         val model = FakeModel()
-        assertFailsWith<UnsupportedArtifactException> { open(model, artifact.withInputsOf("float32")) }
+        val floats = artifact.withInputsOf("float32")
+        assertFailsWith<UnsupportedArtifactException> { open(model, floats) }
         assertEquals(1, model.numClosed)
     }
 }
