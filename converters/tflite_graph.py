@@ -24,6 +24,13 @@ _LEAST_RUNTIME = {
 Source: LiteRT, ``tflite/tools/versioning/runtime_version.cc``.
 """
 
+_LEAST_FOR_CONSTANTS = (2, 21, 0)
+"""The release that looks up in tables of halves, and that multiplies by integers in blocks.
+
+No version of an operator tells it. Older releases stop at the halves, and load the blocks and
+compute other numbers: LiteRT before 2.1.6 and before 2.1.0, and TensorFlow 2.18, were seen to.
+"""
+
 
 class SharedQuantization(schema.QuantizationParametersT):  # type: ignore[misc]
     """Scales that the tensors of several graphs have in common, and that the file holds once."""
@@ -141,13 +148,23 @@ class EditedModel:
                 least = max(
                     tuple(int(part) for part in text.split(".")),
                     *(
-                        _LEAST_RUNTIME.get((self.code(operator), self._version(operator)), (0,))
+                        self._least_runtime(graph, operator)
                         for graph in self._model.subgraphs
                         for operator in graph.operators
                     ),
                 )
                 padded = ".".join(map(str, least)).encode().ljust(_ALIGNMENT, b"\0")
                 buffer.data = np.frombuffer(padded, np.uint8)
+
+    def _least_runtime(self, graph: Any, operator: Any) -> tuple[int, ...]:
+        code = self.code(operator)
+        taken = [graph.tensors[index] for index in operator.inputs if index >= 0]
+        holds_halves = any(tensor.type == schema.TensorType.FLOAT16 for tensor in taken)
+        if (code == schema.BuiltinOperator.EMBEDDING_LOOKUP and holds_halves) or any(
+            map(_is_in_blocks, taken)
+        ):
+            return _LEAST_FOR_CONSTANTS
+        return _LEAST_RUNTIME.get((code, self._version(operator)), (0,))
 
     def _version(self, operator: Any) -> int:
         return int(self._model.operatorCodes[operator.opcodeIndex].version)
@@ -167,6 +184,11 @@ class EditedModel:
         self._model.operatorCodes = [codes[old] for old in used]
         for operator in operators:
             operator.opcodeIndex = used.index(int(operator.opcodeIndex))
+
+
+def _is_in_blocks(tensor: Any) -> bool:
+    details = tensor.quantization.details if tensor.quantization else None
+    return isinstance(details, schema.BlockwiseQuantizationT)
 
 
 class Graph:

@@ -187,7 +187,7 @@ def _compute_with(graph: Graph, operator: Any, weight: QuantizedWeight) -> None:
         graph.model.set_code(operator, _LOOKUP, version=4)
         return
     blocks = weight.scales.shape[1] > 1
-    # The format numbers no version for blocks; the release of 13 is the first that knows them.
+    # The format numbers no version for blocks.
     graph.model.set_code(operator, _LINEAR, version=13 if blocks else 12)
     operator.builtinOptions.asymmetricQuantizeInputs = True
 

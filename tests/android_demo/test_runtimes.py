@@ -166,11 +166,8 @@ def test_operator_of_a_later_version_is_found(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_artifact_requires_the_release_that_first_ran_it(
-    wanted: dict[str, dict[str, Artifact]], kind: str, request: pytest.FixtureRequest
+    wanted: dict[str, dict[str, Artifact]], kind: str
 ) -> None:
-    if kind in ("fp16", "int4"):
-        reason = "the converter looks at the versions of operators alone"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     artifact = wanted["tflite"][kind]
     least = numbers(artifact.requires["tensorflow-lite"])
     assert least == least_release(artifact.path)
