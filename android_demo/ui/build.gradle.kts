@@ -44,5 +44,4 @@ dependencies {
     api(libs.compose.foundation)
     api(libs.compose.material3)
     implementation(libs.compose.material.icons)
-    implementation(libs.kotlinx.serialization.json)
 }

@@ -7,6 +7,7 @@ import androidx.lifecycle.SavedStateHandle
 import kotlinx.coroutines.Dispatchers
 import org.pocketbert.engines.ExecuTorchFactory
 import org.pocketbert.engines.LiteRtFactory
+import org.pocketbert.ui.englishSamples
 import org.pocketbert.ui.state.Demo
 import org.pocketbert.ui.state.Input
 import java.io.File
@@ -17,6 +18,8 @@ private const val INPUT = "input"
 class DemoHolder(application: Application, saved: SavedStateHandle) :
     AndroidViewModel(application) {
     private val factories = listOf(ExecuTorchFactory(), LiteRtFactory())
+
+    private val first = englishSamples.first()
 
     private val carried = CarriedBundle(
         BundleInstaller(
@@ -31,7 +34,7 @@ class DemoHolder(application: Application, saved: SavedStateHandle) :
         openBundle = { carried.open() },
         factories = factories,
         start = Input.restored(saved.get<Bundle>(INPUT)?.getStringArrayList(INPUT))
-            ?: Input(text = "", question = "", backend = factories.first().backend),
+            ?: first.run { Input(text, questions.first(), factories.first().backend) },
         worker = Dispatchers.Default,
     )
 

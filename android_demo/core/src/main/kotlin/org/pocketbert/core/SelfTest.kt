@@ -40,6 +40,7 @@ class SelfTest(bundle: Bundle, tokenizer: Tokenizer = bundle.tokenizer) {
         val judged = asked.filterNot { path in it.vector.otherAnswerIn }
         return EngineResult(
             maxAbsDiff = asked.maxOfOrNull { it.maxAbsDiff } ?: 0.0,
+            tolerance = tolerance,
             numSame = judged.count { it.isSame },
             numAsked = judged.size,
             problems = asked.filter { it.maxAbsDiff > tolerance }.map { it.difference(tolerance) } +
@@ -52,11 +53,13 @@ class SelfTest(bundle: Bundle, tokenizer: Tokenizer = bundle.tokenizer) {
  * What became of one engine.
  *
  * @property maxAbsDiff the largest difference of a logit from the student's.
+ * @property tolerance of that difference.
  * @property numSame questions with the student's answer, of [numAsked]: those that are to have it.
  * @property problems in words, what is wrong; empty is good.
  */
 class EngineResult(
     val maxAbsDiff: Double,
+    val tolerance: Double,
     val numSame: Int,
     val numAsked: Int,
     val problems: List<String>,

@@ -155,7 +155,7 @@ private fun Outcome(progress: StepProgress) {
 @Composable
 private fun Numbers(asked: StepProgress.Asked) {
     val texts = LocalTexts.current
-    Fact(texts.largestDifference(asked.result.maxAbsDiff, asked.tolerance))
+    Fact(texts.largestDifference(asked.result.maxAbsDiff, asked.result.tolerance))
     Fact(texts.sameAnswers(asked.result.numSame, asked.result.numAsked))
 }
 

@@ -98,9 +98,10 @@ private fun problemStates(): Map<String, DemoState> {
 private fun otherStates(): Map<String, DemoState> {
     val idle = idleState()
     val selfTest = idle.copy(screen = Screen.SELF_TEST)
-    val good = EngineResult(0.00213, 24, 24, emptyList())
+    val good = EngineResult(0.00213, 0.02, 24, 24, emptyList())
     val bad = EngineResult(
         1.7,
+        0.02,
         22,
         24,
         List(8) { "it answers “When was the mill built?” with “the river”, expected “1874”" },
@@ -122,8 +123,8 @@ private fun otherStates(): Map<String, DemoState> {
             selfTest = SelfTestState.Done(
                 steps(
                     StepProgress.Read(emptyList()),
-                    StepProgress.Asked(good, 0.02),
-                    StepProgress.Asked(good, 0.02),
+                    StepProgress.Asked(good),
+                    StepProgress.Asked(good),
                 ),
             ),
         ),
@@ -131,7 +132,7 @@ private fun otherStates(): Map<String, DemoState> {
             selfTest = SelfTestState.Done(
                 steps(
                     StepProgress.Read(listOf("the text “İstanbul” has other tokens")),
-                    StepProgress.Asked(bad, 0.02),
+                    StepProgress.Asked(bad),
                     StepProgress.Failed(
                         Problem.EngineFailed(EngineStage.LOADING, TFLITE.label, "no such operator"),
                     ),

@@ -63,8 +63,7 @@ sealed interface StepProgress {
     /** @property problems in words; empty is good. */
     data class Read(val problems: List<String>) : StepProgress
 
-    /** @property tolerance of the largest difference. */
-    data class Asked(val result: EngineResult, val tolerance: Double) : StepProgress
+    data class Asked(val result: EngineResult) : StepProgress
 
     data class Failed(val problem: Problem) : StepProgress
 }

@@ -40,7 +40,7 @@ internal class SelfTestRun(
                     context.ensureActive()
                     onWindow(++numWindows)
                 }
-                StepProgress.Asked(result, toleranceOf(bundle, opened.engine.artifact))
+                StepProgress.Asked(result)
             }
         }
 

@@ -22,7 +22,7 @@ class SelfTestRunTest {
         for (step in listOf(first, second)) {
             val asked = assertIs<StepProgress.Asked>(step)
             assertTrue(step.hasPassed, asked.result.problems.toString())
-            assertTrue(asked.result.maxAbsDiff <= asked.tolerance)
+            assertTrue(asked.result.maxAbsDiff <= asked.result.tolerance)
             assertEquals(asked.result.numAsked, asked.result.numSame)
         }
     }
