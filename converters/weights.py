@@ -47,11 +47,13 @@ class QuantizedWeight:
     bits: int
 
     def __post_init__(self) -> None:
-        """Checks that the scales fit.
+        """Checks that it is a matrix, which the scales fit.
 
         Raises:
-            ValueError: They do not: what was read is damaged.
+            ValueError: It is none, or they do not: what was read is damaged.
         """
+        if self.values.ndim < 2:
+            raise ValueError(f"values of shape {self.values.shape} are no matrix")
         sizes = zip(self.values.shape, self.scales.shape, strict=False)
         if self.values.ndim == 2 and any(num == 0 or size % num for size, num in sizes):
             raise ValueError(

@@ -173,3 +173,8 @@ def test_package_whose_manifest_nests_without_end_is_refused(package: Path) -> N
 def test_weight_whose_scales_do_not_fit_is_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="scales of shape"):
         QuantizedWeight(values=np.zeros((4, 8), np.int8), scales=np.ones(shape), bits=8)
+
+
+def test_weight_of_one_dimension_is_refused() -> None:
+    with pytest.raises(ValueError, match="are no matrix"):
+        QuantizedWeight(values=np.zeros(8, np.int8), scales=np.ones((8, 1)), bits=8)
