@@ -220,7 +220,7 @@ def test_artifact_says_what_to_call_and_what_it_requires(
 ) -> None:
     least = {
         "executorch": {"fp32": {"executorch": "1.4"}, "int4": {"executorch": "1.4"}},
-        "tflite": {"fp32": {"tensorflow-lite": "2.9.0"}, "int4": {"tensorflow-lite": "2.18.0"}},
+        "tflite": {"fp32": {"tensorflow-lite": "2.9.0"}, "int4": {"tensorflow-lite": "2.21.0"}},
         # Several lengths are several functions, which came with iOS 18.
         "coreml": {key: {"ios": "18.0", "macos": "15.0"} for key in ("fp32", "int4")},
     }
