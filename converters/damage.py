@@ -2,6 +2,8 @@
 
 import contextlib
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,6 +17,7 @@ HINT = "build it again, or copy it again whole"
 
 _MAX_SECONDS = 60
 """Of native code that opens a file. It takes a fraction of one."""
+_HANGS, _CRASHES = "its runtime hangs", "its runtime crashes"
 
 
 @contextlib.contextmanager
@@ -52,22 +55,26 @@ def in_fork(function: Callable[[Path], Result], path: Path) -> Result:
     Raises:
         ValueError: It failed, crashed or hung.
     """
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(sender, function, path), daemon=True)
-    process.start()
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    # Not multiprocessing's own, which a worker of ours may not start.
+    child = os.fork()
+    if child == 0:
+        try:
+            receiver.close()
+            _tell(sender, function, path)
+        finally:
+            os._exit(0)
     sender.close()
     try:
-        result, said = (
-            receiver.recv() if receiver.poll(_MAX_SECONDS) else (None, "its runtime hangs")
-        )
+        result, said = receiver.recv() if receiver.poll(_MAX_SECONDS) else (None, _HANGS)
     except EOFError:
-        process.join()
-        result, said = None, f"its runtime crashes with exit code {process.exitcode}"
+        result, said = None, _CRASHES
     finally:
-        process.kill()
-        process.join()
+        os.kill(child, signal.SIGKILL)  # one that has ended waits to be asked how
+        _, status = os.waitpid(child, 0)
         receiver.close()
+    if said == _CRASHES:
+        said += f" with exit code {os.waitstatus_to_exitcode(status)}"
     if said:
         raise ValueError(said)
     return cast(Result, result)
