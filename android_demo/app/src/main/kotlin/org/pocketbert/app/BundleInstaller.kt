@@ -1,5 +1,6 @@
 package org.pocketbert.app
 
+import org.pocketbert.core.MANIFEST
 import org.pocketbert.core.NoBundleException
 import java.io.File
 import java.io.IOException
@@ -8,7 +9,6 @@ import java.nio.file.Path
 import java.nio.file.StandardCopyOption
 import java.security.MessageDigest
 
-private const val MANIFEST = "manifest.json"
 private const val INCOMING = "incoming"
 
 /**

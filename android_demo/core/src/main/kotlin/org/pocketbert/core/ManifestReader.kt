@@ -4,7 +4,8 @@ import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 
-internal const val MANIFEST = "manifest.json"
+/** The file that says all else of a bundle. */
+const val MANIFEST = "manifest.json"
 
 /**
  * Reads a manifest from its bytes.
