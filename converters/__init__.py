@@ -102,7 +102,7 @@ RUNTIMES = (
     ),
     Runtime(
         name="litert", backend="tflite", packages=("ai_edge_litert",), extra="tflite",
-        module="ai_edge_litert.interpreter",
+        module="ai_edge_litert.compiled_model",
     ),
     Runtime(
         name="tensorflow", backend="tflite", packages=("tensorflow",), extra="tensorflow",

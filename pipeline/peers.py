@@ -60,7 +60,7 @@ PEERS = (
     Peer(
         runtime="litert-plain", backend="tflite", extra="tflite",
         packages=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
-        modules=("converters.tflite", "ai_edge_litert.interpreter"),
+        modules=("converters.tflite", "ai_edge_litert.compiled_model"),
     ),
     Peer(
         runtime="executorch-plain", backend="executorch", extra="executorch",
