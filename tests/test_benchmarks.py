@@ -95,6 +95,23 @@ def test_founding_table_without_data_leaves_the_answers_out(
     assert any("no --data was given" in remark for remark in script.remarks([row], options))
 
 
+def test_distillation_trials_asks_each_student_and_runs_no_trial_twice(
+    tmp_path: Path, student_folders: dict[str, Path], squad_file: Path
+) -> None:
+    arguments = (
+        "distillation_trials.py", student_folders["bert"], "--data", squad_file, "--test",
+        squad_file, "--folder", tmp_path / "trials", "--trials", "2-layers", "--steps", "2",
+        "--batch-size", "2", "--max-seq-len", "64", "--held-out", "3",
+    )  # fmt: skip
+    printed, figures = run(tmp_path, *arguments)
+    head, _, teacher, student = printed.splitlines()
+    assert head == "| trial | layers | updates | held-out F1 | exact match | F1 | F1 kept |"
+    assert teacher.startswith("| the teacher | ")
+    assert student.startswith("| 2 layers | 2 | 2 | ")
+    assert (tmp_path / "figures.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert run(tmp_path, *arguments) == (printed, figures)
+
+
 def test_evaluator_time_compares_the_evaluator_with_pytorch(
     tmp_path: Path, student_folders: dict[str, Path]
 ) -> None:
