@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import PocketBertError, first_line
 from pipeline.values import Arrays, Runner
-from pipeline.workers import WorkerCrash, peak_rss_bytes
+from pipeline.workers import WorkerCrash, end_with_the_caller, peak_rss_bytes
 
 _seated: dict[str, Runner] = {}
 """In the process of a seat: the runner that sits there."""
@@ -83,12 +83,13 @@ class Seat:
 def seat(name: str) -> Iterator[Seat]:
     """Starts the process of a seat, and ends it with the block."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_be_quiet) as pool:
+    with ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_sit_down) as pool:
         yield Seat(name, pool)
 
 
-def _be_quiet() -> None:
-    """Keeps the chatter of native libraries from the terminal, and leaves Ctrl-C to the caller."""
+def _sit_down() -> None:
+    """Keeps the chatter of native libraries from the terminal, and leaves the end to the caller."""
+    end_with_the_caller()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

@@ -195,7 +195,7 @@ def _work(sender: Connection, log: Path, saved: Path) -> None:
     # A terminal sends Ctrl-C to all; the caller ends its workers itself, and says so once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_the_caller, daemon=True).start()
+    end_with_the_caller()
     job: Job = pickle.loads(saved.read_bytes())
     value, error = None, None
     try:
@@ -211,12 +211,16 @@ def _work(sender: Connection, log: Path, saved: Path) -> None:
     sender.send(("result", (value, error, peak_rss_bytes())))
 
 
-def _end_with_the_caller() -> None:
-    """Ends this process when the caller's is gone: killed, it could not do so itself."""
-    caller = multiprocessing.parent_process()
-    if caller is not None:
-        caller.join()
-        os._exit(1)
+def end_with_the_caller() -> None:
+    """Lets this process end when the caller's is gone: killed, that could not do so itself."""
+
+    def wait() -> None:
+        caller = multiprocessing.parent_process()
+        if caller is not None:
+            caller.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def peak_rss_bytes() -> int:

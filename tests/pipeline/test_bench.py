@@ -2,6 +2,11 @@
 
 import functools
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from pipeline.bundle import open_bundle
 from pipeline.stages import Stages
 from pipeline.values import Arrays, Runner
 from pipeline.workers import WorkerCrash
+from tests.command import ROOT
 from tests.conftest import TINY_SEQ_LENS, BuiltBundle
 
 ROW = {"input_ids": np.zeros((1, 4), np.int32)}
@@ -90,3 +96,33 @@ def test_seat_whose_runner_fails_says_so(num_tokens: int, message: str) -> None:
         assert taken.time_ms(ROW) >= 0
         with pytest.raises(WorkerCrash, match=message):
             taken.time_ms(row)
+
+
+HOLDER = """
+import os
+from pipeline import seats
+
+if __name__ == "__main__":
+    with seats.seat("held") as taken:
+        print(taken._ask(os.getpid), flush=True)
+        taken._ask(input)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads the state of processes from /proc")
+def test_seat_whose_caller_is_killed_ends(tmp_path: Path) -> None:
+    script = tmp_path / "holder.py"
+    script.write_text(HOLDER, encoding="utf-8")
+    holder = subprocess.Popen(
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdout is not None
+    place = Path("/proc", holder.stdout.readline().strip(), "stat")
+    assert place.exists()
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate(timeout=30)
+    end = time.monotonic() + 30
+    while place.exists() and place.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < end, "the seat has outlived its caller"
+        time.sleep(0.05)
