@@ -17,7 +17,7 @@ from pipeline.load import Student
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
-from pipeline.runtimes import run_student
+from pipeline.runtimes import load_artifact, run_student
 from pipeline.trace import trace
 from pipeline.values import Artifact
 from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
@@ -57,6 +57,19 @@ def test_artifact_computes_what_the_student_computes_at_each_length(
     for precision in FIXED_PRECISIONS:
         expected = with_weights_of(student, precision)
         assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
+
+
+def test_litert_keeps_its_weights_off_the_disk(
+    artifacts: dict[str, dict[FixedPrecision, Artifact]],
+    students: dict[str, Student],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [row] = random_rows(students["distilbert"], seq_len=SEQ_LENS[0], num_tokens=(9,))
+    monkeypatch.chdir(tmp_path)  # where a path named ":memory" would lie
+    artifact = artifacts["tflite"]["int8"]
+    load_artifact(artifact=artifact, runtime="litert", num_threads=1).run(row)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
