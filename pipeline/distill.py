@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from converters import install_line, missing_packages
-from pipeline.allocator import keep_freed_memory
 from pipeline.distillation.card import write_card
 from pipeline.distillation.checkpoints import RunFolder
 from pipeline.distillation.data import fingerprint, list_files, read_objective
@@ -135,8 +134,6 @@ def distill(
         positions = network.config.max_position_embeddings
         folder.save_tokenizer(teacher.tokenizer, max_seq_len=positions)
     set_seed(settings.seed, device_specific=True)
-    if accelerator.device.type == "cpu":
-        keep_freed_memory()
     journal = Journal(folder.log, num_steps=settings.steps, is_main=accelerator.is_main_process)
     with journal.shown():
         state = train(
