@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from founding_table import score
 from timing import describe_machine
 
 from pipeline.errors import PocketBertError
-from pipeline.evaluate import evaluate
 from pipeline.pictures import draw_svg
-from pipeline.runtimes import PYTORCH
 from pipeline.squad import Score
-from pipeline.stages import Stages
 
 COMMON = ("--attention-dropout", "0", "--freeze-embeddings")
 EVERY_LAYER = ("--align", "all", "--cosine-weight", "2")
@@ -119,15 +117,7 @@ def run_trial(key: str, options: argparse.Namespace) -> Result:
 
 
 def _ask(model: Path, options: argparse.Namespace) -> Score:
-    found = evaluate(
-        str(model),
-        data=options.test,
-        limit=options.limit,
-        named_reference=None,
-        num_threads=torch.get_num_threads(),
-        stages=Stages(),
-    )
-    return found.scores[PYTORCH]
+    return score(model, data=options.test, limit=options.limit, num_threads=torch.get_num_threads())
 
 
 def make_table(figures: dict[str, Any]) -> str:

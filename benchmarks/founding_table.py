@@ -27,7 +27,7 @@ from transformers import (
 
 from pipeline.errors import PocketBertError
 from pipeline.evaluate import evaluate
-from pipeline.load import Student, input_names, load
+from pipeline.load import input_names, load
 from pipeline.runtimes import PYTORCH
 from pipeline.squad import Score
 from pipeline.stages import Stages
@@ -78,7 +78,14 @@ def measure(options: argparse.Namespace) -> list[Row]:
     given = {f"{teacher.name}, teacher": teacher} | {each.name: each for each in students}
     if len(given) <= len(students):
         sys.exit("two of the students have one name: rename the folder of one")
-    scores = {name: _score(each, options) for name, each in given.items()} if options.data else {}
+    scores = {}
+    if options.data:
+        scores = {
+            name: score(
+                each.folder, data=options.data, limit=options.limit, num_threads=options.threads
+            )
+            for name, each in given.items()
+        }
     torch.manual_seed(0)
     networks = {name: each.model for name, each in given.items()} | {
         BERT_BASE: BertForQuestionAnswering(BertConfig()),
@@ -104,13 +111,21 @@ def measure(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def _score(student: Student, options: argparse.Namespace) -> Score:
+def score(model: Path, *, data: Path, limit: int | None, num_threads: int) -> Score:
+    """Returns what `pocketbert eval` gives a model in PyTorch.
+
+    Args:
+        model: Its folder.
+        data: Labelled questions.
+        limit: How many of them to use; nothing means all.
+        num_threads: Of PyTorch.
+    """
     found = evaluate(
-        str(student.folder),
-        data=options.data,
-        limit=options.limit,
+        str(model),
+        data=data,
+        limit=limit,
         named_reference=None,
-        num_threads=options.threads,
+        num_threads=num_threads,
         stages=Stages(),
     )
     return found.scores[PYTORCH]
@@ -167,13 +182,13 @@ def _answers(row: Row, base: Row) -> tuple[str, str, str]:
 
 def remarks(rows: list[Row], options: argparse.Namespace) -> list[str]:
     """Returns what belongs under the table."""
-    machine, score = describe_machine(), rows[0].score
+    machine, scored = describe_machine(), rows[0].score
     return [
         f"Latency in PyTorch {machine['torch']}, fp32, batch 1, threads: {machine['threads']}, on "
         f"{machine['usable_cores']} of {machine['cores']} cores of {machine['cpu']}: the median of "
         f"{options.repetitions} repetitions in turns; speed-up turn by turn, with quartiles.",
-        f"Answers to the {score.count} questions of {options.data.name}, as `pocketbert eval`."
-        if score
+        f"Answers to the {scored.count} questions of {options.data.name}, as `pocketbert eval`."
+        if scored
         else "Answers were not scored, because no --data was given.",
         PAPER_REMARK,
     ]

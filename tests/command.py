@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,22 @@ def pocketbert(
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Finished(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> bool:
+    """Returns whether a condition came to hold in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_running(pid: int) -> bool:
+    """Returns whether a process has not ended, as ``/proc`` has it."""
+    try:
+        # A process that has ended stays as a zombie until whoever inherited it asks.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

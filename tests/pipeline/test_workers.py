@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.errors import InputError, StorageError
 from pipeline.workers import Job, Outcome, Report, WorkerCrash, run_jobs
-from tests.command import ROOT
+from tests.command import ROOT, is_running, wait_until
 
 
 def add(*, left: int, right: int, report: Report) -> int:
@@ -214,23 +214,6 @@ print(*(outcome.peak_rss_bytes for outcome in found))
     small, large = map(int, out.split())
     assert small < 200_000_000
     assert 300_000_000 < large < 600_000_000
-
-
-def wait_until(condition: Any, *, seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def is_running(pid: int) -> bool:
-    try:
-        # A process that has ended stays as a zombie until whoever inherited it asks.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 SLEEPERS = """
