@@ -64,6 +64,10 @@ def distill(
     freeze_embeddings: Annotated[
         bool, typer.Option("--freeze-embeddings", help="Leave the word embeddings alone.")
     ] = False,
+    ema_decay: Annotated[
+        float,
+        typer.Option(min=0, max=0.99999, help="Keep a moving average of the weights: 0.999 or so."),
+    ] = 0.0,
     eval_data: Annotated[Path | None, typer.Option(help="Data to judge the student by.")] = None,
     held_out: Annotated[
         int, typer.Option(min=0, help="Else: questions, or lines of text, that are kept apart.")
@@ -109,6 +113,7 @@ def distill(
         attention_dropout=attention_dropout,
         max_seq_len=max_seq_len,
         freeze_embeddings=freeze_embeddings,
+        ema_decay=ema_decay,
         mixed_precision=mixed_precision,
         seed=seed,
     )

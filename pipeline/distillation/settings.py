@@ -75,6 +75,8 @@ class Settings:
         attention_dropout: Of the student, on attention probabilities.
         max_seq_len: Tokens in a training row at most.
         freeze_embeddings: Leaves the word embeddings as the teacher has them.
+        ema_decay: Share of the moving average of the weights that an update keeps. The average is
+            what is judged and saved. 0: the weights themselves are.
         mixed_precision: Of the matrix products; weights and optimizer stay in fp32.
         seed: Of order, masks, windows and dropout.
     """
@@ -96,6 +98,7 @@ class Settings:
     attention_dropout: float
     max_seq_len: int
     freeze_embeddings: bool
+    ema_decay: float
     mixed_precision: MixedPrecision
     seed: int
 

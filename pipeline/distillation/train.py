@@ -3,12 +3,13 @@
 import contextlib
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.distillation.checkpoints import RunFolder, State
 from pipeline.distillation.journal import Journal
@@ -66,7 +67,7 @@ def train(
             scores = updater.evaluate()
             journal.evaluated(state.step, scores)
             if state.note(scores, metric=objective.metric):
-                folder.save_student(accelerator.unwrap_model(updater.model), accelerator)
+                folder.save_student(updater.student, accelerator)
         if state.step % cadence.save == 0 and not done:
             journal.flush(state.step)  # a resumed run begins its means here, and so does this one
             folder.save_checkpoint(state, accelerator)
@@ -96,6 +97,8 @@ class Updater:
             lr=settings.learning_rate,
             fused=True,
         )
+        self._student = student
+        self._average = _moving_average(student, settings.ema_decay, accelerator)
         self.model, self._optimizer = accelerator.prepare(student.train(), optimizer)
         # Not prepared: accelerate would step it once for each process.
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -107,6 +110,11 @@ class Updater:
     def learning_rate(self) -> float:
         """The rate of the next update."""
         return float(self._schedule.get_last_lr()[0])
+
+    @property
+    def student(self) -> "PreTrainedModel":
+        """The network that is judged and saved: the average where there is one."""
+        return cast("PreTrainedModel", self._average.module) if self._average else self._student
 
     def update(self, batch: Batch, *, step: int) -> dict[str, float]:
         """Makes one update, and returns the losses that it was made for.
@@ -134,15 +142,18 @@ class Updater:
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._schedule.step()
+        if self._average:
+            self._average.update_parameters(self._student)
         return reported
 
     def evaluate(self) -> dict[str, float]:
         """Returns the figures of the held-out data, each process reading its share."""
         accelerator = self._accelerator
-        model = accelerator.unwrap_model(self.model).eval()
+        model: torch.nn.Module = self.student
+        model.eval()
         part = slice(accelerator.process_index, None, accelerator.num_processes)
         results = gather_object(self._objective.evaluate(model, part=part))
-        model.train()
+        self.model.train()
         return self._objective.score(results)
 
     def _rows(self, number: int) -> slice:
@@ -210,6 +221,19 @@ def schedule(step: int, settings: Settings) -> float:
     if step < warmup_steps:
         return (step + 1) / warmup_steps
     return (settings.steps - step) / max(1, settings.steps - warmup_steps)
+
+
+def _moving_average(
+    student: "PreTrainedModel", decay: float, accelerator: Accelerator
+) -> AveragedModel | None:
+    """Returns the average that begins with the student's weights, and goes into checkpoints."""
+    if not decay:
+        return None
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average = AveragedModel(student, device=accelerator.device, multi_avg_fn=update)
+    average.n_averaged += 1  # else the first update would replace what the student starts from
+    accelerator.register_for_checkpointing(average)
+    return average
 
 
 def _aligned_layers(settings: Settings) -> list[tuple[int, int]]:

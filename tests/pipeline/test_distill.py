@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
@@ -103,7 +104,10 @@ def kill_when(arguments: Sequence[str | Path], *, condition: Callable[[], bool])
 def test_distill_killed_and_resumed_ends_with_the_same_weights(
     options: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = (*options, "--steps", "120", "--save-every", "15", "--eval-every", "50")
+    arguments = (
+        *options, "--steps", "120", "--save-every", "15", "--eval-every", "50",
+        "--ema-decay", "0.95",
+    )  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
 
     distill(*arguments, "-o", whole)
@@ -122,6 +126,23 @@ def test_distill_killed_and_resumed_ends_with_the_same_weights(
     assert log_of(killed) == log_of(whole)
     assert not list((killed / "training").glob("checkpoint-*"))
     assert "has ended" in refusal(capfd, *arguments, "-o", killed, "--resume")["message"]
+
+
+def test_distill_keeps_the_moving_average_of_the_weights(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    runs = {
+        "start": ("--learning-rate", "0"),
+        "end": ("--learning-rate", "1e-3"),
+        "average": ("--learning-rate", "1e-3", "--ema-decay", "0.75"),
+    }
+    for name, given in runs.items():
+        distill(*options, "--steps", "1", *given, "-o", tmp_path / name)
+    start, end, average = (load_file(tmp_path / name / "model.safetensors") for name in runs)
+
+    assert any(not torch.equal(start[name], end[name]) for name in start)
+    for name, value in average.items():
+        torch.testing.assert_close(value, 0.75 * start[name] + 0.25 * end[name])
 
 
 def test_distill_with_another_seed_ends_with_other_weights(
