@@ -157,7 +157,9 @@ def test_distill_with_another_seed_ends_with_other_weights(
 def test_distill_in_two_processes_has_the_losses_of_one(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    arguments = (*options, *NO_DROPOUT, "--steps", "20", "--learning-rate", "1e-3")
+    arguments = (
+        *options, *NO_DROPOUT, "--steps", "20", "--learning-rate", "1e-3", "--ema-decay", "0.9",
+    )  # fmt: skip
     alone, both = tmp_path / "alone", tmp_path / "both"
 
     distill(*arguments, "-o", alone)
@@ -178,6 +180,9 @@ def test_distill_in_two_processes_has_the_losses_of_one(
     ]
     assert len(losses[0]) == 2
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    own, other = (load_file(folder / "model.safetensors") for folder in (alone, both))
+    for name, value in own.items():
+        torch.testing.assert_close(other[name], value, rtol=0, atol=2e-3)
 
 
 def test_distill_with_accumulation_has_the_losses_of_whole_batches(
