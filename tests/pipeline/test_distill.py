@@ -25,6 +25,9 @@ QUESTIONS = ROOT / "pipeline" / "data" / "questions.json"
 SMALL = ("--layers", "1", "--batch-size", "8", "--max-seq-len", "64", "--held-out", "10")
 NO_DROPOUT = ("--dropout", "0", "--attention-dropout", "0")
 
+WITHOUT_GRADIENT = ("k_lin.bias", "qa_outputs.bias")
+"""Softmax takes no notice of them: what gradient they have is rounding, which Adam makes large."""
+
 
 @pytest.fixture(scope="module")
 def masked_lm_teacher(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
@@ -182,7 +185,8 @@ def test_distill_in_two_processes_has_the_losses_of_one(
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     own, other = (load_file(folder / "model.safetensors") for folder in (alone, both))
     for name, value in own.items():
-        torch.testing.assert_close(other[name], value, rtol=0, atol=2e-3)
+        if not name.endswith(WITHOUT_GRADIENT):
+            torch.testing.assert_close(other[name], value, rtol=0, atol=5e-4)
 
 
 def test_distill_with_accumulation_has_the_losses_of_whole_batches(
