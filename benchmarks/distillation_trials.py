@@ -7,7 +7,7 @@ the recipe of the embedded student but for what the trial's name says. The recip
 the held-out questions, which are apart from the data; the test questions say what it comes to.
 
 A trial whose result is in the JSON file is not run again, so that a long comparison may be stopped
-and go on later. A picture is written beside the file.
+and go on later, in the same folder. A picture is written beside the file.
 """
 
 import argparse
@@ -94,14 +94,15 @@ def run_trial(key: str, options: argparse.Namespace) -> Result:
         "-o", str(folder), "--layers", str(trial.num_layers), "--steps", str(steps),
         "--batch-size", str(options.batch_size), "--max-seq-len", str(options.max_seq_len),
         "--learning-rate", str(options.learning_rate), "--held-out", str(options.held_out),
-        "--eval-every", str(steps), *COMMON, *trial.options, "--json",
+        "--eval-every", str(steps), *COMMON, *trial.options,
     ]  # fmt: skip
-    if (folder / "training").exists():
-        command.append("--resume")
-    finished = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if finished.returncode:
-        sys.exit(f"the trial {key!r} ended with exit code {finished.returncode}")
-    distilled = json.loads(finished.stdout)
+    training = folder / "training"
+    if not (training / "result.json").exists():  # else it was stopped before the questions
+        resume = ["--resume"] if training.exists() else []
+        finished = subprocess.run([*command, *resume], stdout=subprocess.DEVNULL, check=False)
+        if finished.returncode:
+            sys.exit(f"the trial {key!r} ended with exit code {finished.returncode}")
+    distilled = json.loads((training / "result.json").read_text(encoding="utf-8"))
     test = _ask(folder, options)
     return Result(
         trial=key,

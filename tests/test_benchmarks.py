@@ -110,6 +110,8 @@ def test_distillation_trials_asks_each_student_and_runs_no_trial_twice(
     assert student.startswith("| 2 layers | 2 | 2 | ")
     assert (tmp_path / "figures.svg").read_text(encoding="utf-8").startswith("<svg")
     assert run(tmp_path, *arguments) == (printed, figures)
+    (tmp_path / "figures.json").unlink()  # as if it had been stopped before the test questions
+    assert run(tmp_path, *arguments) == (printed, figures)
 
 
 def test_evaluator_time_compares_the_evaluator_with_pytorch(
