@@ -153,7 +153,7 @@ def make_picture(figures: dict[str, Any]) -> str:
             axes.barh([place + shift for place in places], heights, height=0.4, label=label)
         axes.axvline(figures["teacher"]["f1"], color="black", label="teacher, test questions")
         axes.set_yticks(places, [each["name"] for each in results])
-        axes.legend(loc="lower left")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
 
     return draw_svg(draw, xlabel="F1")
 
