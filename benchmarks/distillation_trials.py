@@ -28,6 +28,7 @@ from pipeline.pictures import draw_svg
 from pipeline.squad import Score
 
 COMMON = ("--attention-dropout", "0", "--freeze-embeddings")
+SETTINGS = ("steps", "batch_size", "max_seq_len", "learning_rate")
 EVERY_LAYER = ("--align", "all", "--cosine-weight", "2")
 
 
@@ -102,6 +103,10 @@ def run_trial(key: str, options: argparse.Namespace) -> Result:
         finished = subprocess.run([*command, *resume], stdout=subprocess.DEVNULL, check=False)
         if finished.returncode:
             sys.exit(f"the trial {key!r} ended with exit code {finished.returncode}")
+    run = json.loads((training / "run.json").read_text(encoding="utf-8"))
+    asked = vars(options) | {"steps": steps}
+    if any(run[name] != asked[name] for name in SETTINGS):
+        sys.exit(f"{folder} holds a trial of other options: name another --folder")
     distilled = json.loads((training / "result.json").read_text(encoding="utf-8"))
     test = _ask(folder, options)
     return Result(
@@ -162,10 +167,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Returns the results of all trials, those of earlier runs first."""
     figures: dict[str, Any] = {
         "machine": describe_machine(),
-        "options": {
-            name: getattr(options, name)
-            for name in ("steps", "batch_size", "max_seq_len", "learning_rate", "held_out")
-        },
+        "options": {name: getattr(options, name) for name in (*SETTINGS, "held_out")},
         "teacher": None,
         "results": [],
     }

@@ -112,6 +112,9 @@ def test_distillation_trials_asks_each_student_and_runs_no_trial_twice(
     assert run(tmp_path, *arguments) == (printed, figures)
     (tmp_path / "figures.json").unlink()  # as if it had been stopped before the test questions
     assert run(tmp_path, *arguments) == (printed, figures)
+    (tmp_path / "figures.json").unlink()
+    with pytest.raises(AssertionError, match="holds a trial of other options"):
+        run(tmp_path, *arguments, "--batch-size", "1")
 
 
 def test_evaluator_time_compares_the_evaluator_with_pytorch(
