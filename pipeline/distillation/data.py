@@ -70,7 +70,7 @@ def _span_objective(
     if data.evaluation is not None:
         held_out = read_squad(data.evaluation)
     else:
-        examples, held_out = hold_out(examples, num_questions=data.num_held_out, seed=settings.seed)
+        examples, held_out = hold_out(examples, num_questions=data.num_held_out)
     if not held_out:
         raise InputError(
             "there are no questions to judge the student by",
