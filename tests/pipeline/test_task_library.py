@@ -1,10 +1,9 @@
 """The Task Library answers like the student, and its check fires on every planted fault."""
 
-import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,43 +36,58 @@ LIBRARY_MAX_ANSWER_TOKENS = 32  # the product's own rule is 30
 NEAR = 1e-3  # logits: what rounding may decide, and more
 
 
+needs_library = pytest.mark.usefixtures("task_library_python")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A student, its artifact, and questions whose best span is among the library's candidates."""
+
+    student: Student
+    source: Artifact
+    examples: tuple[Question, ...]
+
+
 @pytest.fixture(scope="module")
-def sources(
+def subjects(
     students: dict[str, Student],
     long_artifacts: dict[FixedPrecision, Artifact],
     tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Artifact]:
+) -> dict[str, Subject]:
     """A BERT with segment ids, and a DistilBERT without."""
     folder = tmp_path_factory.mktemp("bert")
     made = convert_all(students["bert"], "tflite", ("fp32",), folder, seq_lens=(SEQ_LEN,))
-    return {"bert": made["fp32"], "distilbert": long_artifacts["fp32"]}
+    sources = {"bert": made["fp32"], "distilbert": long_artifacts["fp32"]}
+    return {
+        name: Subject(
+            student=students[name],
+            source=sources[name],
+            examples=decoded_alike(students[name]),  # random students ramble
+        )
+        for name in ARCHITECTURES
+    }
 
 
-@pytest.fixture(scope="module")
-def examples(students: dict[str, Student]) -> dict[str, tuple[Question, ...]]:
-    """Questions whose best span is among the library's candidates: random students ramble."""
-    return {name: decoded_alike(students[name]) for name in ARCHITECTURES}
+@pytest.fixture
+def bert(subjects: dict[str, Subject]) -> Subject:
+    return subjects["bert"]
 
 
+@needs_library
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_check_passes_a_good_variant(
-    students: dict[str, Student],
-    sources: dict[str, Artifact],
-    examples: dict[str, tuple[Question, ...]],
-    task_library_python: Path,
-    architecture: str,
-) -> None:
-    student = students[architecture]
-    variant = task_library.add(sources[architecture], student, stages=QUIET)
-    verdict = check(variant, student, examples[architecture])
+def test_check_passes_a_good_variant(subjects: dict[str, Subject], architecture: str) -> None:
+    subject = subjects[architecture]
+    variant = task_library.add(subject.source, subject.student, stages=QUIET)
+    verdict = check(variant, subject)
     assert verdict.verdict == "pass", verdict.reason
     assert (verdict.backend, verdict.runtime) == ("tflite", "task-library")
     assert verdict.answer_agreement >= 0.95
-    assert verdict.num_inputs == len(examples[architecture]) >= 5
+    assert verdict.num_inputs == len(subject.examples) >= 5
     assert [gate.threshold for gate in verdict.gates] == [0.95]
     assert verdict.to_json()["snr_db"] is None
 
 
+@needs_library
 @pytest.mark.parametrize(
     "inputs",
     [
@@ -83,55 +97,36 @@ def test_check_passes_a_good_variant(
     ids=["segment ids as mask", "mask as ids"],
 )
 def test_check_fails_swapped_inputs(
-    students: dict[str, Student],
-    sources: dict[str, Artifact],
-    examples: dict[str, tuple[Question, ...]],
-    task_library_python: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    inputs: dict[str, str],
+    bert: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict[str, str]
 ) -> None:
     monkeypatch.setattr(tflite_task_library, "_INPUTS", inputs)
-    variant = derive(sources["bert"], students["bert"], tmp_path)
-    assert_fails(check(variant, students["bert"], examples["bert"]))
+    variant = derive(bert, tmp_path)
+    assert_fails(check(variant, bert))
 
 
+@needs_library
 def test_check_fails_swapped_outputs(
-    students: dict[str, Student],
-    sources: dict[str, Artifact],
-    examples: dict[str, tuple[Question, ...]],
-    task_library_python: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bert: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swapped = {"end_logits": "start_logits", "start_logits": "end_logits"}
     monkeypatch.setattr(tflite_task_library, "_OUTPUTS", swapped)
-    variant = derive(sources["bert"], students["bert"], tmp_path)
-    assert_fails(check(variant, students["bert"], examples["bert"]))
+    variant = derive(bert, tmp_path)
+    assert_fails(check(variant, bert))
 
 
-def test_check_fails_the_vocabulary_of_another_model(
-    students: dict[str, Student],
-    sources: dict[str, Artifact],
-    examples: dict[str, tuple[Question, ...]],
-    task_library_python: Path,
-    tmp_path: Path,
-) -> None:
-    words = vocabulary_text(students["bert"].tokenizer).splitlines()
+@needs_library
+def test_check_fails_the_vocabulary_of_another_model(bert: Subject, tmp_path: Path) -> None:
+    words = vocabulary_text(bert.student.tokenizer).splitlines()
     other = "\n".join(words[:5] + words[:4:-1]) + "\n"
     variant = tflite_task_library.derive(
-        sources["bert"], vocabulary=other, path=tmp_path / "other.tflite"
+        bert.source, vocabulary=other, path=tmp_path / "other.tflite"
     )
-    assert_fails(check(variant, students["bert"], examples["bert"]))
+    assert_fails(check(variant, bert))
 
 
-def test_check_fails_a_file_that_the_library_refuses_and_says_why_in_a_line(
-    students: dict[str, Student],
-    sources: dict[str, Artifact],
-    examples: dict[str, tuple[Question, ...]],
-    task_library_python: Path,
-) -> None:
-    verdict = check(sources["bert"], students["bert"], examples["bert"])
+@needs_library
+def test_check_fails_a_file_that_the_library_refuses_and_says_why_in_a_line(bert: Subject) -> None:
+    verdict = check(bert.source, bert)
     assert verdict.verdict == "fail"
     assert [gate.name for gate in verdict.gates] == ["runs"]
     assert "etadata" in verdict.reason
@@ -139,11 +134,7 @@ def test_check_fails_a_file_that_the_library_refuses_and_says_why_in_a_line(
 
 
 def test_check_without_a_package_index_is_skipped_with_the_reason(
-    students: dict[str, Student],
-    sources: dict[str, Artifact],
-    examples: dict[str, tuple[Question, ...]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bert: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -151,7 +142,7 @@ def test_check_without_a_package_index_is_skipped_with_the_reason(
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.setenv(name, "")
     verdicts, [skipped] = task_library.check(
-        sources["bert"], students["bert"], examples=examples["bert"], num_threads=1, stages=QUIET
+        bert.source, bert.student, examples=bert.examples, num_threads=1, stages=QUIET
     )
     assert not verdicts
     assert skipped.runtime == "task-library"
@@ -239,7 +230,7 @@ def test_check_wanted_refuses_what_the_library_cannot_open(
 def test_check_wanted_refuses_a_student_that_reads_capitals(students: dict[str, Student]) -> None:
     tokenizer = Tokenizer.from_str(students["bert"].tokenizer.to_str())
     tokenizer.normalizer.lowercase = False
-    cased = dataclasses.replace(students["bert"], tokenizer=tokenizer)
+    cased = replace(students["bert"], tokenizer=tokenizer)
     with pytest.raises(InputError, match="lower case only"):
         task_library.check_wanted(
             cased, backends=["tflite"], seq_lens=(SEQ_LEN,), recipe=recipe_of("int8")
@@ -293,9 +284,9 @@ def test_whole_words_widens_an_answer_to_its_spaces(part: str, whole: str) -> No
     assert task_library.whole_words(case) == whole
 
 
-def check(variant: Artifact, student: Student, examples: Sequence[Question]) -> Parity:
+def check(variant: Artifact, subject: Subject) -> Parity:
     [verdict], skipped = task_library.check(
-        variant, student, examples=examples, num_threads=1, stages=QUIET
+        variant, subject.student, examples=subject.examples, num_threads=1, stages=QUIET
     )
     assert not skipped
     return verdict
@@ -308,9 +299,10 @@ def assert_fails(verdict: Parity) -> None:
     assert verdict.reason.startswith("answer_agreement is ")
 
 
-def derive(source: Artifact, student: Student, folder: Path) -> Artifact:
-    vocabulary = vocabulary_text(student.tokenizer)
-    return tflite_task_library.derive(source, vocabulary=vocabulary, path=folder / "variant.tflite")
+def derive(subject: Subject, folder: Path) -> Artifact:
+    vocabulary = vocabulary_text(subject.student.tokenizer)
+    path = folder / "variant.tflite"
+    return tflite_task_library.derive(subject.source, vocabulary=vocabulary, path=path)
 
 
 def decoded_alike(student: Student) -> tuple[Question, ...]:
