@@ -57,7 +57,7 @@ class Row:
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
-    """Returns a row for each precision and runtime."""
+    """Returns a row for each precision and runtime; those that are done stand in the JSON file."""
     examples = read_squad(options.data)[: options.limit]
     rows: list[Row] = []
     for name in options.precisions:
@@ -84,6 +84,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
                 )  # fmt: skip
         ratios = {each.runtime: each.ratio_to_pytorch for each in timed.rows}
         rows += _rows(name, sizes, {each.runtime: each for each in answers.done}, examples, ratios)
+        if options.json:
+            write_figures(options.json, rows)
     return rows
 
 
@@ -168,8 +170,6 @@ def main() -> None:
     except PocketBertError as err:
         sys.exit(f"{err.message} ({err.hint})")
     print(make_table(rows))  # noqa: T201
-    if options.json:
-        write_figures(options.json, rows)
 
 
 if __name__ == "__main__":
