@@ -35,7 +35,6 @@ QUIET = Stages(quiet=True)
 LIBRARY_MAX_ANSWER_TOKENS = 32  # the product's own rule is 30
 NEAR = 1e-3  # logits: what rounding may decide, and more
 
-
 needs_library = pytest.mark.usefixtures("task_library_python")
 
 
