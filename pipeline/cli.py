@@ -1,7 +1,6 @@
 """The command line: each command parses, calls one function, prints, and gives an exit code."""
 
 import math
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,6 +27,7 @@ from pipeline.console import (
 )
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
+from pipeline.interruption import end_on_signals
 from pipeline.parity_command import parity
 from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
@@ -332,10 +332,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(name) is signal.SIG_DFL:
-            # As on Ctrl-C, what is half done is cleared away; nohup stays as it is.
-            signal.signal(name, signal.default_int_handler)
+    end_on_signals()
     sys.exit(run(sys.argv[1:]))
 
 

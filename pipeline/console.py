@@ -21,6 +21,7 @@ from pipeline.errors import (
     path_error,
     storage_error,
 )
+from pipeline.interruption import INTERRUPTED
 from pipeline.manifest import json_value
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
@@ -32,7 +33,6 @@ Reference = Annotated[
     str | None, typer.Option("--reference", metavar="MODEL", help="Where the student is.")
 ]
 
-INTERRUPTED = 130
 WIDTH_ELSEWHERE = 120
 """Columns of a table that is written to a file or a pipe."""
 

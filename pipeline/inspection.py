@@ -8,6 +8,9 @@ from pipeline.errors import InputError
 from pipeline.values import Inspection
 from pipeline.workers import Job, Report, WorkerCrash, run_jobs
 
+_MAX_SECONDS = 300
+"""To read one artifact. It takes seconds."""
+
 _SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
 
 
@@ -35,7 +38,12 @@ def _inspect(path: Path, backend: str) -> Inspection:
     """Reads a file in a process of its own: a damaged one can crash its parser."""
     converters.check_installed(backend)
     arguments = {"path": path, "backend": backend}
-    job = Job(name=f"inspect {path.name}", function=read, arguments=arguments)
+    job = Job(
+        name=f"inspect {path.name}",
+        function=read,
+        arguments=arguments,
+        max_silent_seconds=_MAX_SECONDS,
+    )
     try:
         found: Inspection = run_jobs([job], max_parallel=1)[0].get()
     except WorkerCrash as err:

@@ -149,6 +149,7 @@ def localize(
                 "rows": rows[artifact.seq_lens[-1]],
                 "num_threads": num_threads,
             },
+            max_silent_seconds=runtimes.MAX_SECONDS_PER_ROW,
         )
         for artifact, runtime in pairs
     ]

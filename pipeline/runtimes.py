@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 PYTORCH = "pytorch"
 
+MAX_SECONDS_PER_ROW = 300
+"""After which a runtime is taken to hang: several hundred times what BERT-base takes for 384 tokens
+on one thread. The first row of a job has its file to load in the same time."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
@@ -105,6 +109,7 @@ def job(
             "rows": rows,
             "num_threads": num_threads,
         },
+        max_silent_seconds=MAX_SECONDS_PER_ROW,
     )
 
 

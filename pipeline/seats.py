@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import PocketBertError, first_line
+from pipeline.runtimes import MAX_SECONDS_PER_ROW
 from pipeline.values import Arrays, Runner
-from pipeline.workers import WorkerCrash, end_with_the_caller, peak_rss_bytes
+from pipeline.workers import WorkerCrash, end_with_the_caller, limit_memory, peak_rss_bytes
 
 _seated: dict[str, Runner] = {}
 """In the process of a seat: the runner that sits there."""
@@ -39,6 +40,7 @@ class Seat:
     def __init__(self, name: str, pool: ProcessPoolExecutor) -> None:
         self._name = name
         self._pool = pool
+        self._pid: int = self._ask(os.getpid)
 
     def arrive(
         self, modules: Sequence[str], load: Callable[[], Runner], first_row: Arrays
@@ -65,9 +67,15 @@ class Seat:
 
     def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
         try:
-            return self._pool.submit(function, *arguments).result()
+            return self._pool.submit(function, *arguments).result(MAX_SECONDS_PER_ROW)
         except PocketBertError:
             raise
+        except TimeoutError as err:
+            os.kill(self._pid, signal.SIGKILL)  # the pool waits for it
+            raise WorkerCrash(
+                f"{self._name} hangs: no row in {MAX_SECONDS_PER_ROW} s, so it was ended",
+                hint="leave it out with --runtime, and report it",
+            ) from err
         except BrokenProcessPool as err:
             raise WorkerCrash(
                 f"{self._name} crashed", hint="leave it out with --runtime, and report it"
@@ -90,6 +98,7 @@ def seat(name: str) -> Iterator[Seat]:
 def _sit_down() -> None:
     """Keeps the chatter of native libraries from the terminal, and leaves the end to the caller."""
     end_with_the_caller()
+    limit_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

@@ -2,10 +2,14 @@
 
 Converters and runtimes are native code: one that aborts would end the caller too, and several of
 them in one process fight over threads and memory. Each job gets a fresh process, its chatter is
-kept from the terminal, and its end is told in one line.
+kept from the terminal, and its end is told in one line. It may ask for no more memory than the
+machine has, and one that must report may not be silent for long.
 """
 
+import contextlib
 import ctypes
+import errno
+import math
 import multiprocessing
 import os
 import pickle
@@ -30,6 +34,12 @@ from pipeline.errors import PocketBertError, first_line, storage_error
 Report = Callable[[int], None]
 """Told how many units of its work a job has done."""
 
+_NO_MEMORY = ("bad_alloc", os.strerror(errno.ENOMEM))
+"""What native libraries say where the system gives them no memory."""
+
+_HINT = "see `pocketbert doctor` for versions, and report it"
+_MEMORY_HINT = "end other programs, or run it on a machine with more memory"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -39,11 +49,14 @@ class Job:
         name: For people.
         function: A module's function; it takes ``report`` besides ``arguments``.
         arguments: By keyword; they and the result must be picklable.
+        max_silent_seconds: How long it may be until it first reports, and from one report to the
+            next; it is taken to hang, and killed, then.
     """
 
     name: str
     function: Callable[..., Any]
     arguments: dict[str, Any]
+    max_silent_seconds: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,25 +171,33 @@ def _run(job: Job, running: _Running, on_progress: Report) -> Outcome:
         process = context.Process(target=_work, args=(sender, log, saved), daemon=True)
         running.start(process)
         sender.close()
-        result = _receive(receiver, on_progress)
+        try:
+            result = _receive(receiver, on_progress, job.max_silent_seconds)
+        except TimeoutError as err:
+            process.kill()
+            process.join()
+            error = WorkerCrash(f"{job.name} hangs: {err}", hint=_HINT)
+            return Outcome(name=job.name, error=error, seconds=time.perf_counter() - begin)
         if process.pid is not None:
             process.join()
         seconds = time.perf_counter() - begin
         if result is None:
-            said = _last_line(log)
-            error = WorkerCrash(
-                f"{job.name} crashed ({_how_it_ended(process.exitcode)})"
-                + (f": {said}" if said else ""),
-                hint="see `pocketbert doctor` for versions, and report it",
-            )
+            error = _crash(job.name, process.exitcode, said=_last_line(log))
             return Outcome(name=job.name, error=error, seconds=seconds)
     value, error, peak = result
     return Outcome(name=job.name, value=value, error=error, seconds=seconds, peak_rss_bytes=peak)
 
 
-def _receive(receiver: Connection, on_progress: Report) -> Any:
-    """Returns what the worker sent at its end, or nothing if it ended without."""
+def _receive(receiver: Connection, on_progress: Report, max_silent_seconds: float) -> Any:
+    """Returns what the worker sent at its end, or ``None`` if it ended without.
+
+    Raises:
+        TimeoutError: It was silent for too long.
+    """
+    patience = None if math.isinf(max_silent_seconds) else max_silent_seconds
     while True:
+        if not receiver.poll(patience):
+            raise TimeoutError(f"no sign of it in {patience:g} s, so it was ended")
         try:
             kind, content = receiver.recv()
         # It may end in the middle of a message, too, which is an OSError without a number.
@@ -196,6 +217,7 @@ def _work(sender: Connection, log: Path, saved: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     end_with_the_caller()
+    limit_memory()
     job: Job = pickle.loads(saved.read_bytes())
     value, error = None, None
     try:
@@ -204,11 +226,36 @@ def _work(sender: Connection, log: Path, saved: Path) -> None:
         error = err
     except Exception as err:
         traceback.print_exc()
-        error = storage_error(err) or WorkerCrash(
-            f"{job.name} failed: {type(err).__name__}: {first_line(err)}",
-            hint="see `pocketbert doctor` for versions, and report it",
-        )
+        error = storage_error(err) or _failure(job.name, err)
     sender.send(("result", (value, error, peak_rss_bytes())))
+
+
+def _failure(name: str, err: Exception) -> WorkerCrash:
+    """Returns what to say of an error that nobody foresaw."""
+    if isinstance(err, MemoryError) or any(words in str(err) for words in _NO_MEMORY):
+        return WorkerCrash(
+            f"{name} needs more memory than there is: {memory_bytes() / 1e9:.0f} GB",
+            hint=_MEMORY_HINT,
+        )
+    return WorkerCrash(f"{name} failed: {type(err).__name__}: {first_line(err)}", hint=_HINT)
+
+
+def limit_memory() -> None:
+    """Lets this process ask for no more memory than the machine has.
+
+    What asks for more gets an error at once, where it would push all others out of memory first.
+    And if memory runs out nevertheless, the system is to take it from here.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = memory_bytes() if hard == resource.RLIM_INFINITY else min(hard, memory_bytes())
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    with contextlib.suppress(OSError):  # Linux alone has it
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def memory_bytes() -> int:
+    """Returns how much memory the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def end_with_the_caller() -> None:
@@ -236,6 +283,14 @@ def peak_rss_bytes() -> int:
                 return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _crash(name: str, exit_code: int | None, *, said: str) -> WorkerCrash:
+    """Returns what to say of a process that ended without a result."""
+    # That signal leaves no other trace; the system sends it where memory runs out.
+    hint = _MEMORY_HINT if exit_code == -signal.SIGKILL else _HINT
+    how = _how_it_ended(exit_code)
+    return WorkerCrash(f"{name} crashed ({how})" + (f": {said}" if said else ""), hint=hint)
 
 
 def _how_it_ended(exit_code: int | None) -> str:

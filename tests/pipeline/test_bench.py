@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ ROW = {"input_ids": np.zeros((1, 4), np.int32)}
 
 
 class Sleeper:
-    """Answers with what it was given, holds memory, and dies if it is asked for 13 tokens."""
+    """Answers with what it was given, and holds memory; some numbers of tokens bring it down."""
 
     def __init__(self, num_bytes: int) -> None:
         self._held = np.ones(num_bytes, np.uint8)
@@ -32,6 +33,8 @@ class Sleeper:
             os.abort()
         if inputs["input_ids"].shape[1] == 14:
             raise ValueError("fourteen")
+        if inputs["input_ids"].shape[1] == 15:
+            time.sleep(600)
         return dict(inputs)
 
 
@@ -94,6 +97,15 @@ def test_seat_whose_runner_fails_says_so(num_tokens: int, message: str) -> None:
         taken.arrive([], functools.partial(make_sleeper, num_bytes=1), ROW)
         assert taken.time_ms(ROW) >= 0
         with pytest.raises(WorkerCrash, match=message):
+            taken.time_ms(row)
+
+
+def test_seat_whose_runner_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"input_ids": np.zeros((1, 15), np.int32)}
+    with seats.seat("sleeper") as taken:
+        taken.arrive([], functools.partial(make_sleeper, num_bytes=1), ROW)
+        monkeypatch.setattr(seats, "MAX_SECONDS_PER_ROW", 2)
+        with pytest.raises(WorkerCrash, match="sleeper hangs: no row in 2 s, so it was ended"):
             taken.time_ms(row)
 
 

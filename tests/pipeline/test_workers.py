@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InputError, StorageError
-from pipeline.workers import Job, Outcome, Report, WorkerCrash, run_jobs
+from pipeline.workers import Job, Outcome, Report, WorkerCrash, memory_bytes, run_jobs
 from tests.command import ROOT, is_running, wait_until
 
 
@@ -47,6 +47,27 @@ def abort(*, report: Report) -> None:
 
 def leave(*, code: int, report: Report) -> None:
     os._exit(code)
+
+
+def take_all_memory(*, report: Report) -> int:
+    return len(bytearray(memory_bytes() + 1))
+
+
+def take_all_memory_in_torch(*, report: Report) -> int:
+    import torch
+
+    return torch.empty(memory_bytes() + 1, dtype=torch.uint8).numel()
+
+
+def report_then_hang(*, report: Report) -> None:
+    for done in range(1, 4):
+        time.sleep(0.5)
+        report(done)
+    time.sleep(600)
+
+
+def stop_itself(*, report: Report) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def be_killed(*, report: Report) -> None:
@@ -94,7 +115,7 @@ def outcomes() -> dict[str, Outcome]:
     jobs = [
         job(add, left=2, right=3), job(abort), job(leave, code=3), job(be_killed), job(stumble),
         job(be_refused), job(fill_the_disk, number=errno.ENOSPC), job(return_what_cannot_travel),
-        job(break_off),
+        job(break_off), job(take_all_memory), job(take_all_memory_in_torch),
     ]  # fmt: skip
     found = run_jobs(jobs, max_parallel=2)
     assert [outcome.name for outcome in found] == [each.name for each in jobs]
@@ -123,9 +144,37 @@ def test_run_job_that_crashes_is_told_in_one_line(outcomes, name, message):
     assert isinstance(error, WorkerCrash)
     assert error.message == message
     assert error.exit_code == 70
-    assert "pocketbert doctor" in error.hint
+    assert ("memory" if name == "be_killed" else "pocketbert doctor") in error.hint
     with pytest.raises(WorkerCrash, match=name):
         outcomes[name].get()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to this limit")
+@pytest.mark.parametrize("name", ["take_all_memory", "take_all_memory_in_torch"])
+def test_run_job_that_asks_for_more_memory_than_the_machine_has_is_told(outcomes, name):
+    error = outcomes[name].error
+    assert isinstance(error, WorkerCrash)
+    assert error.message == f"{name} needs more memory than there is: {memory_bytes() / 1e9:.0f} GB"
+    assert "more memory" in error.hint
+
+
+def test_run_job_that_hangs_or_is_stopped_is_ended_and_those_after_it_run():
+    progress: list[int] = []
+    jobs = [
+        Job(name="hang", function=report_then_hang, arguments={}, max_silent_seconds=10),
+        Job(name="stop", function=stop_itself, arguments={}, max_silent_seconds=5),
+        job(add, left=2, right=3),
+    ]
+    hung, stopped, after = run_jobs(
+        jobs, max_parallel=2, on_progress=lambda name, done: progress.append(done)
+    )
+    assert progress == [1, 2, 3, 1, 2]
+    assert hung.error is not None
+    assert stopped.error is not None
+    assert hung.error.message == "hang hangs: no sign of it in 10 s, so it was ended"
+    assert stopped.error.message == "stop hangs: no sign of it in 5 s, so it was ended"
+    assert after.get() == 5
+    assert not multiprocessing.active_children()
 
 
 def test_run_job_whose_value_cannot_be_sent_is_told(outcomes):
