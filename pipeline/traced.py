@@ -1,6 +1,7 @@
 """The exported program that every converter starts from."""
 
 import copy
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,10 @@ class TracedModel:
         """Writes one ``.pt2`` file that ``load`` reads, in this process or another."""
         names = {"input_names": self.input_names, "output_names": self.output_names}
         about = json.dumps({**names, "seq_lens": self.seq_lens})
-        torch.export.save(self.program, path, extra_files={_ABOUT: about})
+        # PyTorch's own writer of files ends the process where the disk is full.
+        buffer = io.BytesIO()
+        torch.export.save(self.program, buffer, extra_files={_ABOUT: about})
+        path.write_bytes(buffer.getbuffer())
 
     @classmethod
     def load(cls, path: Path) -> "TracedModel":

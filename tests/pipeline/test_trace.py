@@ -1,11 +1,14 @@
 import copy
+import resource
+from pathlib import Path
 
 import pytest
 import torch
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StorageError
 from pipeline.trace import MIN_SEQ_LEN, ExportableEncoder, check_seq_lens, trace
 from pipeline.traced import TracedModel, sample_inputs
+from pipeline.workers import Job, Report, run_jobs
 from tests.students import ARCHITECTURES, VOCABULARY_SIZE
 
 OUTPUT_NAMES = ("start_logits", "end_logits")
@@ -128,6 +131,22 @@ def test_traced_program_as_a_module_is_a_copy(students):
         parameter.data.zero_()
     assert len(traced.program.graph.nodes) == num_nodes
     assert all(bool(weight.any()) for weight in traced.module().parameters() if weight.dim() == 2)
+
+
+def save_where_files_stay_small(*, source: Path, copy: Path, report: Report) -> None:
+    traced = TracedModel.load(source)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    traced.save(copy)
+
+
+def test_traced_program_that_the_disk_cannot_take_is_a_storage_error(students, tmp_path):
+    source = tmp_path / "traced.pt2"
+    trace(students["distilbert"], seq_lens=(SEQ_LEN,)).save(source)
+    arguments = {"source": source, "copy": tmp_path / "copy.pt2"}
+    job = Job(name="save", function=save_where_files_stay_small, arguments=arguments)
+    with pytest.raises(StorageError, match="File too large"):
+        run_jobs([job], max_parallel=1)[0].get()
 
 
 def test_sample_inputs_are_distinct_tensors():
