@@ -30,13 +30,14 @@ from pipeline import (
 from pipeline.budget import NO_BUDGET, Budget, Cost
 from pipeline.convert import convert
 from pipeline.errors import InputError, MissingPackageError, StorageError
+from pipeline.examples import sort_out
 from pipeline.kept_weights import calibrated, quantized
 from pipeline.load import Student, load
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import Recipe, recipe_of, write_recipe
 from pipeline.runtimes import Skipped
 from pipeline.search import Step, search
-from pipeline.squad import Question
+from pipeline.squad import Example, Question, Unreadable
 from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
 from pipeline.tasks import question_answering
@@ -67,6 +68,7 @@ class BuildResult:
 
     Attributes:
         task_library: The TFLite artifact again for Google's Task Library, where it was asked for.
+        unreadable: Examples that the student cannot be asked.
         trimming: What a smaller vocabulary has saved, where one was asked for.
         steps: What a search saw on its way, where one was asked for.
         reused: The stages whose results an earlier build had kept.
@@ -77,6 +79,7 @@ class BuildResult:
     task_library: Artifact | None
     parity: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
+    unreadable: tuple[Unreadable, ...]
     trimming: Trimming | None
     steps: tuple[Step, ...]
     reused: tuple[str, ...]
@@ -115,7 +118,7 @@ def build(
     recipe: Recipe | None = DEFAULT_RECIPE,
     budget: Budget = NO_BUDGET,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
-    examples: Sequence[Question] | None = None,
+    examples: Sequence[Example] | None = None,
     trim_corpus: Path | None = None,
     compute_units: ComputeUnits | None = None,
     for_task_library: bool = False,
@@ -165,9 +168,11 @@ def build(
     if trim_corpus is not None:
         with stages.stage("trim vocabulary"):
             student, trimming = trim(student, trim_corpus)
+    given = examples or student.task.own_examples()
+    sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
+    examples = sorted_out.readable
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
-    examples = examples or student.task.own_examples()
     quantizer = calibrated(student, traced, recipe, examples, cache=cache, stages=stages)
     with staging.staged(destination) as folder:
 
@@ -221,6 +226,7 @@ def build(
         task_library=made.task_library and _moved(made.task_library, folder, destination),
         parity=tuple(made.verdicts),
         skipped=(*skipped, *made.not_run),
+        unreadable=sorted_out.unreadable,
         trimming=trimming,
         steps=steps,
         reused=tuple(stages.reused),

@@ -17,7 +17,11 @@ from pipeline.verdict import Parity
 if TYPE_CHECKING:
     from pipeline.localize import Localization
     from pipeline.search import Step
+    from pipeline.squad import Unreadable
     from pipeline.trim import Trimming
+
+NUM_NAMED = 10
+"""Examples that are named where people read."""
 
 
 def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table:
@@ -142,6 +146,21 @@ def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
     return emulated + [
         f"[yellow]SKIPPED[/] {escape(each.runtime)}: {escape(each.reason)}" for each in skipped
     ]
+
+
+def unreadable(examples: "Sequence[Unreadable]", consequence: str) -> list[str]:
+    """Returns which examples could not be asked, and why; of many only the first by name.
+
+    Args:
+        examples: Those that could not be asked.
+        consequence: What became of them, such as ``count as wrong``.
+    """
+    if not examples:
+        return []
+    some = [f"{escape(each.id)} ({escape(each.reason)})" for each in examples[:NUM_NAMED]]
+    more = f" and {len(examples) - len(some)} more (--json names all)" if examples[NUM_NAMED:] else ""
+    about = f"{len(examples)} question{'s' * (len(examples) > 1)} could not be asked and {consequence}"
+    return [f"[yellow]{about}[/]: {'; '.join(some)}{more}"]
 
 
 def table(*columns: str, words: tuple[str, ...] = ()) -> Table:
