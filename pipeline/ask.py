@@ -91,7 +91,9 @@ def ask(
 
     Raises:
         PocketBertError: A question cannot be read, or there is nothing here that answers.
+        InputError: The reference would not be asked.
     """
+    reference.check_wanted(named_reference, names)
     artifacts = opened.artifacts
     task = task_of(opened.manifest.student.architecture)
     tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)

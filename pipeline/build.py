@@ -69,6 +69,7 @@ class BuildResult:
     Attributes:
         task_library: The TFLite artifact again for Google's Task Library, where it was asked for.
         unreadable: Examples that the student cannot be asked.
+        remarks: Of what was asked for, what has no effect on an artifact, in words.
         trimming: What a smaller vocabulary has saved, where one was asked for.
         steps: What a search saw on its way, where one was asked for.
         reused: The stages whose results an earlier build had kept.
@@ -80,6 +81,7 @@ class BuildResult:
     parity: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
+    remarks: tuple[str, ...]
     trimming: Trimming | None
     steps: tuple[Step, ...]
     reused: tuple[str, ...]
@@ -107,6 +109,14 @@ class _Made:
         return Cost(
             size_bytes=max(bundle.size_bytes(artifact.path) for artifact in self.artifacts),
             f1_drop=float(np.max([each.f1_drop for each in self.verdicts] or [math.nan])),
+            why_unknown=next(
+                (
+                    f"{each.runtime}: {each.reason}"
+                    for each in self.verdicts
+                    if math.isnan(each.f1_drop) and each.reason
+                ),
+                "",
+            ),
         )
 
 
@@ -154,9 +164,10 @@ def build(
             budget raises, and writes nothing.
     """
     chosen, skipped = _choose_backends(backends)
+    remarks: tuple[str, ...] = ()
     _check_compute_units(compute_units, chosen)
     if recipe is not None and recipe.activations == "static":
-        skipped += _floats_only(chosen)
+        remarks = _floats_only(chosen)
     staging.check_destination(destination)
     with stages.stage("load"):
         student = load(model)
@@ -227,6 +238,7 @@ def build(
         parity=tuple(made.verdicts),
         skipped=(*skipped, *made.not_run),
         unreadable=sorted_out.unreadable,
+        remarks=remarks,
         trimming=trimming,
         steps=steps,
         reused=tuple(stages.reused),
@@ -246,7 +258,11 @@ def _choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
             converters.check_installed(name)
             chosen.append(name)
         except MissingPackageError as err:
-            skipped.append(Skipped(runtime=name, reason=f"{err.message}: {err.hint}"))
+            skipped += [
+                Skipped(runtime=runtime.name, reason=f"{err.message}: {err.hint}")
+                for runtime in converters.RUNTIMES
+                if runtime.backend == name
+            ]
     if not chosen:
         raise MissingPackageError("no backend is installed", hint=converters.install_line("all"))
     return chosen, skipped
@@ -261,19 +277,18 @@ def _check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[
         )
 
 
-def _floats_only(backends: Sequence[str]) -> list[Skipped]:
-    """Returns the backends to which static activations are nothing; not all may be such."""
+def _floats_only(backends: Sequence[str]) -> tuple[str, ...]:
+    """Says of the backends to which static activations are nothing that they are; not all may."""
     floats = [name for name in backends if name not in converters.INTEGER_BACKENDS]
     if len(floats) == len(backends):
         raise InputError(
             f"{', '.join(floats)} computes in floats, so it has no static activations",
             hint=f"add a backend: {', '.join(converters.INTEGER_BACKENDS)}",
         )
-    reason = (
-        "it computes in floats: --activations static is for "
-        f"{', '.join(converters.INTEGER_BACKENDS)}"
+    others = ", ".join(converters.INTEGER_BACKENDS)
+    return tuple(
+        f"{name} computes in floats: --activations static is for {others}" for name in floats
     )
-    return [Skipped(runtime=name, reason=reason) for name in floats]
 
 
 def _check_free_space(destination: Path, student: Student, *, num_artifacts: int) -> None:

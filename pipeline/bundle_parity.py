@@ -22,7 +22,7 @@ class BundleParity:
     """The verdicts on a bundle.
 
     Attributes:
-        unreadable: Questions that the student cannot be asked, so that nothing was compared on them.
+        unreadable: Questions that the student cannot be asked, and that are not compared.
         localization: Artifacts block by block; nothing where that was not asked for.
     """
 

@@ -19,6 +19,7 @@ from pipeline.console import (
     show,
 )
 from pipeline.errors import InputError
+from pipeline.runtimes import check_artifacts_only
 
 
 def parity(
@@ -49,6 +50,7 @@ def parity(
     --reference MODEL.pt2 --inputs X.npz. MODEL.pt2 is what torch.export.save wrote. Inputs and
     outputs go by name where the names of both agree, else by order.
     """
+    check_artifacts_only(runtime or ())
     if bundle.suffix == ".mlpackage":
         if data or limit or localize or report_folder:
             raise InputError(

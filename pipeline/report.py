@@ -158,8 +158,12 @@ def unreadable(examples: "Sequence[Unreadable]", consequence: str) -> list[str]:
     if not examples:
         return []
     some = [f"{escape(each.id)} ({escape(each.reason)})" for each in examples[:NUM_NAMED]]
-    more = f" and {len(examples) - len(some)} more (--json names all)" if examples[NUM_NAMED:] else ""
-    about = f"{len(examples)} question{'s' * (len(examples) > 1)} could not be asked and {consequence}"
+    more = (
+        f" and {len(examples) - len(some)} more (--json names all)" if examples[NUM_NAMED:] else ""
+    )
+    about = (
+        f"{len(examples)} question{'s' * (len(examples) > 1)} could not be asked and {consequence}"
+    )
     return [f"[yellow]{about}[/]: {'; '.join(some)}{more}"]
 
 

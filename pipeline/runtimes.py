@@ -75,6 +75,15 @@ def choose(
     return pairs, skipped
 
 
+def check_artifacts_only(names: Sequence[str]) -> None:
+    """Refuses PyTorch among the runtimes that are to be compared with it."""
+    if PYTORCH in names:
+        raise InputError(
+            f"--runtime {PYTORCH} is what every other runtime is compared with",
+            hint="leave it out, or name a runtime of an artifact, such as litert",
+        )
+
+
 def nothing_ran(skipped: Sequence[Skipped]) -> PocketBertError:
     """Returns the error of a call that no runtime answered: a skip is never called good."""
     reasons = "; ".join(f"{each.runtime}: {each.reason}" for each in skipped)

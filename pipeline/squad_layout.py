@@ -166,7 +166,7 @@ def read_labelled(path: Path) -> LabelledFile:
         if any(_is_example(record.value) for record in records):
             return LabelledFile(text=text, records=records)
         raise InputError(
-            f"{path} is {err.message}",
+            f"{path} {err.message}",
             hint="Correct the file there; labelled questions in JSON were expected.",
         ) from err
     if _is_example(document):
@@ -213,9 +213,9 @@ def _parse_lines(text: str) -> tuple[Record, ...]:
     for number, line in enumerate(text.split("\n"), start=1):  # U+2028 may stand within a line
         if line.strip():
             try:
-                records.append(Record(value=_parse(line), line=number))
+                records.append(Record(value=_parse(line, first_line=number), line=number))
             except InputError as err:
-                records.append(Record(value=None, line=number, fault=f"it is {err.message}"))
+                records.append(Record(value=None, line=number, fault=f"it {err.message}"))
     return tuple(records)
 
 
@@ -224,20 +224,21 @@ def _is_example(value: Any) -> bool:
     return isinstance(value, dict) and {"context", "question"} <= value.keys()
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, *, first_line: int = 1) -> Any:
     """Returns what a text in JSON holds.
 
     Raises:
-        InputError: It is none; the message begins with "not JSON".
+        InputError: It is none; the message is a sentence without its subject.
     """
     try:
         return json.loads(text)
     except json.JSONDecodeError as err:
-        raise InputError(f"not JSON: line {err.lineno}, column {err.colno}: {err.msg}.") from err
+        line = first_line - 1 + err.lineno
+        raise InputError(f"is not JSON: line {line}, column {err.colno}: {err.msg}.") from err
     except RecursionError as err:
-        raise InputError("not JSON that can be read: it nests too deeply.") from err
+        raise InputError("cannot be read as JSON: it nests too deeply.") from err
     except ValueError as err:  # integers of thousands of digits
-        raise InputError(f"not JSON that can be read: {err}.") from err
+        raise InputError(f"cannot be read as JSON: {err}.") from err
 
 
 def _validate(model: type[_Layout], value: Any, *, prefix: str = "") -> Any:
@@ -271,7 +272,7 @@ def _describe(err: ValidationError) -> str:
 def _place(location: tuple[int | str, ...]) -> str:
     """Returns a pydantic location as ``data[3].paragraphs[0].context``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".") or "the whole"
+    return "".join(parts).removeprefix(".") or "the whole of it"
 
 
 def _json_kind(value: object) -> str:

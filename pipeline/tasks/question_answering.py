@@ -18,7 +18,7 @@ from pipeline.tokenization import special_id
 
 NAME = "question-answering"
 ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
-OUTPUT_NAMES = ("start_logits", "end_logits")
+OUTPUT_NAMES: tuple[str, ...] = ("start_logits", "end_logits")
 
 
 @dataclass(frozen=True, kw_only=True)
