@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -10,6 +10,11 @@ from rich.markup import escape
 from pipeline import report
 from pipeline.console import AsJson, BundlePath, Reference, Runtimes, num_threads, show
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.ask import Asked
 
 
 def ask(
@@ -54,8 +59,9 @@ def ask(
         ],
         "skipped": [asdict(each) for each in asked.not_done],
     }
-    if asked.remarks:
-        payload["remarks"] = list(asked.remarks)
+    said = [*asked.remarks, *_without_answer(asked.done)]
+    if said:
+        payload["remarks"] = said
     table = report.table("runtime", "answer", "characters", "score", "ms", words=("answer",))
     for each in asked.done:
         answer = each.answers[0]
@@ -66,10 +72,21 @@ def ask(
             f"{answer.score:.3f}",
             f"{each.latency_ms[0]:.1f}",
         )
-    remarks = [f"[yellow]{escape(each)}[/]" for each in asked.remarks]
+    remarks = [f"[yellow]{escape(each)}[/]" for each in said]
     remarks += report.remarks((each.runtime for each in asked.done), asked.not_done)
     show(payload, as_json, f"[bold]{escape(question)}[/]", table, *remarks)
     return asked.exit_code
+
+
+def _without_answer(done: "Sequence[Asked]") -> list[str]:
+    """Says which runtimes put "no answer" before the span that they are shown with."""
+    names = [each.runtime for each in done if each.prefers_none[0]]
+    if not names:
+        return []
+    return [
+        f'{", ".join(names)}: "no answer" is ahead of this span; a student that was trained on '
+        "questions without an answer says so that the text holds none"
+    ]
 
 
 def _context(passage: str | None, path: Path | None) -> str:

@@ -154,7 +154,7 @@ def build(
         remarks += [f"[yellow]{escape(each)}[/]" for each in result.remarks]
     if result.unreadable:
         payload["unreadable"] = [asdict(each) for each in result.unreadable]
-        remarks += report.unreadable(result.unreadable, "were left out")
+        remarks += report.unreadable(result.unreadable, "left out")
     seen = []
     if result.steps:
         payload["steps"] = [each.to_json() for each in result.steps]

@@ -56,7 +56,7 @@ def evaluate(
     table = report.table("runtime", "exact match", "F1", "questions")
     for name, score in result.scores.items():
         table.add_row(name, f"{score.exact_match:.2f}", f"{score.f1:.2f}", str(score.count))
-    remarks = report.unreadable(result.unreadable, "count as wrong")
+    remarks = report.unreadable(result.unreadable, "counted as wrong")
     remarks += report.remarks(result.scores, result.not_done)
     show(payload, as_json, table, *_kinds(result), *remarks)
     return result.exit_code

@@ -81,7 +81,7 @@ def parity(
     table = report.parity_table(found.verdicts, sizes)
     blocks = [part for each in found.localization or () for part in report.localization(each)]
     remarks = report.remarks((each.runtime for each in found.verdicts), found.skipped)
-    remarks += report.unreadable(found.unreadable, "were not compared")
+    remarks += report.unreadable(found.unreadable, "not compared")
     show(found.to_json(), as_json, table, *blocks, *remarks)
     return 0 if found.passed else 1
 

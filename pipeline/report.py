@@ -153,18 +153,15 @@ def unreadable(examples: "Sequence[Unreadable]", consequence: str) -> list[str]:
 
     Args:
         examples: Those that could not be asked.
-        consequence: What became of them, such as ``count as wrong``.
+        consequence: What became of them, such as ``counted as wrong``.
     """
     if not examples:
         return []
-    some = [f"{escape(each.id)} ({escape(each.reason)})" for each in examples[:NUM_NAMED]]
-    more = (
-        f" and {len(examples) - len(some)} more (--json names all)" if examples[NUM_NAMED:] else ""
-    )
-    about = (
-        f"{len(examples)} question{'s' * (len(examples) > 1)} could not be asked and {consequence}"
-    )
-    return [f"[yellow]{about}[/]: {'; '.join(some)}{more}"]
+    named = [f"{escape(each.id)} ({escape(each.reason)})" for each in examples[:NUM_NAMED]]
+    if len(examples) > NUM_NAMED:
+        named.append(f"and {len(examples) - NUM_NAMED} more, which --json names")
+    about = f"{len(examples)} question{'s' * (len(examples) > 1)} could not be asked"
+    return [f"[yellow]{about}, {consequence}[/]: {'; '.join(named)}"]
 
 
 def table(*columns: str, words: tuple[str, ...] = ()) -> Table:
