@@ -81,7 +81,7 @@ def bench(
             skipped.insert(0, Skipped(runtime=PYTORCH, reason=reason))
             if with_peers:
                 reason = "they are made from the PyTorch student, which was not found"
-                skipped.append(Skipped(runtime="peers", reason=reason))
+                skipped += [Skipped(runtime=name, reason=reason) for name in peers.RUNTIMES]
     if student is not None and (not names or PYTORCH in names):
         contestants.insert(0, of_student(student, find, num_threads=num_threads))
     roofs: tuple[Roof, ...] = ()
