@@ -96,9 +96,27 @@ class Resumable:
         for key, value in tensors.items():
             number, _, name = key.partition(".")
             found.setdefault(int(number), {})[name] = value
+        _check_shapes(found, [weight for group in self.optimizer.param_groups
+                              for weight in group["params"]])  # fmt: skip
         for group, rate in zip(state["param_groups"], rates, strict=True):
             group["lr"] = rate
         self.optimizer.load_state_dict({**state, "state": found})
+
+
+def _check_shapes(
+    found: dict[int, dict[str, torch.Tensor]], weights: list[torch.nn.Parameter]
+) -> None:
+    """Raises ValueError where an optimizer's state is not that of these weights."""
+    shapes = {
+        number: {name: tuple(value.shape) for name, value in sorted(values.items())}
+        for number, values in sorted(found.items())
+    }
+    expected = {
+        number: {"exp_avg": tuple(weight.shape), "exp_avg_sq": tuple(weight.shape), "step": ()}
+        for number, weight in enumerate(weights)
+    }
+    if shapes != expected:
+        raise ValueError("the optimizer's state is that of other weights")
 
 
 def save_random(folder: Path, *, process: int) -> None:
