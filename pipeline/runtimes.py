@@ -13,6 +13,7 @@ import numpy as np
 
 import converters
 from pipeline.errors import InputError, MissingPackageError, PocketBertError
+from pipeline.one_at_a_time import ALONE
 from pipeline.values import Arrays, Artifact, Runner
 from pipeline.workers import Job, Report
 
@@ -146,13 +147,14 @@ def run_student(
     """Runs rows through the PyTorch student in fp32."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads or before)
-    try:
-        runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
-        return _run(runner, rows, report)
-    finally:
-        torch.set_num_threads(before)
+    with ALONE:
+        before = torch.get_num_threads()
+        torch.set_num_threads(num_threads or before)
+        try:
+            runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+            return _run(runner, rows, report)
+        finally:
+            torch.set_num_threads(before)
 
 
 class TorchRunner:
