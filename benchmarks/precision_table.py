@@ -58,7 +58,8 @@ class Row:
 
 def measure(options: argparse.Namespace) -> list[Row]:
     """Returns a row for each precision and runtime; those that are done stand in the JSON file."""
-    examples = read_squad(options.data)[: options.limit]
+    given = read_squad(options.data)[: options.limit]
+    examples = tuple(each for each in given if isinstance(each, Question))
     rows: list[Row] = []
     for name in options.precisions:
         precision, _, megabytes = name.partition(":")

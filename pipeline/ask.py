@@ -23,11 +23,15 @@ class Asked:
     """One runtime's answers, in the order of the questions.
 
     Attributes:
+        answers: For each question its best span, whatever the runtime thinks of it.
+        prefers_none: For each question whether "no answer" is ahead of that span, which says
+            something only of a model that was trained on questions without an answer.
         latency_ms: For each question, the time of its rows once the runtime was warm.
     """
 
     runtime: str
     answers: list[Answer]
+    prefers_none: list[bool]
     latency_ms: list[float]
 
 
@@ -41,11 +45,16 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What came of asking."""
+    """What came of asking.
+
+    Attributes:
+        remarks: What a reader of the answers must know, in words.
+    """
 
     done: list[Asked]
     skipped: list[Skipped]
     failed: list[Failed]
+    remarks: tuple[str, ...] = ()
 
     @property
     def not_done(self) -> list[Skipped]:
@@ -82,7 +91,9 @@ def ask(
 
     Raises:
         PocketBertError: A question cannot be read, or there is nothing here that answers.
+        InputError: The reference would not be asked.
     """
+    reference.check_wanted(named_reference, names)
     artifacts = opened.artifacts
     task = task_of(opened.manifest.student.architecture)
     tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
@@ -106,7 +117,9 @@ def ask(
     if not asked and not pairs:
         raise runtimes.nothing_ran(skipped)
     in_runtimes, failed = _ask_artifacts(pairs, encoded, task, num_threads, stages)
-    return Answers(done=asked + in_runtimes, skipped=skipped, failed=failed)
+    return Answers(
+        done=asked + in_runtimes, skipped=skipped, failed=failed, remarks=_remarks(encoded)
+    )
 
 
 def ask_student(
@@ -145,14 +158,26 @@ def _ask_artifacts(
     return asked, failed
 
 
+def _remarks(encoded: Sequence[Encoded]) -> tuple[str, ...]:
+    """Says of each question that is longer than its place in a row what of it was read."""
+    return tuple(
+        f"the question has {item.num_question_tokens} tokens, of which only the first "
+        f"{item.num_question_tokens_read} are read"
+        for item in encoded
+        if item.num_question_tokens_read < item.num_question_tokens
+    )
+
+
 def _rows(encoded: Sequence[Encoded]) -> list[Arrays]:
     return [window.inputs for item in encoded for window in item.windows]
 
 
 def _decode(runtime: str, encoded: Sequence[Encoded], results: Results, task: Task) -> Asked:
     outputs, times = iter(results.outputs), iter(results.latency_ms)
-    answers, latency_ms = [], []
+    answers, prefers_none, latency_ms = [], [], []
     for item in encoded:
-        answers.append(task.decode(item, [next(outputs) for _ in item.windows]))
+        own = [next(outputs) for _ in item.windows]
+        answers.append(task.decode(item, own))
+        prefers_none.append(task.prefers_no_answer(item, own))
         latency_ms.append(sum(next(times) for _ in item.windows))
-    return Asked(runtime=runtime, answers=answers, latency_ms=latency_ms)
+    return Asked(runtime=runtime, answers=answers, prefers_none=prefers_none, latency_ms=latency_ms)

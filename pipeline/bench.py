@@ -14,6 +14,7 @@ import converters
 from pipeline import bundle, contest, peers, reference, roofline, runtimes
 from pipeline.bundle import Bundle
 from pipeline.contest import Contestant, Row
+from pipeline.errors import InputError
 from pipeline.load import Student, load
 from pipeline.roofline import Roof
 from pipeline.runtimes import PYTORCH, Skipped
@@ -43,6 +44,7 @@ def bench(
     *,
     names: Sequence[str] = (),
     with_peers: bool = False,
+    seq_lens: Sequence[int] = (),
     named_reference: str | None = None,
     num_repetitions: int = REPETITIONS,
     num_threads: int,
@@ -54,6 +56,7 @@ def bench(
         opened: The bundle.
         names: Runtimes to use, ``pytorch`` among them; none means all that run here.
         with_peers: Whether to measure other ways of running the student as well, and the roofline.
+        seq_lens: Of the bundle, those to measure; none means all.
         named_reference: Where the PyTorch student is, if the user says so.
         num_repetitions: Calls of each contestant at each length, at least two.
         num_threads: For every runtime.
@@ -61,7 +64,11 @@ def bench(
 
     Raises:
         PocketBertError: There is nothing here that runs, or what should run fails.
+        InputError: The bundle has no such length, or the reference would not be asked.
     """
+    if not with_peers:
+        reference.check_wanted(named_reference, names)
+    seq_lens = _check_lengths(seq_lens, opened.artifacts[0].seq_lens)
     pairs, skipped = runtimes.choose(names, opened.artifacts)
     contestants = [of_artifact(artifact, name, num_threads=num_threads) for artifact, name in pairs]
     find = functools.partial(reference.find, opened, named=named_reference)
@@ -74,10 +81,9 @@ def bench(
             skipped.insert(0, Skipped(runtime=PYTORCH, reason=reason))
             if with_peers:
                 reason = "they are made from the PyTorch student, which was not found"
-                skipped.append(Skipped(runtime="peers", reason=reason))
+                skipped += [Skipped(runtime=name, reason=reason) for name in peers.RUNTIMES]
     if student is not None and (not names or PYTORCH in names):
         contestants.insert(0, of_student(student, find, num_threads=num_threads))
-    seq_lens = opened.artifacts[0].seq_lens
     roofs: tuple[Roof, ...] = ()
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         if student is not None and with_peers:
@@ -104,6 +110,17 @@ def bench(
     return Measured(
         rows=tuple(roofline.with_shares(rows, roofs)), skipped=tuple(skipped), roofs=roofs
     )
+
+
+def _check_lengths(wanted: Sequence[int], available: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the lengths to measure, ascending, all of which the artifacts must serve."""
+    for seq_len in wanted:
+        if seq_len not in available:
+            raise InputError(
+                f"the bundle has no length {seq_len}",
+                hint=f"choose from {', '.join(map(str, available))}, or leave out --seq-len",
+            )
+    return tuple(each for each in available if each in wanted) if wanted else available
 
 
 def of_artifact(artifact: Artifact, runtime: str, *, num_threads: int) -> Contestant:

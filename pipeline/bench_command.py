@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BASE = "base"
 """Names a model of DistilBERT-base's size; random weights are as fast as trained ones."""
 
+LENGTHS = "64,128,256,384"
+"""Of what is built first."""
+
 
 def bench(
     bundle: Annotated[
@@ -37,8 +40,12 @@ def bench(
         ),
     ] = None,
     seq_len: Annotated[
-        str, typer.Option(help="Lengths of what is built first.")
-    ] = "64,128,256,384",
+        str | None,
+        typer.Option(
+            help=f"Lengths to measure: of a bundle all that it has, else {LENGTHS}, unless told "
+            "otherwise."
+        ),
+    ] = None,
     repetitions: Annotated[int, typer.Option(min=2, help="Calls at each length.")] = REPETITIONS,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of every runtime; all cores, four at most.")
@@ -60,12 +67,18 @@ def bench(
     from pipeline.stages import Stages
 
     stages, each_has = Stages(), threads or num_threads()
-    lengths = parse_numbers(seq_len, option="--seq-len", example="64,384")
+    if bundle is None and reference is not None:
+        raise InputError(
+            "--reference goes with a bundle", hint="name the model by --model, or give a bundle"
+        )
+    wanted = seq_len if seq_len is not None or bundle is not None else LENGTHS
+    lengths = () if wanted is None else parse_numbers(wanted, option="--seq-len", example="64,384")
     with _opened(bundle, model, lengths, stages) as opened:
         measured = flow.bench(
             opened,
             names=runtime or (),
             with_peers=peers,
+            seq_lens=lengths,
             named_reference=reference,
             num_repetitions=repetitions,
             num_threads=each_has,

@@ -14,10 +14,12 @@ class Cost:
         size_bytes: Of the largest.
         f1_drop: Percentage points of F1 that the worst falls behind the PyTorch student; not a
             number where one did not run.
+        why_unknown: Which did not run, and why, in words; empty where all did.
     """
 
     size_bytes: float
     f1_drop: float
+    why_unknown: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,12 @@ class Budget:
 
     def answers_error(self, cost: Cost) -> GateError:
         """Returns the error of artifacts that answer too badly."""
+        if math.isnan(cost.f1_drop):
+            reason = cost.why_unknown or "nothing was asked that has a known answer"
+            return GateError(
+                f"--max-f1-drop {self.max_f1_drop:g} cannot be judged: {reason}",
+                hint="mend that, or build without --max-f1-drop",
+            )
         excess = cost.f1_drop - self.max_f1_drop
         return GateError(
             f"--max-f1-drop {self.max_f1_drop:g} is out of reach by {excess:.2f} points of F1",

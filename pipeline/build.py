@@ -30,13 +30,14 @@ from pipeline import (
 from pipeline.budget import NO_BUDGET, Budget, Cost
 from pipeline.convert import convert
 from pipeline.errors import InputError, MissingPackageError, StorageError
+from pipeline.examples import sort_out
 from pipeline.kept_weights import calibrated, quantized
 from pipeline.load import Student, load
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import Recipe, recipe_of, write_recipe
 from pipeline.runtimes import Skipped
 from pipeline.search import Step, search
-from pipeline.squad import Question
+from pipeline.squad import Example, Question, Unreadable
 from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
 from pipeline.tasks import question_answering
@@ -67,6 +68,8 @@ class BuildResult:
 
     Attributes:
         task_library: The TFLite artifact again for Google's Task Library, where it was asked for.
+        unreadable: Examples that the student cannot be asked.
+        remarks: Of what was asked for, what has no effect on an artifact, in words.
         trimming: What a smaller vocabulary has saved, where one was asked for.
         steps: What a search saw on its way, where one was asked for.
         reused: The stages whose results an earlier build had kept.
@@ -77,6 +80,8 @@ class BuildResult:
     task_library: Artifact | None
     parity: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
+    unreadable: tuple[Unreadable, ...]
+    remarks: tuple[str, ...]
     trimming: Trimming | None
     steps: tuple[Step, ...]
     reused: tuple[str, ...]
@@ -104,6 +109,14 @@ class _Made:
         return Cost(
             size_bytes=max(bundle.size_bytes(artifact.path) for artifact in self.artifacts),
             f1_drop=float(np.max([each.f1_drop for each in self.verdicts] or [math.nan])),
+            why_unknown=next(
+                (
+                    f"{each.runtime}: {each.reason}"
+                    for each in self.verdicts
+                    if math.isnan(each.f1_drop) and each.reason
+                ),
+                "",
+            ),
         )
 
 
@@ -115,7 +128,7 @@ def build(
     recipe: Recipe | None = DEFAULT_RECIPE,
     budget: Budget = NO_BUDGET,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
-    examples: Sequence[Question] | None = None,
+    examples: Sequence[Example] | None = None,
     trim_corpus: Path | None = None,
     compute_units: ComputeUnits | None = None,
     for_task_library: bool = False,
@@ -151,9 +164,10 @@ def build(
             budget raises, and writes nothing.
     """
     chosen, skipped = _choose_backends(backends)
+    remarks: tuple[str, ...] = ()
     _check_compute_units(compute_units, chosen)
     if recipe is not None and recipe.activations == "static":
-        skipped += _floats_only(chosen)
+        remarks = _floats_only(chosen)
     staging.check_destination(destination)
     with stages.stage("load"):
         student = load(model)
@@ -165,9 +179,11 @@ def build(
     if trim_corpus is not None:
         with stages.stage("trim vocabulary"):
             student, trimming = trim(student, trim_corpus)
+    given = examples or student.task.own_examples()
+    sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
+    examples = sorted_out.readable
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
-    examples = examples or student.task.own_examples()
     quantizer = calibrated(student, traced, recipe, examples, cache=cache, stages=stages)
     with staging.staged(destination) as folder:
 
@@ -221,6 +237,8 @@ def build(
         task_library=made.task_library and _moved(made.task_library, folder, destination),
         parity=tuple(made.verdicts),
         skipped=(*skipped, *made.not_run),
+        unreadable=sorted_out.unreadable,
+        remarks=remarks,
         trimming=trimming,
         steps=steps,
         reused=tuple(stages.reused),
@@ -240,7 +258,11 @@ def _choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
             converters.check_installed(name)
             chosen.append(name)
         except MissingPackageError as err:
-            skipped.append(Skipped(runtime=name, reason=f"{err.message}: {err.hint}"))
+            skipped += [
+                Skipped(runtime=runtime.name, reason=f"{err.message}: {err.hint}")
+                for runtime in converters.RUNTIMES
+                if runtime.backend == name
+            ]
     if not chosen:
         raise MissingPackageError("no backend is installed", hint=converters.install_line("all"))
     return chosen, skipped
@@ -255,19 +277,18 @@ def _check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[
         )
 
 
-def _floats_only(backends: Sequence[str]) -> list[Skipped]:
-    """Returns the backends to which static activations are nothing; not all may be such."""
+def _floats_only(backends: Sequence[str]) -> tuple[str, ...]:
+    """Says of the backends to which static activations are nothing that they are; not all may."""
     floats = [name for name in backends if name not in converters.INTEGER_BACKENDS]
     if len(floats) == len(backends):
         raise InputError(
             f"{', '.join(floats)} computes in floats, so it has no static activations",
             hint=f"add a backend: {', '.join(converters.INTEGER_BACKENDS)}",
         )
-    reason = (
-        "it computes in floats: --activations static is for "
-        f"{', '.join(converters.INTEGER_BACKENDS)}"
+    others = ", ".join(converters.INTEGER_BACKENDS)
+    return tuple(
+        f"{name} computes in floats: --activations static is for {others}" for name in floats
     )
-    return [Skipped(runtime=name, reason=reason) for name in floats]
 
 
 def _check_free_space(destination: Path, student: Student, *, num_artifacts: int) -> None:

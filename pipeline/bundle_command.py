@@ -12,6 +12,7 @@ from pipeline.bundle import Verified, open_bundle
 from pipeline.bundle import verify as verify_files
 from pipeline.console import AsJson, BundlePath, Runtimes, num_threads, show
 from pipeline.errors import GateError, InputError
+from pipeline.runtimes import check_artifacts_only
 
 _SAID_OF_SIGNATURE = {
     "none": "it is not signed",
@@ -43,6 +44,7 @@ def verify(
 
     if runtime and not vectors:
         raise InputError("--runtime goes with --vectors", hint="add --vectors")
+    check_artifacts_only(runtime or ())
     key = None if public_key is None else read_public_key(public_key)
     found = verify_files(bundle, public_key=key)
     payload = {

@@ -1,17 +1,18 @@
 """All that ``pocketbert parity`` does with a bundle."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import page, parity, reference, runtimes, task_library
 from pipeline.bundle import Bundle
+from pipeline.examples import sort_out
 from pipeline.localize import Localization, localize
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import read_recipe
 from pipeline.runtimes import Skipped
-from pipeline.squad import Question
+from pipeline.squad import Example, Unreadable
 from pipeline.stages import Stages
 from pipeline.verdict import Parity, as_json
 
@@ -21,11 +22,13 @@ class BundleParity:
     """The verdicts on a bundle.
 
     Attributes:
+        unreadable: Questions that the student cannot be asked, and that are not compared.
         localization: Artifacts block by block; nothing where that was not asked for.
     """
 
     verdicts: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
+    unreadable: tuple[Unreadable, ...]
     localization: tuple[Localization, ...] | None
 
     @property
@@ -38,6 +41,8 @@ class BundleParity:
     def to_json(self) -> dict[str, Any]:
         """Returns what ``--json`` prints."""
         content = as_json(self.verdicts, self.skipped)
+        if self.unreadable:
+            content["unreadable"] = [asdict(each) for each in self.unreadable]
         if self.localization is not None:
             content["localization"] = [each.to_json() for each in self.localization]
         return content
@@ -46,7 +51,7 @@ class BundleParity:
 def check_bundle(
     opened: Bundle,
     *,
-    examples: Sequence[Question] | None = None,
+    examples: Sequence[Example] | None = None,
     limit: int | None = None,
     names: Sequence[str] = (),
     named_reference: str | None = None,
@@ -72,7 +77,9 @@ def check_bundle(
         PocketBertError: The student is not found, or nothing could run.
     """
     student = reference.find(opened, named=named_reference)
-    chosen = (examples or student.task.own_examples())[:limit]
+    given = (examples or student.task.own_examples())[:limit]
+    sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
+    chosen = sorted_out.readable
     verdicts, skipped = parity.check(
         student,
         opened.artifacts,
@@ -98,6 +105,7 @@ def check_bundle(
     found = BundleParity(
         verdicts=tuple(verdicts),
         skipped=tuple(skipped),
+        unreadable=sorted_out.unreadable,
         localization=None if blocks is None else tuple(blocks),
     )
     if report is not None:

@@ -11,22 +11,14 @@ import typer
 from rich.markup import escape
 
 from pipeline import __version__, console, report
+from pipeline.ask_command import ask
 from pipeline.bench_command import bench
 from pipeline.budget import Budget
 from pipeline.bundle_command import bundle, verify
-from pipeline.console import (
-    AsJson,
-    BundlePath,
-    Data,
-    Limit,
-    Reference,
-    Runtimes,
-    num_threads,
-    parse_numbers,
-    show,
-)
+from pipeline.console import AsJson, Data, num_threads, parse_numbers, show
 from pipeline.distillation.command import distill
 from pipeline.errors import InputError
+from pipeline.eval_command import evaluate
 from pipeline.interruption import end_on_signals
 from pipeline.parity_command import parity
 from pipeline.precision import ACTIVATIONS, PRECISIONS
@@ -157,6 +149,12 @@ def build(
     if result.trimming is not None:
         payload["vocabulary"] = asdict(result.trimming)
         remarks.append(report.trimming(result.trimming))
+    if result.remarks:
+        payload["remarks"] = list(result.remarks)
+        remarks += [f"[yellow]{escape(each)}[/]" for each in result.remarks]
+    if result.unreadable:
+        payload["unreadable"] = [asdict(each) for each in result.unreadable]
+        remarks += report.unreadable(result.unreadable, "left out")
     seen = []
     if result.steps:
         payload["steps"] = [each.to_json() for each in result.steps]
@@ -164,92 +162,6 @@ def build(
     last = f"{escape(str(result.folder))} in {result.seconds:.0f} s"
     show(payload, as_json, *seen, table, *remarks, last)
     return 0 if result.passed else 1
-
-
-@app.command()
-def ask(
-    bundle: BundlePath,
-    question: Annotated[str, typer.Option("-q", "--question", help="What to ask.")],
-    passage: Annotated[str | None, typer.Option("-c", "--context", help="The text.")] = None,
-    context_file: Annotated[Path | None, typer.Option(help="A file with the text.")] = None,
-    runtime: Runtimes = None,
-    reference: Reference = None,
-    as_json: AsJson = False,
-) -> int:
-    """Answers a question in PyTorch and in every runtime, side by side."""
-    from pipeline import ask as flow
-    from pipeline.bundle import open_bundle
-    from pipeline.squad import Question
-    from pipeline.stages import Stages
-
-    asked_about = _context(passage, context_file)
-    example = Question(id="question", question=question, context=asked_about, answers=())
-    with open_bundle(bundle) as opened:
-        asked = flow.ask(
-            opened,
-            [example],
-            named_reference=reference,
-            names=runtime or (),
-            num_threads=num_threads(),
-            stages=Stages(),
-        )
-    payload = {
-        "answers": [
-            {
-                "runtime": each.runtime,
-                **asdict(each.answers[0]),
-                "latency_ms": round(each.latency_ms[0], 3),
-            }
-            for each in asked.done
-        ],
-        "skipped": [asdict(each) for each in asked.not_done],
-    }
-    table = report.table("runtime", "answer", "characters", "score", "ms", words=("answer",))
-    for each in asked.done:
-        answer = each.answers[0]
-        table.add_row(
-            each.runtime,
-            escape(answer.text),
-            f"{answer.start}-{answer.end}",
-            f"{answer.score:.3f}",
-            f"{each.latency_ms[0]:.1f}",
-        )
-    remarks = report.remarks((each.runtime for each in asked.done), asked.not_done)
-    show(payload, as_json, f"[bold]{escape(question)}[/]", table, *remarks)
-    return asked.exit_code
-
-
-@app.command("eval")
-def evaluate(
-    target: Annotated[str, typer.Argument(metavar="(MODEL|BUNDLE)", help="What to score.")],
-    data: Annotated[Path, typer.Option(help="Labelled questions in SQuAD 1.1 layout.")],
-    runtime: Runtimes = None,
-    limit: Limit = None,
-    reference: Reference = None,
-    as_json: AsJson = False,
-) -> int:
-    """Scores exact match and F1 as the official SQuAD 1.1 script does."""
-    from pipeline import evaluate as flow
-    from pipeline.stages import Stages
-
-    result = flow.evaluate(
-        target,
-        data=data,
-        limit=limit,
-        names=runtime or (),
-        named_reference=reference,
-        num_threads=num_threads(),
-        stages=Stages(),
-    )
-    payload = {
-        "results": [{"runtime": name, **asdict(score)} for name, score in result.scores.items()],
-        "skipped": [asdict(each) for each in result.not_done],
-    }
-    table = report.table("runtime", "exact match", "F1", "questions")
-    for name, score in result.scores.items():
-        table.add_row(name, f"{score.exact_match:.2f}", f"{score.f1:.2f}", str(score.count))
-    show(payload, as_json, table, *report.remarks(result.scores, result.not_done))
-    return result.exit_code
 
 
 @app.command()
@@ -299,12 +211,14 @@ def doctor(as_json: AsJson = False) -> int:
     return 0 if checks.can_build(findings) else 3
 
 
+app.command()(ask)
 app.command()(bench)
 app.command()(bundle)
 app.command()(parity)
 app.command()(tokenize)
 app.command()(verify)
 app.command()(distill)
+app.command("eval")(evaluate)
 
 
 def _print_version(wanted: bool) -> None:
@@ -358,6 +272,10 @@ def _recipe(
                 hint="leave out --precision, --group-size and --activations",
             )
         return read_recipe(path)
+    if activations == "dynamic" and precision in ("fp32", "fp16"):
+        raise InputError(
+            f"--activations is for integers, and {precision} has none", hint="leave it out"
+        )
     precision, activations = precision or "int8", activations or "dynamic"
     if activations not in ACTIVATIONS:
         raise InputError(
@@ -384,20 +302,3 @@ def _compute_units(name: str | None) -> ComputeUnits | None:
 
 def _tensor(stored: StoredTensor) -> dict[str, str | int]:
     return {"name": stored.name, "dtype": stored.dtype, "size_bytes": stored.size_bytes}
-
-
-def _context(passage: str | None, path: Path | None) -> str:
-    if (passage is None) == (path is None):
-        raise InputError("give either -c TEXT or --context-file FILE", hint="one of the two")
-    if path is None:
-        assert passage is not None
-        return passage
-    try:
-        # Answers count its characters, so line ends stay as they are in the file.
-        return path.read_bytes().decode("utf-8")
-    except (FileNotFoundError, IsADirectoryError) as err:
-        raise InputError(f"no file {path}", hint="check --context-file") from err
-    except UnicodeDecodeError as err:
-        raise InputError(
-            f"{path} is not UTF-8: {err.reason} at byte {err.start}", hint="save it as UTF-8"
-        ) from err

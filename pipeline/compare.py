@@ -201,12 +201,18 @@ def count_errors(
 
 
 def f1_drop(task: Task, cases: Sequence[Case], answers: Sequence[Answer]) -> float:
-    """Returns by how many percentage points of F1 answers fall behind the student's own."""
+    """Returns by how many percentage points of F1 answers fall behind the student's own.
+
+    Over the examples whose answers are known; not a number where none are.
+    """
     examples = [case.example for case in cases]
+    labelled = [each for each in examples if each.answers]
+    if not labelled:
+        return math.nan
 
     def f1(given: Sequence[Answer]) -> float:
         texts = {each.id: answer.text for each, answer in zip(examples, given, strict=True)}
-        return task.score(texts, examples).f1
+        return task.score(texts, labelled).f1
 
     return f1([case.answer for case in cases]) - f1(answers)
 

@@ -26,13 +26,17 @@ from pipeline.manifest import json_value
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Data = Annotated[Path | None, typer.Option(help="Labelled questions in SQuAD 1.1 layout.")]
+DATA_HELP = "Labelled questions: JSON in SQuAD's layout, or an example a line."
+Data = Annotated[Path | None, typer.Option(help=DATA_HELP)]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first questions.")]
 Runtimes = Annotated[list[str] | None, typer.Option("--runtime", help="Only these; repeatable.")]
 Reference = Annotated[
     str | None, typer.Option("--reference", metavar="MODEL", help="Where the student is.")
 ]
 
+MAX_THREADS = 4
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of processor time in a period, and the period: "200000 100000" is two cores."""
 WIDTH_ELSEWHERE = 120
 """Columns of a table that is written to a file or a pipe."""
 
@@ -147,5 +151,23 @@ def _bug(err: Exception) -> PocketBertError:
 
 
 def num_threads() -> int:
-    """Returns the threads that every runtime gets: all cores of a phone's big cluster, at most."""
-    return min(os.cpu_count() or 1, 4)
+    """Returns the threads that every runtime gets: as many as a phone has big cores, at most.
+
+    Fewer where this process may use fewer: by its affinity, or by the quota of its container.
+    """
+    return max(1, min(_num_cores(), _quota_cores(), MAX_THREADS))
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # macOS has none
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quota_cores(path: Path = CPU_QUOTA) -> int:
+    """Returns how many cores' time the control group's quota is worth, rounded up."""
+    try:
+        quota, period = path.read_text(encoding="ascii").split()
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError, ZeroDivisionError):  # none of version 2, or "max": no quota
+        return MAX_THREADS

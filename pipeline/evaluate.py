@@ -7,12 +7,14 @@ from pathlib import Path
 from pipeline.ask import Answers, ask, ask_student
 from pipeline.bundle import open_bundle
 from pipeline.errors import InputError
+from pipeline.examples import Examples, sort_out
 from pipeline.load import load
 from pipeline.manifest import FILE_NAME
 from pipeline.runtimes import PYTORCH, Skipped
-from pipeline.squad import Question, Score
+from pipeline.squad import Example, Score, Unreadable
 from pipeline.stages import Stages
 from pipeline.tasks import Task, task_of
+from pipeline.tokenization import bundle_tokenizer
 
 SEQ_LEN = 384
 """Tokens. The window of the official BERT baseline, for a model that was not built yet."""
@@ -20,9 +22,17 @@ SEQ_LEN = 384
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Scores by runtime, and the runtimes that gave none."""
+    """Scores by runtime, and the runtimes that gave none.
+
+    Attributes:
+        by_kind: By runtime, the scores of the questions that have an answer and of those that have
+            none; empty where all have one. Those that cannot be read are in neither.
+        unreadable: Questions that could not be asked, and count as answered wrongly.
+    """
 
     scores: dict[str, Score]
+    by_kind: dict[str, dict[str, Score]]
+    unreadable: tuple[Unreadable, ...]
     not_done: list[Skipped]
     exit_code: int
 
@@ -39,6 +49,8 @@ def evaluate(
 ) -> Evaluation:
     """Scores every runtime on the questions of a file.
 
+    Where the file holds questions without an answer, "no answer" is one, as in SQuAD 2.0.
+
     Args:
         target: A bundle, or a model as ``load`` takes it.
         data: Labelled questions.
@@ -52,16 +64,23 @@ def evaluate(
     if path.is_file() or (path / FILE_NAME).is_file():
         with open_bundle(path) as opened:
             task = task_of(opened.manifest.student.architecture)
+            tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
             examples = task.read_examples(data)[:limit]
+            sorted_out = sort_out(examples, task=task, tokenizer=tokenizer)
             answers = ask(
                 opened,
-                examples,
+                sorted_out.readable,
                 named_reference=named_reference,
                 names=names,
                 num_threads=num_threads,
                 stages=stages,
             )
-        return _score(task, examples, answers)
+        return _score(task, examples, sorted_out, answers)
+    if named_reference is not None:
+        raise InputError(
+            f"{target} is a model, and --reference names the student of a bundle",
+            hint="leave out --reference",
+        )
     return _evaluate_model(target, data, limit, names, num_threads, stages)
 
 
@@ -81,16 +100,40 @@ def _evaluate_model(
         )
     student = load(target)
     examples = student.task.read_examples(data)[:limit]
-    encoded = student.encode(examples, seq_lens=(min(SEQ_LEN, student.max_seq_len),))
+    sorted_out = sort_out(examples, task=student.task, tokenizer=student.tokenizer)
+    seq_len = min(SEQ_LEN, student.max_seq_len)
+    encoded = student.encode(sorted_out.readable, seq_lens=(seq_len,))
     asked = ask_student(student, encoded, num_threads=num_threads, stages=stages)
-    return _score(student.task, examples, Answers(done=[asked], skipped=[], failed=[]))
+    answers = Answers(done=[asked], skipped=[], failed=[])
+    return _score(student.task, examples, sorted_out, answers)
 
 
-def _score(task: Task, examples: Sequence[Question], answers: Answers) -> Evaluation:
-    scores = {}
+def _score(
+    task: Task, examples: Sequence[Example], sorted_out: Examples, answers: Answers
+) -> Evaluation:
+    """Scores what every runtime answered to the examples that could be read."""
+    readable = sorted_out.readable
+    kinds = {
+        "has_answer": [each for each in readable if each.answers],
+        "no_answer": [each for each in readable if not each.answers],
+    }
+    scores, by_kind = {}, {}
     for asked in answers.done:
         texts = {
-            example.id: answer.text for example, answer in zip(examples, asked.answers, strict=True)
+            example.id: "" if prefers_none and example.may_lack_answer else answer.text
+            for example, answer, prefers_none in zip(
+                readable, asked.answers, asked.prefers_none, strict=True
+            )
         }
         scores[asked.runtime] = task.score(texts, examples)
-    return Evaluation(scores=scores, not_done=answers.not_done, exit_code=answers.exit_code)
+        if kinds["no_answer"]:
+            by_kind[asked.runtime] = {
+                kind: task.score(texts, some) for kind, some in kinds.items() if some
+            }
+    return Evaluation(
+        scores=scores,
+        by_kind=by_kind,
+        unreadable=sorted_out.unreadable,
+        not_done=answers.not_done,
+        exit_code=answers.exit_code,
+    )

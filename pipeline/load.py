@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.find import find_model
+from pipeline.one_at_a_time import ALONE
 from pipeline.squad import Question
 from pipeline.tasks import Task, task_of
 from pipeline.tasks.question_answering import Encoded
@@ -230,7 +231,7 @@ def _read_weights(folder: Path, config: "PreTrainedConfig") -> "PreTrainedModel"
     _check_weight_files(folder)
     model_class = _model_class(config)
     try:
-        with _quiet_transformers():
+        with ALONE, _quiet_transformers():
             model, info = model_class.from_pretrained(
                 folder,
                 config=config,

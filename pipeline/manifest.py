@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline import __version__
 from pipeline.errors import GateError, InputError
 from pipeline.precision import Activations, Precision
 from pipeline.values import Artifact, ComputeUnits
@@ -240,9 +241,11 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
     except ValidationError as err:
         first = err.errors()[0]
         where = ".".join(map(str, first["loc"]))
+        by = content.get("pocketbert_version")
         raise ManifestDamagedError(
             f"{path} is not a valid manifest: {where}: {first['msg']}",
-            hint="build the bundle again",
+            # Its hash was right, so nobody has damaged it.
+            hint=f"PocketBERT {by} wrote it, and this is {__version__}: build the bundle again",
         ) from err
 
 

@@ -19,6 +19,7 @@ from pipeline.console import (
     show,
 )
 from pipeline.errors import InputError
+from pipeline.runtimes import check_artifacts_only
 
 
 def parity(
@@ -49,6 +50,7 @@ def parity(
     --reference MODEL.pt2 --inputs X.npz. MODEL.pt2 is what torch.export.save wrote. Inputs and
     outputs go by name where the names of both agree, else by order.
     """
+    check_artifacts_only(runtime or ())
     if bundle.suffix == ".mlpackage":
         if data or limit or localize or report_folder:
             raise InputError(
@@ -79,6 +81,7 @@ def parity(
     table = report.parity_table(found.verdicts, sizes)
     blocks = [part for each in found.localization or () for part in report.localization(each)]
     remarks = report.remarks((each.runtime for each in found.verdicts), found.skipped)
+    remarks += report.unreadable(found.unreadable, "not compared")
     show(found.to_json(), as_json, table, *blocks, *remarks)
     return 0 if found.passed else 1
 

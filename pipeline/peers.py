@@ -70,6 +70,9 @@ PEERS = (
 )  # fmt: skip
 """Those whose artifact is a file, at each of ``PRECISIONS``."""
 
+RUNTIMES = (COMPILED, *(peer.runtime for peer in PEERS), BERT_BASE)
+"""What the rows of all peers are called."""
+
 
 def prepare(
     student: Student,
@@ -116,7 +119,9 @@ def prepare(
     contestants = [_bert_base(longest=seq_lens[-1], num_threads=num_threads)]
     for outcome in run_jobs(jobs, max_parallel=2, on_done=stages.done):
         if outcome.error is not None:
-            skipped.append(Skipped(runtime=outcome.name, reason=outcome.error.message))
+            runtime, _, at = outcome.name.partition(" ")
+            reason = ": ".join(filter(None, (at, outcome.error.message)))
+            skipped.append(Skipped(runtime=runtime, reason=reason))
         elif outcome.name == COMPILED:
             contestants.append(_compiled(student, find, num_threads=num_threads, folder=folder))
         else:

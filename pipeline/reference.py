@@ -8,6 +8,7 @@ bundle's tokenizer tells which pieces were kept, and the student that is found i
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
@@ -17,11 +18,26 @@ from pipeline.bundle import Bundle
 from pipeline.errors import InputError, PocketBertError
 from pipeline.load import EMBEDDED, Student, load
 from pipeline.manifest import StudentPart
+from pipeline.runtimes import PYTORCH
 from pipeline.tokenization import bundle_tokenizer
 
 
 class ReferenceNotFoundError(InputError):
     """The PyTorch student of a bundle is not where it was last seen."""
+
+
+def check_wanted(named: str | None, names: Sequence[str]) -> None:
+    """Refuses a reference that would have no effect.
+
+    Args:
+        named: Where the user says that the student is.
+        names: Runtimes that the user asked for; none means all.
+    """
+    if named is not None and names and PYTORCH not in names:
+        raise InputError(
+            f"--reference {named} names the PyTorch student, and only {', '.join(names)} is to run",
+            hint=f"add --runtime {PYTORCH}, or leave out --reference",
+        )
 
 
 def remember(student: Student) -> None:

@@ -17,7 +17,11 @@ from pipeline.verdict import Parity
 if TYPE_CHECKING:
     from pipeline.localize import Localization
     from pipeline.search import Step
+    from pipeline.squad import Unreadable
     from pipeline.trim import Trimming
+
+NUM_NAMED = 10
+"""Examples that are named where people read."""
 
 
 def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table:
@@ -142,6 +146,22 @@ def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
     return emulated + [
         f"[yellow]SKIPPED[/] {escape(each.runtime)}: {escape(each.reason)}" for each in skipped
     ]
+
+
+def unreadable(examples: "Sequence[Unreadable]", consequence: str) -> list[str]:
+    """Returns which examples could not be asked, and why; of many only the first by name.
+
+    Args:
+        examples: Those that could not be asked.
+        consequence: What became of them, such as ``counted as wrong``.
+    """
+    if not examples:
+        return []
+    named = [f"{escape(each.id)} ({escape(each.reason)})" for each in examples[:NUM_NAMED]]
+    if len(examples) > NUM_NAMED:
+        named.append(f"and {len(examples) - NUM_NAMED} more, which --json names")
+    about = f"{len(examples)} question{'s' * (len(examples) > 1)} could not be asked"
+    return [f"[yellow]{about}, {consequence}[/]: {'; '.join(named)}"]
 
 
 def table(*columns: str, words: tuple[str, ...] = ()) -> Table:

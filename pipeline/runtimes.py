@@ -13,6 +13,7 @@ import numpy as np
 
 import converters
 from pipeline.errors import InputError, MissingPackageError, PocketBertError
+from pipeline.one_at_a_time import ALONE
 from pipeline.values import Arrays, Artifact, Runner
 from pipeline.workers import Job, Report
 
@@ -79,6 +80,15 @@ def choose(
     return pairs, skipped
 
 
+def check_artifacts_only(names: Sequence[str]) -> None:
+    """Refuses PyTorch among the runtimes that are to be compared with it."""
+    if PYTORCH in names:
+        raise InputError(
+            f"--runtime {PYTORCH} is what every other runtime is compared with",
+            hint="leave it out, or name a runtime of an artifact, such as litert",
+        )
+
+
 def nothing_ran(skipped: Sequence[Skipped]) -> PocketBertError:
     """Returns the error of a call that no runtime answered: a skip is never called good."""
     reasons = "; ".join(f"{each.runtime}: {each.reason}" for each in skipped)
@@ -142,13 +152,14 @@ def run_student(
     """Runs rows through the PyTorch student in fp32."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads or before)
-    try:
-        runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
-        return _run(runner, rows, report)
-    finally:
-        torch.set_num_threads(before)
+    with ALONE:
+        before = torch.get_num_threads()
+        torch.set_num_threads(num_threads or before)
+        try:
+            runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+            return _run(runner, rows, report)
+        finally:
+            torch.set_num_threads(before)
 
 
 class TorchRunner:

@@ -131,6 +131,8 @@ def search(
         steps[position] = replace(steps[position], f1_drop=made.cost.f1_drop)
         if not budget.allows_size(made.cost):
             following = position - 1
+        elif budget.limits_answers and math.isnan(made.cost.f1_drop):
+            raise budget.answers_error(made.cost)  # no other recipe would make it run
         elif not budget.allows_answers(made.cost):
             following = position + 1
         else:

@@ -1,38 +1,20 @@
-"""Labelled questions in SQuAD layout, and the score that the official SQuAD 1.1 script gives.
+"""Labelled questions, and the score that the official SQuAD scripts give.
 
 Source: Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text"
-(arXiv 1606.05250), and its script ``evaluate-v1.1.py``.
+(arXiv 1606.05250), and its script ``evaluate-v1.1.py``; Rajpurkar et al. 2018, "Know What You Don't
+Know: Unanswerable Questions for SQuAD" (arXiv 1806.03822), and its script ``evaluate-v2.0.py``.
 """
 
-import json
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
-from pipeline.errors import InputError, StorageError
-
-_EXPECTED_KINDS = {
-    "data": "a list of articles",
-    "paragraphs": "a list of paragraphs",
-    "context": "a string",
-    "qas": "a list of questions",
-    "id": "a string",
-    "question": "a string",
-    "answers": "a list of answers",
-    "text": "a string",
-    "answer_start": "an integer",
-}
-_LAYOUT_HINT = (
-    'Expected: {"data": [{"paragraphs": [{"context": "…", "qas": [{"id": "…", "question": "…", '
-    '"answers": [{"text": "…", "answer_start": 0}]}]}]}]}'
-)
+from pipeline.errors import InputError
+from pipeline.squad_layout import LAYOUT_HINT, Record, read_labelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +25,43 @@ class Question:
         id: names the question; unique within a file.
         question: the question's text.
         context: the passage that holds the answer.
-        answers: the texts that count as right, one or more.
+        answers: the texts that count as right; none where the question has no answer.
+        may_lack_answer: whether it is of a file that holds questions without an answer: "none" is
+            an answer then, and SQuAD 2.0's rules score it.
     """
 
     id: str
     question: str
     context: str
     answers: tuple[str, ...]
+    may_lack_answer: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A labelled question that cannot be asked, and so counts as answered wrongly.
+
+    Attributes:
+        id: its name in the file, or its place there where it has none.
+        reason: what is wrong with it, in words.
+    """
+
+    id: str
+    reason: str
+
+
+Example = Question | Unreadable
+"""What a line of a user's file turned out to be."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What ``evaluate-v1.1.py`` prints, and over how many questions.
+    """What the official scripts print, and over how many questions.
 
     Attributes:
         exact_match: percentage of questions answered exactly, after normalization.
         f1: mean F1 over tokens, in per cent.
-        count: number of questions, answered or not.
+        count: number of questions, answered or not, readable or not.
     """
 
     exact_match: float
@@ -67,105 +69,55 @@ class Score:
     count: int
 
 
-def _whole_characters(text: str) -> str:
-    # JSON can spell half of a surrogate pair, "\ud83d", and a tokenizer would stop at it.
-    text.encode("utf-8")
-    return text
+def read_squad(path: Path) -> tuple[Example, ...]:
+    """Returns the questions of a file, in its order; those that cannot be asked say why.
 
-
-def _number_as_text(value: Any) -> Any:
-    # COVID-QA numbers its questions.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Text = Annotated[str, AfterValidator(_whole_characters)]
-_Id = Annotated[Text, BeforeValidator(_number_as_text)]
-
-
-class Layout(BaseModel):
-    """A part of a file in SQuAD layout."""
-
-    # Real SQuAD files carry extras such as ``is_impossible``: the keys that are read must be
-    # there, and others pass.
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class LabelledAnswer(Layout):
-    """An answer, and the character of the context at which it begins."""
-
-    text: Text
-    answer_start: int = Field(strict=True)
-
-
-class LabelledQuestion(Layout):
-    """A question with its answers."""
-
-    id: _Id
-    question: Text
-    answers: tuple[LabelledAnswer, ...]
-
-
-class _Paragraph(Layout):
-    context: Text
-    qas: tuple[LabelledQuestion, ...]
-
-
-class _Article(Layout):
-    paragraphs: tuple[_Paragraph, ...]
-
-
-class _SquadFile(Layout):
-    data: tuple[_Article, ...]
-
-
-def read_squad(path: Path) -> tuple[Question, ...]:
-    """Returns the questions of a file in SQuAD 1.1 layout, in the file's order.
+    A question may have no answer where the file says so: by ``is_impossible``, as SQuAD 2.0 does,
+    or by an empty list of answers where each example has a line of its own.
 
     Args:
-        path: a JSON file, UTF-8 with or without a byte order mark.
+        path: JSON in SQuAD layout, or an example a line; UTF-8 with or without a byte order mark.
 
     Raises:
-        InputError: the file is absent, a folder, not UTF-8, not JSON or not in SQuAD layout; it
-            holds no question, a question without answers, or two questions with one id.
+        InputError: the file is absent, a folder, not UTF-8, not JSON or of another layout; two of
+            its questions have one id, or none can be asked.
         StorageError: the file may not be read.
     """
     path = Path(path)
-    questions = _flatten(_read_file(path))
-    _check(questions, path)
-    return questions
+    records = read_labelled(path).records
+    examples = tuple(_read(record) for record in records)
+    _check(records, examples, path)
+    if any(isinstance(each, Question) and not each.answers for each in examples):
+        return tuple(
+            replace(each, may_lack_answer=True) if isinstance(each, Question) else each
+            for each in examples
+        )
+    return examples
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
-    """Returns every question and context of a file in SQuAD layout, answered or not.
+    """Returns every question and context of a file that ``read_squad`` takes, answered or not.
 
     Raises:
-        InputError: the file is absent, a folder, not UTF-8, not JSON or not in SQuAD layout.
+        InputError: the file is absent, a folder, not UTF-8, not JSON or of another layout, or one
+            of its questions is.
         StorageError: the file may not be read.
     """
-    paragraphs = [each for article in _read_file(path).data for each in article.paragraphs]
-    contexts = (paragraph.context for paragraph in paragraphs)
-    questions = (each.question for paragraph in paragraphs for each in paragraph.qas)
-    return (*contexts, *questions)
-
-
-def validate(model: type[Layout], value: Any, where: object) -> Any:
-    """Returns a part of a file in SQuAD layout, checked.
-
-    Raises:
-        InputError: It has another layout; the message says where.
-    """
-    try:
-        return model.model_validate(value)
-    except ValidationError as err:
-        raise InputError(
-            f"{where} is not in SQuAD layout: {_describe(err)}", hint=_LAYOUT_HINT
-        ) from err
+    labelled = read_labelled(path)
+    examples = []
+    for record in labelled.records:
+        try:
+            examples.append(record.example())
+        except InputError as err:
+            raise InputError(f"{path}, {record.where}: {err.message}", hint=err.hint) from err
+    contexts = dict.fromkeys((*labelled.contexts, *(each.context for each in examples)))
+    return (*contexts, *(each.question for each in examples))
 
 
 def labelled_questions() -> tuple[Question, ...]:
     """Returns the package's own labelled questions: 100, over 20 passages of varied kind."""
     with resources.as_file(resources.files("pipeline") / "data" / "questions.json") as path:
-        return read_squad(path)
+        return tuple(each for each in read_squad(path) if isinstance(each, Question))
 
 
 def normalize_answer(text: str) -> str:
@@ -203,31 +155,46 @@ def f1(*, prediction: str, answers: Iterable[str]) -> float:
     return max((_f1_of_pair(prediction, answer) for answer in answers), default=0.0)
 
 
-def score(predictions: Mapping[str, str], questions: Iterable[Question]) -> Score:
+def score(predictions: Mapping[str, str], examples: Iterable[Example]) -> Score:
     """Returns exact match and F1 over all questions, in per cent.
 
     Args:
-        predictions: the predicted text by question id. A question without one scores zero, and
-            an id that no question has is ignored.
-        questions: the questions that count.
+        predictions: the predicted text by question id, empty where there is no answer. A question
+            without a prediction scores zero, and an id that no question has is ignored.
+        examples: the questions that count; one that cannot be read scores zero.
 
     Raises:
         InputError: there are no questions, so there is no mean.
 
-    Source: ``evaluate`` in ``evaluate-v1.1.py``.
+    Source: ``evaluate`` in ``evaluate-v1.1.py``, ``get_raw_scores`` in ``evaluate-v2.0.py``.
     """
     count = 0
     exact_sum = f1_sum = 0.0
-    for question in questions:
+    for example in examples:
         count += 1
         # An absent prediction is zero even where an empty one would match exactly.
-        if question.id in predictions:
-            prediction = predictions[question.id]
-            exact_sum += exact_match(prediction=prediction, answers=question.answers)
-            f1_sum += f1(prediction=prediction, answers=question.answers)
+        if isinstance(example, Question) and example.id in predictions:
+            exact, overlap = _scores(predictions[example.id], example)
+            exact_sum += exact
+            f1_sum += overlap
     if count == 0:
         raise InputError("There are no questions to score.", hint="Give at least one question.")
     return Score(exact_match=100.0 * exact_sum / count, f1=100.0 * f1_sum / count, count=count)
+
+
+def _scores(prediction: str, question: Question) -> tuple[float, float]:
+    """Returns exact match and F1 of one prediction, by the rules of its question's file."""
+    answers = question.answers
+    if not question.may_lack_answer:
+        return (
+            exact_match(prediction=prediction, answers=answers),
+            f1(prediction=prediction, answers=answers),
+        )
+    # SQuAD 2.0: an answer that normalization leaves nothing of is none, and "none" is an answer.
+    answers = tuple(answer for answer in answers if normalize_answer(answer)) or ("",)
+    exact = exact_match(prediction=prediction, answers=answers)
+    is_none = not normalize_answer(prediction)
+    return exact, exact if is_none else f1(prediction=prediction, answers=answers)
 
 
 def _f1_of_pair(prediction: str, answer: str) -> float:
@@ -241,108 +208,51 @@ def _f1_of_pair(prediction: str, answer: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def read_text(path: Path) -> str:
-    """Returns a file's text, UTF-8 with or without a byte order mark, with its own line ends."""
-    if path.is_dir():
-        raise InputError(
-            f"{path} is a folder; a JSON file in SQuAD layout was expected.",
-            hint="Name the file inside the folder.",
-        )
+def _read(record: Record) -> Example:
     try:
-        return path.read_bytes().decode("utf-8-sig")  # line ends stay as they are
-    except FileNotFoundError as err:
-        raise InputError(f"There is no file {path}.", hint="Check the path.") from err
-    except PermissionError as err:
-        raise StorageError(f"{path} may not be read.", hint="Check its permissions.") from err
-    except UnicodeDecodeError as err:
-        raise InputError(
-            f"{path} is not UTF-8: byte {err.start} cannot be decoded.",
-            hint="Save the file as UTF-8.",
-        ) from err
-
-
-def parse_json(text: str, path: Path) -> Any:
-    """Returns what a JSON file holds; the path is for the message if it is none."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as err:
-        raise InputError(
-            f"{path} is not JSON: line {err.lineno}, column {err.colno}: {err.msg}.",
-            hint="Correct the file there; JSON in SQuAD layout was expected.",
-        ) from err
-    # Python's reader refuses integers of thousands of digits and very deep nesting.
-    except (ValueError, RecursionError) as err:
-        raise InputError(f"{path} cannot be read as JSON: {err}.", hint=_LAYOUT_HINT) from err
-
-
-def _describe(err: ValidationError) -> str:
-    """Returns where the first fault stands, what was expected there, and what came."""
-    fault = err.errors()[0]
-    location = fault["loc"]
-    # A location that ends with an index is an element of a list; an empty one, the whole file.
-    field = location[-1] if location else None
-    expected = _EXPECTED_KINDS[field] if isinstance(field, str) else "an object"
-    if fault["type"] == "missing":
-        came = "missing"
-    elif fault["type"] == "value_error":
-        came = "a string with half of a surrogate pair"
-    else:
-        came = _json_kind(fault["input"])
-    return f"{_place(location)} is {came}; {expected} was expected."
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """Returns a pydantic location as ``data[3].paragraphs[0].context``."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".") or "the whole file"
-
-
-def _json_kind(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return "a string"
-    return "a list" if isinstance(value, list) else "an object"
-
-
-def _read_file(path: Path) -> _SquadFile:
-    squad_file: _SquadFile = validate(_SquadFile, parse_json(read_text(path), path), path)
-    return squad_file
-
-
-def _flatten(squad_file: _SquadFile) -> tuple[Question, ...]:
-    return tuple(
-        Question(
+        labelled = record.example()
+    except InputError as err:
+        return Unreadable(id=_name(record), reason=f"{record.where}: {err.message.rstrip('.')}")
+    is_impossible = labelled.is_impossible
+    if is_impossible is None:  # `datasets` writes no such field
+        is_impossible = record.line is not None
+    if not labelled.answers and is_impossible is not True:
+        return Unreadable(
             id=labelled.id,
-            question=labelled.question,
-            context=paragraph.context,
-            answers=tuple(answer.text for answer in labelled.answers),
+            reason=f"{record.where}: it has no answers, and is not marked with is_impossible",
         )
-        for article in squad_file.data
-        for paragraph in article.paragraphs
-        for labelled in paragraph.qas
+    return Question(
+        id=labelled.id,
+        question=labelled.question,
+        context=labelled.context,
+        answers=tuple(answer.text for answer in labelled.answers),
     )
 
 
-def _check(questions: tuple[Question, ...], path: Path) -> None:
-    """Raises InputError where the questions cannot be scored."""
-    if not questions:
+def _name(record: Record) -> str:
+    """Returns the id of a question that cannot be read, or its place where it has none."""
+    given = record.value.get("id") if isinstance(record.value, dict) else None
+    is_name = isinstance(given, str | int) and not isinstance(given, bool)
+    return str(given) if is_name else record.where
+
+
+def _check(records: Sequence[Record], examples: Sequence[Example], path: Path) -> None:
+    """Raises InputError where predictions could not be matched, or nothing can be asked."""
+    if not examples:
         raise InputError(f"{path} holds no questions.", hint="Give a file with at least one.")
-    seen: set[str] = set()
-    for question in questions:
-        if not question.answers:
+    seen: dict[str, str] = {}
+    for record, example in zip(records, examples, strict=True):
+        if example.id in seen:
             raise InputError(
-                f"{path}: the question {question.id!r} has no answers.",
-                hint="SQuAD 1.1 scores need one; remove questions that have none, "
-                "such as those that SQuAD 2.0 marks with is_impossible.",
-            )
-        if question.id in seen:
-            raise InputError(
-                f"{path}: two questions have the id {question.id!r}.",
+                f"{path}: two questions have the id {example.id!r}: "
+                f"{seen[example.id]} and {record.where}.",
                 hint="Predictions are matched by id, so give each question its own.",
             )
-        seen.add(question.id)
+        seen[example.id] = record.where
+    if not any(isinstance(each, Question) for each in examples):
+        first = next(each for each in examples if isinstance(each, Unreadable))
+        raise InputError(
+            f"{path}: none of its {len(examples)} questions can be read; "
+            f"the first, {first.id!r}: {first.reason}.",
+            hint=LAYOUT_HINT,
+        )

@@ -92,12 +92,16 @@ class StageCache:
     def _make_room(self) -> None:
         """Removes what killed builds left behind, and the oldest entries beyond the limit."""
         aged = []
+        now = time.time()
         for path in self._folder.iterdir():
             with contextlib.suppress(OSError):  # another build has removed it
                 state = path.stat()
+                # A time to come is of a clock that was set back: nobody knows how old it is.
+                is_known = state.st_mtime - now < _PARTIAL_SECONDS
                 if not path.name.startswith(_PARTIAL):
-                    aged.append((state.st_mtime_ns, state.st_size, path))
-                elif time.time() - state.st_mtime > _PARTIAL_SECONDS:
+                    used = state.st_mtime_ns if is_known else 0
+                    aged.append((used, state.st_size, path))
+                elif not is_known or now - state.st_mtime > _PARTIAL_SECONDS:
                     path.unlink()
         excess = sum(size for _, size, _ in aged) - self._max_bytes
         for _, size, path in sorted(aged):

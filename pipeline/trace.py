@@ -6,6 +6,7 @@ from torch import nn
 from pipeline.attention import one_row_attention
 from pipeline.errors import InputError
 from pipeline.load import Student
+from pipeline.one_at_a_time import ALONE
 from pipeline.traced import TracedModel, dynamic_shapes, sample_inputs
 
 MIN_SEQ_LEN = 8
@@ -66,7 +67,7 @@ def trace(student: Student, *, seq_lens: tuple[int, ...]) -> TracedModel:
     """
     lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
     encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES).eval()
-    with one_row_attention(student.model):
+    with ALONE, one_row_attention(student.model):
         program = torch.export.export(
             encoder,
             (),

@@ -28,6 +28,7 @@ from pipeline.tokenization import write_tokenizer
 from tests.bundles import problems_of, write_bundle
 from tests.command import COMMAND, ROOT, Finished, pocketbert
 from tests.conftest import TINY_SEQ_LENS
+from tests.pipeline.test_evaluate import prefers_none
 from tests.students import save_student
 
 CONTEXT = "The tower was lit in 1871 [citation needed], and the road to the harbour was closed."
@@ -232,12 +233,77 @@ def test_bench_peers_without_the_student_are_skipped(built, call, tmp_path, monk
     )
     assert finished.code == 0, finished.stderr
     reasons = {each["runtime"]: each["reason"] for each in finished.json["skipped"]}
-    assert "the PyTorch student, which was not found" in reasons["peers"]
+    for runtime in ("onnxruntime", "litert-plain", "pytorch-compiled", "bert-base-pytorch"):
+        assert "the PyTorch student, which was not found" in reasons[runtime]
     assert {row["runtime"] for row in finished.json["rows"]} == {"litert"}
 
 
 def test_bench_of_a_bundle_and_a_model_at_once_is_refused(built, call):
     assert "not both" in refused(call("bench", built.folder, "--model", "base"))
+
+
+def test_bench_measures_those_lengths_of_the_bundle_that_are_asked_for(built, call):
+    finished = call(
+        "bench", built.folder, "--seq-len", "64", "--repetitions", "2", "--runtime", "litert",
+        "--json",
+    )  # fmt: skip
+    assert finished.code == 0, finished.stderr
+    assert [row["seq_len"] for row in finished.json["rows"]] == [64]
+
+
+def test_ask_says_what_it_read_of_a_question_that_is_too_long(built, call):
+    """Of 64 tokens three are special; a question has at most half of the rest."""
+    long = "when " * 31
+    for question, said in (("when " * 30, False), (long, True)):
+        arguments = ["ask", built.folder, "-q", question, "-c", CONTEXT, "--runtime", "litert"]
+        finished = call(*arguments, "--json")
+        assert finished.code == 0, finished.stderr
+        remarks = finished.json.get("remarks", [])
+        told = "the question has 31 tokens, of which only the first 30 are read"
+        assert (told in remarks) == said
+        assert (told in call(*arguments).stdout) == said
+
+
+def test_ask_says_where_no_answer_is_ahead_of_the_span(built, call, students):
+    vocabulary = sorted(students["distilbert"].tokenizer.get_vocab())
+    for word in [word for word in vocabulary if word.isalpha() and len(word) > 3][:10]:
+        expected = prefers_none(students["distilbert"], question=QUESTION, context=word)
+        finished = call(
+            "ask", built.folder, "-q", QUESTION, "-c", word, "--runtime", "litert", "--json"
+        )
+        remarks = finished.json.get("remarks", [])
+        assert any('litert: "no answer" is ahead' in each for each in remarks) == expected
+
+
+def test_eval_tells_which_questions_could_not_be_asked(built, call, tmp_path):
+    """Of many, people see the first by name."""
+    names = [f"{'дорога ' * 9}[/b] {number}" for number in range(12)]
+    labels = {"When was the tower lit?": ["zebra"], **{name: ["x"] for name in names}}
+    data = write_squad(tmp_path / "data.json", labels)
+    arguments = ["eval", built.folder, "--data", data, "--runtime", "litert"]
+    finished = call(*arguments, "--json")
+    assert finished.code == 0, finished.stderr
+    assert finished.json["results"][0]["count"] == 13
+    found = finished.json["unreadable"]
+    assert [each["id"] for each in found] == names
+    assert all("not in the student's vocabulary" in each["reason"] for each in found)
+    told = call(*arguments).stdout
+    assert f"12 questions could not be asked, counted as wrong: {names[0]} (" in told
+    assert f"{names[9]} (" in told
+    assert f"{names[10]} (" not in told
+    assert "and 2 more, which --json names" in told
+
+
+def test_parity_leaves_out_what_cannot_be_asked_and_says_so(built, call, tmp_path):
+    labels = {"When was the tower lit?": ["x"], "дорога": ["x"]}
+    data = write_squad(tmp_path / "data.json", labels)
+    arguments = ["parity", built.folder, "--data", data, "--runtime", "litert"]
+    finished = call(*arguments, "--json")
+    assert finished.code == 0, finished.stderr
+    assert {each["num_inputs"] for each in finished.json["parity"]} == {1}
+    (unreadable,) = finished.json["unreadable"]
+    assert unreadable["id"] == "дорога"
+    assert "1 question could not be asked, not compared: дорога (" in call(*arguments).stdout
 
 
 def test_ask_table_holds_the_answers_as_they_stand(built, call):
@@ -585,6 +651,37 @@ def test_damaged_manifest_is_a_failed_check(call, bundle_copy):
     assert "was changed after it was written" in told
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["parity", "{bundle}", "--runtime", "pytorch"], "is what every other runtime is compared"),
+        (["parity", "{bundle}", "--runtime", "litert", "--runtime", "pytorch"], "is what every ot"),
+        (["parity", "x.mlpackage", "--runtime", "pytorch"], "is what every other runtime is comp"),
+        (["verify", "{bundle}", "--vectors", "--runtime", "pytorch"], "is what every other runti"),
+        (["bench", "{bundle}", "--seq-len", "7777"],
+         "the bundle has no length 7777 (choose from 32, 64, or leave out --seq-len)"),
+        (["bench", "{bundle}", "--seq-len", "64,7777"], "the bundle has no length 7777"),
+        (["bench", "{bundle}", "--runtime", "litert", "--reference", "{student}"],
+         "names the PyTorch student, and only litert is to run (add --runtime pytorch, or"),
+        (["bench", "--reference", "{student}"], "--reference goes with a bundle"),
+        (["ask", "{bundle}", "-q", "x", "-c", "x", "--runtime", "litert", "--reference", "x"],
+         "names the PyTorch student, and only litert is to run"),
+        (["eval", "{student}", "--data", "{squad}", "--reference", "{student}"],
+         "is a model, and --reference names the student of a bundle (leave out --reference)"),
+        (["eval", "{bundle}", "--data", "{squad}", "--runtime", "litert", "--reference", "x"],
+         "names the PyTorch student, and only litert is to run"),
+        (["build", "{student}", "--precision", "fp16", "--activations", "dynamic"],
+         "--activations is for integers, and fp16 has none (leave it out)"),
+    ],
+)  # fmt: skip
+def test_option_that_would_have_no_effect_is_refused(
+    call, built, student_folder, squad_file, arguments, message
+):
+    places = {"bundle": built.folder, "student": student_folder, "squad": squad_file}
+    told = refused(call(*(argument.format(**places) for argument in arguments)))
+    assert message in told
+
+
 def test_eval_model_with_an_artifacts_runtime_is_refused(call, student_folder, squad_file):
     arguments = ["eval", student_folder, "--data", squad_file, "--runtime", "litert"]
     assert "is a model, and litert runs artifacts" in refused(call(*arguments))
@@ -686,9 +783,9 @@ def test_build_static_says_so_in_the_bundle_and_of_core_ml_that_it_is_not(
     )  # fmt: skip
     # A student of random weights need not keep to the gates of trained ones.
     assert finished.code in (0, 1), finished
-    note = {"runtime": "coreml", "reason": "it computes in floats: --activations static is for"
-            " executorch, tflite"}  # fmt: skip
-    assert note in finished.json["skipped"]
+    assert finished.json["remarks"] == [
+        "coreml computes in floats: --activations static is for executorch, tflite"
+    ]
     assert read_recipe(folder / "recipe.json").activations == "static"
     assert problems_of(folder) == ()
     manifest = read_manifest(folder)

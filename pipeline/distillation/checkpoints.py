@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from pipeline.distillation.objective import Position
 from pipeline.errors import InputError
 from pipeline.tokenization import read_json_object, tokenizer_part, write_vocabulary
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
+    from pipeline.distillation.resumable import Resumable
+
 _STATE = "state.json"
+_FORMAT = 2
+"""Of a checkpoint. The first was made of pickles."""
 
 
 @dataclass(kw_only=True)
@@ -98,6 +104,9 @@ class RunFolder:
                     f"{self.folder} holds a training run that has not ended",
                     hint="go on with it by --resume, or choose another folder",
                 )
+            checkpoint = self.checkpoint()
+            if checkpoint is not None:
+                _read_state(checkpoint)
         elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise InputError(
                 f"{self.folder} exists and holds no training run", hint="choose a new folder"
@@ -127,25 +136,39 @@ class RunFolder:
                     hint="give the options and data that it was begun with, or another folder",
                 )
 
-    def resume(self, accelerator: "Accelerator") -> State | None:
-        """Loads the newest checkpoint into what the accelerator has prepared."""
+    def resume(self, resumable: "Resumable", *, process: int) -> State | None:
+        """Takes over the newest checkpoint, and returns how far it had come; None without one.
+
+        Raises:
+            InputError: It is damaged, or of an older version.
+        """
         checkpoint = self.checkpoint()
         if checkpoint is None:
             return None
-        accelerator.load_state(str(checkpoint))
-        return State(**read_json_object(checkpoint / _STATE))
+        from pipeline.distillation.resumable import load_random
 
-    def save_checkpoint(self, state: State, accelerator: "Accelerator") -> None:
+        state = _read_state(checkpoint)
+        resumable.load(checkpoint)
+        load_random(checkpoint, process=process)
+        return state
+
+    def save_checkpoint(
+        self, state: State, resumable: "Resumable", accelerator: "Accelerator"
+    ) -> None:
         """Saves weights, optimizer, schedule, random state and place in the data."""
+        from pipeline.distillation.resumable import save_random
+
         partial = self._training / ".checkpoint.partial"
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
+            resumable.save(partial)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(partial))
+        save_random(partial, process=accelerator.process_index)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            _write_text(partial / _STATE, json.dumps(asdict(state)))
+            text = json.dumps({"format": _FORMAT, "state": asdict(state)})
+            _write_text(partial / _STATE, text)
             earlier = list(self._training.glob("checkpoint-*"))
             partial.rename(self._training / f"checkpoint-{state.step:08d}")
             for path in earlier:
@@ -196,6 +219,32 @@ class RunFolder:
         _write_text(self._result, json.dumps(result, indent=2))
         for path in self._training.glob("checkpoint-*"):
             shutil.rmtree(path)
+
+
+def _read_state(checkpoint: Path) -> State:
+    """Returns how far a checkpoint had come.
+
+    Raises:
+        InputError: It is damaged, or of a version whose files are not opened.
+    """
+    anew = "begin the run anew in another folder"
+    try:
+        content = read_json_object(checkpoint / _STATE)
+        if content.get("format") != _FORMAT:
+            raise InputError(
+                f"{checkpoint} was written by another version of PocketBERT; earlier ones kept "
+                "pickles, which are not opened, for they can run code",
+                hint=f"{anew}, or end it with the version that began it",
+            )
+        return TypeAdapter(State).validate_python(content.get("state"))
+    except FileNotFoundError as err:
+        raise InputError(f"the checkpoint {checkpoint} has no {_STATE}", hint=anew) from err
+    except ValidationError as err:
+        fault = err.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise InputError(
+            f"{checkpoint / _STATE} is damaged: {place}: {fault['msg']}", hint=anew
+        ) from err
 
 
 def _write_text(path: Path, text: str) -> None:

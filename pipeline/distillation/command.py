@@ -20,11 +20,13 @@ from pipeline.distillation.settings import (
     Mode,
     Settings,
 )
+from pipeline.errors import InputError
 
 _DATA = "Questions: SQuAD files and QAMR folders; pre-training: text files. Repeatable."
 
 
 def distill(
+    context: typer.Context,
     teacher: Annotated[str, typer.Option(metavar="MODEL", help="A folder or a Hub id.")],
     data: Annotated[list[Path], typer.Option(help=_DATA)],
     output: Annotated[Path, typer.Option("-o", "--output", help="The student's folder.")],
@@ -117,6 +119,17 @@ def distill(
         mixed_precision=mixed_precision,
         seed=seed,
     )
+    without_effect = {
+        "epochs": (steps > 0, "--steps says how long to train"),
+        "held_out": (eval_data is not None, "--eval-data is what the student is judged by"),
+        "temperature": (settings.weights.soft == 0, "soft targets count nothing"),
+        "align": (settings.weights.cosine == 0, "hidden states count nothing"),
+        "skip_bad": (mode == "pre-training", "no line of raw text is bad"),
+    }
+    for name, (has_none, reason) in without_effect.items():
+        if has_none and _is_given(context, name):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} has no effect: {reason}", hint=f"leave out {option}")
     result = flow.distill(
         teacher,
         student_model=student,
@@ -136,3 +149,9 @@ def distill(
     if result.is_main:
         show(result.to_json(), as_json, *(escape(line) for line in result.lines()))
     return 0
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Tells whether the user gave an option, be it with the value that it has by itself."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

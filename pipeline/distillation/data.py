@@ -18,7 +18,9 @@ from pipeline.distillation.squad_data import (
     read_labelled_spans,
 )
 from pipeline.errors import InputError
-from pipeline.squad import Question, read_squad
+from pipeline.examples import sort_out
+from pipeline.squad import Example, Question, read_squad
+from pipeline.tasks import question_answering
 
 if TYPE_CHECKING:
     from pipeline.distillation.objective import Objective
@@ -66,7 +68,7 @@ def _span_objective(
             sources.append(QamrSource(path, tokenizer=tokenizer, faults=faults))
         else:
             examples += read_labelled_spans(path, faults)
-    held_out: Sequence[Question]
+    held_out: Sequence[Example]
     if data.evaluation is not None:
         held_out = read_squad(data.evaluation)
     else:
@@ -76,16 +78,30 @@ def _span_objective(
             "there are no questions to judge the student by",
             hint="give --eval-data, or a --held-out part of the SQuAD files among --data",
         )
+    judged = _judged(held_out, tokenizer, faults, source=data.evaluation or "the held-out part")
     if examples:
         sources.append(SquadSource(examples, tokenizer))
     return SpanObjective(
         sources,
-        held_out=held_out,
+        held_out=judged,
         tokenizer=tokenizer,
         batch_size=settings.batch_size,
         max_seq_len=settings.max_seq_len,
         seed=settings.seed,
     )
+
+
+def _judged(
+    held_out: Sequence[Example], tokenizer: Tokenizer, faults: Faults, *, source: object
+) -> list[Question]:
+    """Returns the questions that a student can be judged by, and tells of the others."""
+    found = sort_out(held_out, task=question_answering, tokenizer=tokenizer)
+    for each in found.unreadable:
+        faults.add(f"{source}, question {each.id!r}: {each.reason}")
+    for question in found.readable:
+        if not question.answers:
+            faults.add(f"{source}, question {question.id!r}: it has no answer to judge by")
+    return [question for question in found.readable if question.answers]
 
 
 def list_files(path: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from pipeline.distillation.rows import (
     token_span,
 )
 from pipeline.errors import InputError
-from pipeline.squad import read_text
+from pipeline.squad_layout import read_text
 
 SENTENCES = "wiki-sentences.tsv"
 MAX_COMPANIONS = 5

@@ -19,15 +19,8 @@ from pipeline.distillation.rows import (
     token_span,
 )
 from pipeline.errors import InputError
-from pipeline.squad import (
-    LabelledQuestion,
-    Layout,
-    Question,
-    Text,
-    parse_json,
-    read_text,
-    validate,
-)
+from pipeline.squad import Question
+from pipeline.squad_layout import LabelledExample, read_labelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,40 +31,25 @@ class LabelledSpans:
     spans: tuple[Span, ...]
 
 
-class _Paragraph(Layout):
-    context: Text
-    qas: tuple[Any, ...]  # each is checked by itself, so that one bad one need not stop the run
-
-
-class _Article(Layout):
-    paragraphs: tuple[_Paragraph, ...]
-
-
-class _File(Layout):
-    data: tuple[_Article, ...]
-
-
 def read_labelled_spans(path: Path, faults: Faults) -> list[LabelledSpans]:
-    """Returns the questions of a file in SQuAD layout, with the places of their answers.
+    """Returns the questions of a file of labelled ones, with the places of their answers.
 
     Args:
-        path: The file.
+        path: The file, in any layout that ``read_labelled`` takes.
         faults: Told of each question without an answer that is in its context.
 
     Raises:
         InputError: The file is absent, no JSON, of another layout, or without a question.
     """
-    text = read_text(path)
-    document: _File = validate(_File, parse_json(text, path), path)
     found = []
-    for article_index, article in enumerate(document.data):
-        for paragraph_index, paragraph in enumerate(article.paragraphs):
-            for index, raw in enumerate(paragraph.qas):
-                place = f"data[{article_index}].paragraphs[{paragraph_index}].qas[{index}]"
-                try:
-                    found.append(_labelled(raw, paragraph.context))
-                except InputError as err:
-                    faults.add(f"{path}, line {_line(text, raw)}, {place}: {err.message}")
+    file = read_labelled(path)
+    for record in file.records:
+        try:
+            found.append(_labelled(record.example()))
+        except InputError as err:
+            line = record.line or _line(file.text, record.value)
+            place = f", {record.place}" if record.place else ""
+            faults.add(f"{path}, line {line}{place}: {err.message}")
     if not found:
         raise InputError(f"{path} holds no question to train on", hint="give another file")
     return found
@@ -152,19 +130,18 @@ class _Example:
     spans: tuple[Span, ...]
 
 
-def _labelled(raw: Any, context: str) -> LabelledSpans:
+def _labelled(labelled: LabelledExample) -> LabelledSpans:
     """Returns a question with the places of its answers.
 
     Raises:
-        InputError: It is malformed, has no answer, or one that is not in the context.
+        InputError: It has no answer, or one that is not in the context.
     """
-    labelled: LabelledQuestion = validate(LabelledQuestion, raw, "the question")
     if not labelled.answers:
         raise InputError(f"the question {labelled.id!r} has no answer")
     spans = []
     for answer in labelled.answers:
         text = answer.text.strip()
-        begin = _find_nearest(text, context, answer.answer_start) if text else None
+        begin = _find_nearest(text, labelled.context, answer.answer_start) if text else None
         if begin is None:
             raise InputError(
                 f"the answer {answer.text!r} of the question {labelled.id!r} is not in its context"
@@ -173,7 +150,7 @@ def _labelled(raw: Any, context: str) -> LabelledSpans:
     question = Question(
         id=labelled.id,
         question=labelled.question,
-        context=context,
+        context=labelled.context,
         answers=tuple(answer.text for answer in labelled.answers),
     )
     return LabelledSpans(question=question, spans=tuple(spans))

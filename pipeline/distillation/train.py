@@ -15,6 +15,7 @@ from pipeline.distillation.checkpoints import RunFolder, State
 from pipeline.distillation.journal import Journal
 from pipeline.distillation.losses import cosine_loss, soft_target_loss
 from pipeline.distillation.objective import Batch, Objective
+from pipeline.distillation.resumable import Resumable
 from pipeline.distillation.settings import Cadence, Settings
 from pipeline.errors import InputError
 from pipeline.load import input_names
@@ -53,7 +54,7 @@ def train(
         InputError: The loss is no number; the last checkpoint stays.
     """
     updater = Updater(student, teacher, objective, settings, accelerator)
-    state = folder.resume(accelerator) or State()
+    state = folder.resume(updater.resumable, process=accelerator.process_index) or State()
     journal.begin(state.step)
     for batch in objective.batches(state.position):
         if state.step >= settings.steps:
@@ -70,7 +71,7 @@ def train(
                 folder.save_student(updater.student, accelerator)
         if state.step % cadence.save == 0 and not done:
             journal.flush(state.step)  # a resumed run begins its means here, and so does this one
-            folder.save_checkpoint(state, accelerator)
+            folder.save_checkpoint(state, updater.resumable, accelerator)
     return state
 
 
@@ -104,7 +105,6 @@ class Updater:
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer.optimizer, lambda step: schedule(step, settings)
         )
-        accelerator.register_for_checkpointing(self._schedule)
 
     @property
     def learning_rate(self) -> float:
@@ -115,6 +115,17 @@ class Updater:
     def student(self) -> "PreTrainedModel":
         """The network that is judged and saved: the average where there is one."""
         return cast("PreTrainedModel", self._average.module) if self._average else self._student
+
+    @property
+    def resumable(self) -> Resumable:
+        """All that an update changes."""
+        return Resumable(
+            student=self._student,
+            average=self._average,
+            optimizer=self._optimizer.optimizer,
+            schedule=self._schedule,
+            scaler=self._accelerator.scaler,
+        )
 
     def update(self, batch: Batch, *, step: int) -> dict[str, float]:
         """Makes one update, and returns the losses that it was made for.
@@ -226,13 +237,12 @@ def schedule(step: int, settings: Settings) -> float:
 def _moving_average(
     student: "PreTrainedModel", decay: float, accelerator: Accelerator
 ) -> AveragedModel | None:
-    """Returns the average that begins with the student's weights, and goes into checkpoints."""
+    """Returns the average that begins with the student's weights."""
     if not decay:
         return None
     update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(student, device=accelerator.device, multi_avg_fn=update)
     average.n_averaged += 1  # else the first update would replace what the student starts from
-    accelerator.register_for_checkpointing(average)
     return average
 
 

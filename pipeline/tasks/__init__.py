@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from tokenizers import Tokenizer
 
-    from pipeline.squad import Question, Score
+    from pipeline.squad import Example, Question, Score
     from pipeline.tasks.question_answering import Answer, Encoded
 
 
@@ -29,12 +29,16 @@ class Task(Protocol):
     ARCHITECTURE_SUFFIX: str
     OUTPUT_NAMES: tuple[str, ...]
 
-    def read_examples(self, path: "Path") -> "tuple[Question, ...]":
+    def read_examples(self, path: "Path") -> "tuple[Example, ...]":
         """Reads labelled examples from a file that the user gave."""
         ...
 
     def own_examples(self) -> "tuple[Question, ...]":
         """Returns the labelled examples that the package carries."""
+        ...
+
+    def check_readable(self, example: "Question", *, tokenizer: "Tokenizer") -> None:
+        """Checks that an example can be encoded; raises InputError if not."""
         ...
 
     def encode(
@@ -50,6 +54,12 @@ class Task(Protocol):
 
     def decode(self, encoded: "Encoded", outputs: "Sequence[Mapping[str, np.ndarray]]") -> "Answer":
         """Turns the model's outputs back into an answer."""
+        ...
+
+    def prefers_no_answer(
+        self, encoded: "Encoded", outputs: "Sequence[Mapping[str, np.ndarray]]"
+    ) -> bool:
+        """Tells whether the model's outputs say that there is no answer."""
         ...
 
     def margin(
@@ -71,7 +81,7 @@ class Task(Protocol):
         """Returns how near a text is to the nearest of the answers, 0 to 1."""
         ...
 
-    def score(self, answers: "Mapping[str, str]", examples: "Sequence[Question]") -> "Score":
+    def score(self, answers: "Mapping[str, str]", examples: "Sequence[Example]") -> "Score":
         """Scores answers by example id."""
         ...
 

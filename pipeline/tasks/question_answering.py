@@ -13,12 +13,12 @@ from tokenizers import Tokenizer
 
 from pipeline import squad
 from pipeline.errors import InputError
-from pipeline.squad import Question, Score
+from pipeline.squad import Example, Question, Score
 from pipeline.tokenization import special_id
 
 NAME = "question-answering"
 ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
-OUTPUT_NAMES = ("start_logits", "end_logits")
+OUTPUT_NAMES: tuple[str, ...] = ("start_logits", "end_logits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +70,17 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """A question over a context as rows of input."""
+    """A question over a context as rows of input.
+
+    Attributes:
+        num_question_tokens: Of the question as it was asked.
+        num_question_tokens_read: Of its beginning, which is all that the rows hold.
+    """
 
     context: str
     windows: tuple[Window, ...]
+    num_question_tokens: int = 0
+    num_question_tokens_read: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +93,8 @@ class Answer:
     score: float
 
 
-def read_examples(path: Path) -> tuple[Question, ...]:
-    """Reads questions from a file in SQuAD 1.1 layout."""
+def read_examples(path: Path) -> tuple[Example, ...]:
+    """Reads questions from a file in SQuAD's layout, or of an example a line."""
     return squad.read_squad(path)
 
 
@@ -106,9 +113,19 @@ def f1(*, prediction: str, answers: Sequence[str]) -> float:
     return squad.f1(prediction=prediction, answers=answers)
 
 
-def score(answers: Mapping[str, str], examples: Sequence[Question]) -> Score:
+def score(answers: Mapping[str, str], examples: Sequence[Example]) -> Score:
     """Returns exact match and F1 in percent."""
     return squad.score(answers, examples)
+
+
+def check_readable(example: Question, *, tokenizer: Tokenizer, rules: SpanRules = RULES) -> None:
+    """Checks that a question and its context can be read, at whatever length.
+
+    Raises:
+        InputError: A text is empty, too long, or in a script that the vocabulary lacks.
+    """
+    _tokenize(tokenizer, example.question, rules, what="question")
+    _tokenize(tokenizer, example.context, rules, what="context")
 
 
 def encode(
@@ -151,7 +168,12 @@ def encode(
                 offsets=tuple(context.offsets[part]),
             )
         )
-    return Encoded(context=example.context, windows=tuple(windows))
+    return Encoded(
+        context=example.context,
+        windows=tuple(windows),
+        num_question_tokens=len(question.ids),
+        num_question_tokens_read=len(question_ids),
+    )
 
 
 def cut_question(ids: list[int], *, seq_len: int, rules: SpanRules = RULES) -> list[int]:
@@ -182,22 +204,34 @@ def decode(
         outputs: For each window the logits by name, each ``(1, seq_len) float32``.
         rules: The longest answer, in tokens.
     """
-    best: tuple[float, int, int] = (-np.inf, 0, 0)
-    starts, ends = [], []
-    for window, logits in zip(encoded.windows, outputs, strict=True):
-        context = slice(window.first, window.first + len(window.offsets))
-        start = np.asarray(logits["start_logits"], np.float64)[0, context]
-        end = np.asarray(logits["end_logits"], np.float64)[0, context]
-        starts.append(start)
-        ends.append(end)
-        with np.errstate(invalid="ignore"):
-            value, first, last = best_span(start, end, max_tokens=rules.max_answer_tokens)
-        if value > best[0]:
-            best = (value, window.offsets[first][0], window.offsets[last][1])
-    value, begin, stop = best
+    (value, begin, stop), starts, ends = _best(encoded, outputs, rules)
     with np.errstate(invalid="ignore"):
         probability = np.exp(value - _log_sum_exp(starts) - _log_sum_exp(ends))
     return Answer(text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability))
+
+
+def prefers_no_answer(
+    encoded: Encoded,
+    outputs: Sequence[Mapping[str, np.ndarray]],
+    *,
+    rules: SpanRules = RULES,
+) -> bool:
+    """Tells whether "no answer" is ahead of the best span, as SQuAD 2.0 has it.
+
+    A model that was trained on questions without an answer gives it at [CLS]: its value is the
+    start logit plus the end logit there, in the window where that is smallest. To any other model
+    it means nothing.
+
+    Args:
+        encoded: What ``encode`` returned.
+        outputs: For each window the logits by name, each ``(1, seq_len) float32``.
+        rules: The longest answer, in tokens.
+
+    Source: Devlin et al. 2019, section 4.3, with a threshold of 0, and its ``run_squad.py``.
+    """
+    none = min(float(row["start_logits"][0, 0] + row["end_logits"][0, 0]) for row in outputs)
+    (best, _, _), _, _ = _best(encoded, outputs, rules)
+    return none > best
 
 
 def margin(
@@ -232,6 +266,28 @@ def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[f
     values = start[:, None] + ends
     first, extra = divmod(int(np.argmax(values)), width)
     return float(values[first, extra]), first, first + extra
+
+
+def _best(
+    encoded: Encoded, outputs: Sequence[Mapping[str, np.ndarray]], rules: SpanRules
+) -> tuple[tuple[float, int, int], list[np.ndarray], list[np.ndarray]]:
+    """Returns the best span over all windows, and the context's start and end logits by window.
+
+    The span is its value in logits, and its first and last character.
+    """
+    best: tuple[float, int, int] = (-np.inf, 0, 0)
+    starts, ends = [], []
+    for window, logits in zip(encoded.windows, outputs, strict=True):
+        context = slice(window.first, window.first + len(window.offsets))
+        start = np.asarray(logits["start_logits"], np.float64)[0, context]
+        end = np.asarray(logits["end_logits"], np.float64)[0, context]
+        starts.append(start)
+        ends.append(end)
+        with np.errstate(invalid="ignore"):
+            value, first, last = best_span(start, end, max_tokens=rules.max_answer_tokens)
+        if value > best[0]:
+            best = (value, window.offsets[first][0], window.offsets[last][1])
+    return best, starts, ends
 
 
 def _span_value(

@@ -1,5 +1,6 @@
 """Equal builds give equal bytes, whether their stages run or come from the cache."""
 
+import functools
 import os
 import random
 import shutil
@@ -16,12 +17,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import converters
+from pipeline import runtimes
+from pipeline.budget import Budget
 from pipeline.build import BuildResult, build
+from pipeline.errors import GateError
 from pipeline.recipe import recipe_of
-from pipeline.squad import read_squad
+from pipeline.squad import Question, Unreadable, read_squad
 from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
 from tests.command import COMMAND, ROOT, Finished, pocketbert
+from tests.mutations.runtime_faults import abort, faulty_job
 from tests.pipeline.test_signature import write_keys
 
 STAGES = {
@@ -269,6 +274,29 @@ def test_build_where_no_cache_can_be_is_as_any_other(
     (tmp_path / "file").write_text("in the way")
     result = build_one(tmp_path / "bundle", cache=StageCache(tmp_path / "file" / "stages"))
     assert result.reused == ()
+    assert_same_files(read(result.folder), read(one.folder))
+
+
+def test_build_under_a_limit_of_f1_says_why_a_runtime_gave_none(
+    build_one: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = functools.partial(faulty_job, misdeeds={"tflite": abort})
+    monkeypatch.setattr(runtimes, "job", job)
+    with pytest.raises(
+        GateError, match=r"--max-f1-drop 50 cannot be judged: litert: run litert cr"
+    ):
+        build_one(tmp_path / "bundle", budget=Budget(max_f1_drop=50), cache=None)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_build_names_what_cannot_be_asked_and_goes_on_without(
+    one: BuildResult, build_one: Build, squad_file: Path, tmp_path: Path
+) -> None:
+    bad = Unreadable(id="bad", reason="line 7: it is not JSON")
+    script = Question(id="script", question="дорога", context="The road.", answers=("x",))
+    result = build_one(tmp_path / "bundle", examples=(bad, *read_squad(squad_file), script))
+    assert [each.id for each in result.unreadable] == ["bad", "script"]
+    assert sorted(set(result.reused)) == TFLITE_STAGES
     assert_same_files(read(result.folder), read(one.folder))
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import __version__
 from pipeline.errors import GateError, InputError
 from pipeline.manifest import (
     FILE_NAME,
@@ -214,6 +215,28 @@ def test_read_artifact_that_cannot_be_is_refused(tmp_path, content, field, value
     write_content(tmp_path, content)
     with pytest.raises(ManifestDamagedError, match=f"not a valid manifest: artifacts.0.{field}"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "keys"),
+    [
+        (("tokenizer",), ("added_tokens", "num_pieces", "unicode_tables")),
+        ((), ("licences", "platforms")),
+        (("span_rules",), ("max_text_characters",)),
+    ],
+    ids=["before the tables", "before platforms", "before limits"],
+)
+def test_read_bundle_of_an_older_version_says_which_wrote_it(tmp_path, content, part, keys):
+    content["pocketbert_version"] = "0.0.1"
+    place = content
+    for name in part:
+        place = place[name]
+    for key in keys:
+        del place[key]
+    write_content(tmp_path, content)
+    with pytest.raises(ManifestDamagedError, match="Field required") as caught:
+        read_manifest(tmp_path)
+    assert caught.value.hint.startswith(f"PocketBERT 0.0.1 wrote it, and this is {__version__}: ")
 
 
 def test_read_artifact_from_before_there_were_compute_units(tmp_path, content):

@@ -212,6 +212,13 @@ def test_search_says_which_budget_is_out_of_reach_and_by_how_much(find):
     assert caught.value.message == "--max-f1-drop 1 is out of reach by 2.50 points of F1"
 
 
+def test_search_ends_at_once_where_artifacts_do_not_run(find):
+    attempt = Factory(lambda num_bytes: (400_000, math.nan))
+    with pytest.raises(GateError, match="--max-f1-drop 2 cannot be judged"):
+        find(Budget(max_f1_drop=2), attempt)
+    assert len(attempt.attempted) == 1
+
+
 def test_search_between_two_budgets_tells_of_the_one_that_broke_last(find):
     budget = Budget(max_size_bytes=500_000, max_f1_drop=1)
     attempt = Factory(lambda num_bytes: (600_000, 0.0) if len(attempt.attempted) % 2 else (0, 9.0))
@@ -227,7 +234,14 @@ def test_search_between_two_budgets_tells_of_the_one_that_broke_last(find):
         (Cost(size_bytes=14_000_001, f1_drop=0.0), "--max-size-mb 14 is out of reach by 0.00 MB"),
         (Cost(size_bytes=20_000_000, f1_drop=9.0), "--max-size-mb 14 is out of reach by 6.00 MB"),
         (Cost(size_bytes=1, f1_drop=2.5), "--max-f1-drop 2 is out of reach by 0.50 points of F1"),
-        (Cost(size_bytes=1, f1_drop=math.nan), "--max-f1-drop 2 is out of reach by nan"),
+        (
+            Cost(size_bytes=1, f1_drop=math.nan, why_unknown="litert: it crashed"),
+            "--max-f1-drop 2 cannot be judged: litert: it crashed",
+        ),
+        (
+            Cost(size_bytes=1, f1_drop=math.nan),
+            "--max-f1-drop 2 cannot be judged: nothing was asked that has a known answer",
+        ),
     ],
 )
 def test_budget_judges_what_was_built(cost, message):

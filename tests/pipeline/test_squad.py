@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.errors import InputError, StorageError
 from pipeline.squad import (
     Question,
+    Unreadable,
     exact_match,
     f1,
     labelled_questions,
@@ -125,19 +127,10 @@ def test_read_squad_json_that_python_refuses_is_an_input_error(tmp_path, text):
         read_squad(path)
 
 
-def test_read_squad_missing_key_names_its_place_and_kind(tmp_path):
-    document = squad_document()
-    del document["data"][0]["paragraphs"][0]["qas"][1]["question"]
-    expected = "data[0].paragraphs[0].qas[1].question is missing; a string was expected"
-    with pytest.raises(InputError, match=re.escape(expected)) as caught:
-        read_squad(written(tmp_path, document))
-    assert '"answer_start": 0' in caught.value.hint
-
-
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        ([], "the whole file is a list; an object was expected"),
+        ([], "the whole of it is a list; an object was expected"),
         ({}, "data is missing; a list of articles was expected"),
         ({"data": "x"}, "data is a string; a list of articles was expected"),
         ({"data": [None]}, "data[0] is null; an object was expected"),
@@ -158,14 +151,6 @@ def test_read_squad_wrong_kind_names_place_what_came_and_what_was_expected(
         read_squad(written(tmp_path, document))
 
 
-def test_read_squad_boolean_answer_start_is_no_integer(tmp_path):
-    document = squad_document()
-    document["data"][0]["paragraphs"][0]["qas"][0]["answers"][1]["answer_start"] = True
-    expected = "qas[0].answers[1].answer_start is a boolean; an integer was expected"
-    with pytest.raises(InputError, match=re.escape(expected)):
-        read_squad(written(tmp_path, document))
-
-
 def test_read_squad_half_of_a_surrogate_pair_is_refused(tmp_path):
     document = squad_document()
     document["data"][0]["paragraphs"][0]["context"] = "tea \ud83c"
@@ -181,19 +166,226 @@ def test_read_squad_without_questions_says_so(tmp_path, document):
         read_squad(written(tmp_path, document))
 
 
-def test_read_squad_question_without_answers_names_its_id(tmp_path):
-    document = squad_document()
-    document["data"][0]["paragraphs"][0]["qas"][1]["answers"] = []
-    with pytest.raises(InputError, match="the question 'when' has no answers") as caught:
-        read_squad(written(tmp_path, document))
-    assert "is_impossible" in caught.value.hint
-
-
 def test_read_squad_repeated_id_is_named(tmp_path):
     document = squad_document()
     document["data"][0]["paragraphs"][0]["qas"][1]["id"] = "who"
-    with pytest.raises(InputError, match="two questions have the id 'who'"):
+    places = r"data\[0\]\.paragraphs\[0\]\.qas\[0\] and data\[0\]\.paragraphs\[0\]\.qas\[1\]"
+    with pytest.raises(InputError, match=rf"two questions have the id 'who': {places}"):
         read_squad(written(tmp_path, document))
+
+
+# Questions that cannot be asked
+
+SECOND = "data[0].paragraphs[0].qas[1]"
+ANSWER = {"text": "Ada", "answer_start": 0}
+UNREADABLE = {
+    "no question": ({"id": "bad", "answers": [ANSWER]}, "question is missing; a string was"),
+    "question is null": ({"id": "bad", "question": None, "answers": [ANSWER]}, "question is null"),
+    "no answers": ({"id": "bad", "question": "Who?"}, "answers is missing; a list of answers was"),
+    "answers is text": ({"id": "bad", "question": "Who?", "answers": "Ada"}, "answers is a string"),
+    "answers of unequal length": (
+        {"id": "bad", "question": "Who?", "answers": {"text": ["Ada"], "answer_start": []}},
+        "answers is an object; a list of answers was expected",
+    ),
+    "answer is text": ({"id": "bad", "question": "Who?", "answers": ["Ada"]}, "answers[0] is a st"),
+    "start is text": (
+        {"id": "bad", "question": "Who?", "answers": [ANSWER | {"answer_start": "0"}]},
+        "answers[0].answer_start is a string; an integer was expected",
+    ),
+    "start is a boolean": (
+        {"id": "bad", "question": "Who?", "answers": [ANSWER, ANSWER | {"answer_start": True}]},
+        "answers[1].answer_start is a boolean; an integer was expected",
+    ),
+    "half a pair": (
+        {"id": "bad", "question": "tea \ud83c", "answers": [ANSWER]}, "half of a surrogate pair",
+    ),
+    "unlabelled": ({"id": "bad", "question": "Who?", "answers": []}, "it has no answers, and is"),
+    "said to have one": (
+        {"id": "bad", "question": "Who?", "answers": [], "is_impossible": False}, "it has no answe",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "reason"), UNREADABLE.values(), ids=UNREADABLE)
+def test_read_squad_names_a_question_that_cannot_be_asked_and_keeps_the_others(
+    tmp_path, bad, reason
+):
+    document = squad_document()
+    document["data"][0]["paragraphs"][0]["qas"][1] = bad
+    good, unreadable = read_squad(written(tmp_path, document))
+    assert isinstance(good, Question)
+    assert (good.id, good.may_lack_answer) == ("who", False)
+    assert isinstance(unreadable, Unreadable)
+    assert unreadable.id == "bad"
+    assert unreadable.reason.startswith(f"{SECOND}: ")
+    assert reason in unreadable.reason
+
+
+@pytest.mark.parametrize("bad", ["text", None, {"id": True}, {"id": ["a"]}, {"question": "Who?"}])
+def test_read_squad_question_without_a_name_has_its_place(tmp_path, bad):
+    document = squad_document()
+    document["data"][0]["paragraphs"][0]["qas"][1] = bad
+    _, unreadable = read_squad(written(tmp_path, document))
+    assert unreadable.id == SECOND
+
+
+def test_read_squad_of_which_nothing_can_be_asked_is_refused_by_its_first(tmp_path):
+    document = squad_document()
+    for each in document["data"][0]["paragraphs"][0]["qas"]:
+        del each["question"]
+    message = "none of its 2 questions can be read; the first, 'who': data[0].paragraphs[0].qas[0]"
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        read_squad(written(tmp_path, document))
+    assert '"answer_start": 0' in caught.value.hint
+
+
+# An example a line, as `datasets` writes SQuAD
+
+FLAT = {"title": "visit", "context": "Ada came.\u2028At noon.", "question": "Who came?"}
+
+
+def flat(name: object, *answers: str, **changed: Any) -> dict[str, Any]:
+    texts = {"text": list(answers), "answer_start": [0] * len(answers)}
+    return {"id": name, **FLAT, "answers": texts, **changed}
+
+
+def write_lines(tmp_path: Path, *lines: object, name: str = "squad.jsonl", end: str = "\n") -> Path:
+    """Writes lines; a text as it is, all else as JSON without escapes."""
+    spelt = (
+        each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in lines
+    )
+    path = tmp_path / name
+    path.write_bytes("".join(f"{line}{end}" for line in spelt).encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["squad.jsonl", "squad.json", "squad", "squad.txt"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"], ids=["unix", "windows", "blank lines"])
+@pytest.mark.parametrize("names", [("a",), ("a", "b"), (1, 2)], ids=str)
+def test_read_squad_takes_an_example_a_line_whatever_the_file_is_called(tmp_path, name, end, names):
+    path = write_lines(tmp_path, *(flat(each, "Ada", "ada") for each in names), name=name, end=end)
+    assert read_squad(path) == tuple(
+        Question(
+            id=str(each), question="Who came?", context=FLAT["context"], answers=("Ada", "ada")
+        )
+        for each in names
+    )
+    assert read_texts(path) == (FLAT["context"], *["Who came?"] * len(names))
+
+
+def test_read_squad_takes_lines_after_a_byte_order_mark_and_without_a_last_end(tmp_path):
+    path = write_lines(tmp_path, flat("a", "Ada"), flat("b", "Ada"))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().rstrip())
+    assert [each.id for each in read_squad(path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("bad", "name", "reason"),
+    [
+        ('{"id": "bad", "cont', "line {line}", "it is not JSON: line {line}, column 1"),
+        ("[" * 100_000, "line {line}", "it cannot be read as JSON: it nests too deeply"),
+        ('{"id": ' + "9" * 5000 + "}", "line {line}", "it cannot be read as JSON: Exceeds the"),
+        ("7", "line {line}", "the whole of it is the number 7; an object was expected"),
+        ("{}", "line {line}", "id is missing; a string was expected"),
+        (flat("bad", "Ada", context=None), "bad", "context is null; a string was expected"),
+        (flat("bad", answers=["Ada"]), "bad", "answers[0] is a string; an object was expected"),
+        (flat("bad", is_impossible=False), "bad", "it has no answers, and is not marked with"),
+    ],
+    ids=["cut", "nested", "digits", "number", "empty", "context", "answers", "unlabelled"],
+)  # fmt: skip
+def test_read_squad_line_that_cannot_be_asked_is_named_and_the_others_are_read(
+    tmp_path, bad, name, reason, position
+):
+    lines: list[object] = [flat("a", "Ada"), flat("b", "Ada")]
+    lines.insert(position, bad)
+    examples = read_squad(write_lines(tmp_path, *lines))
+    unreadable = examples[position]
+    line = position + 1
+    assert isinstance(unreadable, Unreadable)
+    assert unreadable.id == name.format(line=line)
+    assert unreadable.reason.startswith(f"line {line}: ")
+    assert reason.format(line=line) in unreadable.reason
+    assert [each.id for each in examples if isinstance(each, Question)] == ["a", "b"]
+
+
+def test_read_squad_repeated_id_is_named_with_its_lines(tmp_path):
+    path = write_lines(tmp_path, flat("a", "Ada"), flat("b", "Ada"), flat("a", "Ada"))
+    with pytest.raises(InputError, match="two questions have the id 'a': line 1 and line 3"):
+        read_squad(path)
+
+
+@pytest.mark.parametrize("rest", ["{", "x", '{"data": []}'])
+def test_read_squad_layout_with_something_behind_is_no_example_a_line(tmp_path, rest):
+    path = write_lines(tmp_path, squad_document(), rest)
+    with pytest.raises(InputError, match="is not JSON: line 2, column 1: Extra data"):
+        read_squad(path)
+
+
+def test_read_texts_names_what_it_cannot_read(tmp_path):
+    path = write_lines(tmp_path, flat("a", "Ada"), flat("b", "Ada", question=7))
+    with pytest.raises(InputError, match=r"squad\.jsonl, line 2: question is the number 7"):
+        read_texts(path)
+
+
+def test_read_texts_gives_contexts_that_nobody_asks_about(tmp_path):
+    document = squad_document()
+    document["data"][0]["paragraphs"].append({"context": "Nobody asked.", "qas": []})
+    texts = read_texts(written(tmp_path, document))
+    assert texts == ("Ada came at noon.", "Nobody asked.", "Who came?", "When?")
+
+
+# Questions without an answer
+
+
+def test_read_squad_takes_questions_that_are_marked_to_have_no_answer(tmp_path):
+    document = squad_document()
+    document["data"][0]["paragraphs"][0]["qas"][1] |= {"answers": [], "is_impossible": True}
+    read = [(each.id, each.answers, each.may_lack_answer) for each in read_questions(
+        written(tmp_path, document))]  # fmt: skip
+    assert read == [("who", ("Ada", "Ada"), True), ("when", (), True)]
+
+
+def test_read_squad_takes_lines_without_answers_as_questions_without(tmp_path):
+    path = write_lines(tmp_path, flat("a", "Ada"), flat("b"))
+    read = [(each.id, each.answers, each.may_lack_answer) for each in read_questions(path)]
+    assert read == [("a", ("Ada",), True), ("b", (), True)]
+
+
+def read_questions(path: Path) -> list[Question]:
+    examples = read_squad(path)
+    assert all(isinstance(each, Question) for each in examples)
+    return [each for each in examples if isinstance(each, Question)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "prediction", "expected"),
+    [
+        # Worked out by hand from `get_raw_scores` of evaluate-v2.0.py: exact match and F1.
+        ((), "", (100.0, 100.0)),
+        ((), "Ada", (0.0, 0.0)),
+        ((), "the", (100.0, 100.0)),  # nothing is left of it, as of none
+        (("Ada",), "", (0.0, 0.0)),
+        (("Ada",), "ADA!", (100.0, 100.0)),
+        (("old boat",), "the small old boat", (0.0, 80.0)),
+        (("the", "old boat"), "a", (0.0, 0.0)),  # an answer of which nothing is left does not count
+        (("the", "old boat"), "old boat", (100.0, 100.0)),
+        (("the",), "a", (100.0, 100.0)),  # unless it is the only one, which is none then
+        (("the",), "boat", (0.0, 0.0)),
+    ],
+)
+def test_score_of_a_file_with_unanswerable_questions_follows_version_2(
+    answers, prediction, expected
+):
+    question = replace(a_question(answers=answers), may_lack_answer=True)
+    result = score({"q": prediction}, (question,))
+    assert (result.exact_match, result.f1) == pytest.approx(expected)
+
+
+def test_score_counts_what_cannot_be_read_as_wrong():
+    examples = (a_question(id="a"), Unreadable(id="b", reason="line 2: it is empty"))
+    result = score({"a": "Ada", "b": "Ada"}, examples)
+    assert (result.exact_match, result.f1, result.count) == (50.0, 50.0, 2)
 
 
 # The package's own questions

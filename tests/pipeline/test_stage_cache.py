@@ -156,6 +156,24 @@ def test_keep_beyond_the_limit_removes_what_was_not_used_for_longest(tmp_path: P
     assert {each.name for each in tmp_path.iterdir()} == {"first", "third", "fourth"}
 
 
+def test_clock_that_was_set_back_keeps_what_is_new_and_clears_what_was_killed(
+    tmp_path: Path,
+) -> None:
+    """Files of a time to come would be the newest for ever, and crowd out all that is kept now."""
+    cache = StageCache(tmp_path, max_bytes=35_000)
+    tomorrow = time.time() + 86_400
+    (tmp_path / ".partial-killed").write_bytes(b"half")
+    os.utime(tmp_path / ".partial-killed", (tomorrow, tomorrow))
+    for key in ("first", "second", "third"):
+        cache.keep(key, contents(1))
+        os.utime(tmp_path / key, (tomorrow, tomorrow))
+    cache.keep("now", contents(1))
+    cache.keep("later", contents(1))
+    assert {"now", "later"} < {each.name for each in tmp_path.iterdir()}
+    assert len(list(tmp_path.iterdir())) == 3
+    assert cache.take("now") is not None
+
+
 def test_keep_what_is_larger_than_the_limit_keeps_nothing(tmp_path: Path) -> None:
     cache = StageCache(tmp_path, max_bytes=5_000)
     cache.keep(KEY, contents(1))

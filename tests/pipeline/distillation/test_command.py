@@ -74,6 +74,8 @@ def call(capfd, files, tmp_path) -> Call:
 
     def run(options: dict[str, str], *flags: str) -> Finished:
         filled = {"-o": "{tmp}/student"} | options
+        if "--eval-data" in options:
+            filled["--held-out"] = ""
         pairs = [part for name, value in filled.items() if value for part in (name, value)]
         arguments = [each.format(**files, tmp=tmp_path) for each in pairs]
         capfd.readouterr()
@@ -191,6 +193,50 @@ def test_bad_call_is_refused_and_writes_nothing(call, files, tmp_path, options, 
 def test_bad_call_to_pre_train_is_refused_and_writes_nothing(call, tmp_path, options, message):
     assert message in refused(call(TEXT | options))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (TASK | {"--epochs": "3"}, "--epochs has no effect: --steps says how long to train"),
+        (TASK | {"--soft-weight": "0", "--temperature": "2"}, "--temperature has no effect: soft"),
+        (TASK | {"--cosine-weight": "0", "--align": "last"}, "--align has no effect: hidden stat"),
+    ],
+    ids=as_typed,
+)
+def test_option_that_would_have_no_effect_is_refused(call, tmp_path, options, message):
+    assert message in refused(call(options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_held_out_part_beside_data_of_its_own_and_bad_rows_of_raw_text_are_refused(call, files):
+    given = str(files["squad"])
+    told = refused(call(TASK, "--eval-data", given))
+    assert "--held-out has no effect: --eval-data is what the student is judged by" in told
+    assert "--skip-bad has no effect: no line of raw text is bad" in refused(
+        call(TEXT, "--skip-bad")
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (question("bad", " ", [("The keeper", 0)]), "the question is empty"),
+        (question("bad", None, [("The keeper", 0)]), "question is null; a string was expected"),
+        (question("bad", "Who?", []) | {"is_impossible": True}, "it has no answer to judge by"),
+    ],
+    ids=["empty", "null", "impossible"],
+)
+def test_question_that_nobody_can_be_judged_by_is_named(call, tmp_path, bad, reason):
+    good = question("good", "Who lit the lamp?", [("The keeper", 0)])
+    path = write_squad(tmp_path / "judge.json", {"The keeper lit the lamp in 1871.": [good, bad]})
+    options = TASK | {"--eval-data": str(path)}
+    told = refused(call(options))
+    assert "judge.json, question 'bad': " in told
+    assert reason in told
+    finished = call(options, "--skip-bad", "--json")
+    assert finished.code == 0, finished
+    assert finished.json["num_left_out"] == 1
 
 
 def test_failure_as_json_has_code_message_and_hint(call):

@@ -118,6 +118,19 @@ def test_bad_question_is_named_with_the_line_of_its_id(tmp_path, name, ascii_onl
         read_labelled_spans(path, Faults(allowed=False))
 
 
+def test_examples_a_line_are_read_and_bad_ones_named_with_their_line(tmp_path):
+    path = tmp_path / "data.jsonl"
+    answers = {"text": ["1871"], "answer_start": [20]}
+    good = {"id": "good", "context": CONTEXT, "question": ASKED, "answers": answers}
+    bad = good | {"id": "bad", "answers": {"text": [], "answer_start": []}}
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in (good, bad)), encoding="utf-8")
+    with pytest.raises(InputError, match=r"data\.jsonl, line 2: the question 'bad' has no answer"):
+        read_labelled_spans(path, Faults(allowed=False))
+    faults = Faults(allowed=True)
+    (example,) = read_labelled_spans(path, faults)
+    assert (example.question.id, example.spans, len(faults.found)) == ("good", ((20, 24),), 1)
+
+
 # Files that cannot be used
 
 
@@ -126,7 +139,7 @@ def test_bad_question_is_named_with_the_line_of_its_id(tmp_path, name, ascii_onl
     [
         ("", "is not JSON: line 1, column 1"),
         ('{"data": [\n]', "is not JSON: line 2, column 2"),
-        ("[]", "is not in SQuAD layout: the whole file is a list"),
+        ("[]", "is not in SQuAD layout: the whole of it is a list"),
         ("{}", "data is missing; a list of articles was expected"),
         ('{"data": [{"paragraphs": [{"qas": []}]}]}', "context is missing"),
         ('{"data": [{"paragraphs": [{"context": "x", "qas": {}}]}]}', "a list of questions was"),
