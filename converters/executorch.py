@@ -9,7 +9,14 @@ import torch
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from converters import pte_inspection, pte_matrices, pte_taps, xnnpack_lowering, xnnpack_precision
+from converters import (
+    check_entry_points,
+    pte_inspection,
+    pte_matrices,
+    pte_taps,
+    xnnpack_lowering,
+    xnnpack_precision,
+)
 from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError
 from pipeline.traced import TracedModel
@@ -67,20 +74,25 @@ def tap(artifact: Artifact, *, path: Path) -> Artifact:
 class _ExecuTorchRunner:
     def __init__(self, artifact: Artifact, *, num_threads: int) -> None:
         _unsafe_reset_threadpool(num_threads)
+        self._artifact = artifact
         self._input_names = [spec.name for spec in artifact.inputs]
         self._output_names = [spec.name for spec in artifact.outputs]
         try:
             self._program = Runtime.get().load_program(artifact.path)
-            self._method = self._program.load_method("forward")
+            names = set(artifact.entry_points)
+            check_entry_points(artifact, self._program.method_names, kind="method")
+            self._methods = {name: self._program.load_method(name) for name in names}
         except RuntimeError as err:
             raise InputError(
                 f"ExecuTorch cannot load {artifact.path}: {err}", hint="build the bundle again"
             ) from err
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        seq_len = inputs[self._input_names[0]].shape[1]
+        method = self._methods[self._artifact.entry_point(seq_len)]
         tensors = [torch.from_numpy(inputs[name]) for name in self._input_names]
         try:
-            outputs = self._method.execute(tensors)
+            outputs = method.execute(tensors)
         except RuntimeError as err:
             raise InputError(
                 f"ExecuTorch cannot run the artifact: {err}", hint="build the bundle again"

@@ -288,7 +288,9 @@ JAMO = make_tokenizer(
              for first, last in ((0x1100, 0x1113), (0x1161, 0x1176), (0x11A8, 0x11C3))
              for point in range(first, last)),
 )  # fmt: skip
-KOREAN = st.text(st.sampled_from("가각힣서울은 한국의수도"), min_size=1, max_size=14).filter(str.strip)
+KOREAN = st.text(st.sampled_from("가각힣서울은 한국의수도"), min_size=1, max_size=14).filter(
+    str.strip
+)
 
 
 @given(KOREAN, st.integers(1, 12), st.sampled_from([(16,), (16, 32), (64,)]), st.data())
