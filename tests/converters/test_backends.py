@@ -21,7 +21,7 @@ from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.runtimes import load_artifact, run_artifact, run_student
 from pipeline.trace import trace
-from pipeline.values import Arrays, Artifact
+from pipeline.values import Arrays, Artifact, ComputeUnits
 from pipeline.workers import Job, Report, run_jobs
 from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
@@ -32,6 +32,7 @@ with coremltools_without_frameworks():
 RUNS_HERE = [
     runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
 ]
+SAMPLED = {("bert", "all"), ("distilbert", "cpu-and-ne")}
 TOLERANCE: dict[FixedPrecision, float] = {
     # Relative to the largest logit, and at integers to the student with the very weights that the
     # artifact holds. Random weights this large make attention all or nothing, which the rounding of
@@ -161,6 +162,33 @@ def test_every_encoder_converts(
         assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
         assert problems_of(student, made[precision], precision) == []
     assert [spec.name for spec in made["fp32"].inputs] == list(student.input_names)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "compute_units"),
+    [
+        # Every pair in `make soak`; here each layout once.
+        pytest.param(
+            name,
+            units,
+            marks=[] if (name, units) in SAMPLED else pytest.mark.soak,
+            id=f"{name} {units}",
+        )
+        for name in ARCHITECTURES
+        for units in ("all", "cpu-and-ne")
+    ],
+)
+def test_every_encoder_converts_to_core_ml_at_all_of_its_positions(
+    students: dict[str, Student], architecture: str, compute_units: ComputeUnits, tmp_path: Path
+) -> None:
+    student = students[architecture]
+    made = convert_all(
+        student, "coreml", ("fp32",), tmp_path,
+        seq_lens=(student.max_seq_len,), compute_units=compute_units,
+    )  # fmt: skip
+    rows = random_rows(student, seq_len=student.max_seq_len, num_tokens=(student.max_seq_len, 20))
+    outputs = run(made, "coreml-reference", rows)
+    assert_close(student, rows, outputs["fp32"], tolerance=TOLERANCE["fp32"])
 
 
 def test_check_installed_unknown_backend_lists_the_valid_ones() -> None:
