@@ -28,6 +28,11 @@ _LEAST_RUNTIME = ".".join(version("executorch").split(".")[:2])
 """A file runs on the minor release that wrote it and on the next, not on an older one."""
 
 
+_ARM64_FP16 = {"arm64-fp16": "8.2"}
+"""What computes in halves needs of an arm64 processor: FEAT_FP16, which came with Armv8.2, and
+without which XNNPACK refuses the file. x86 needs nothing: there XNNPACK computes in floats."""
+
+
 def convert(
     traced: TracedModel, *, weights: ModelWeights, path: Path, compute_units: ComputeUnits = "all"
 ) -> Artifact:
@@ -44,7 +49,8 @@ def convert(
         precision=weights.precision,
         activations=weights.kind_of_activations,
         path=path,
-        requires={"executorch": _LEAST_RUNTIME},
+        requires={"executorch": _LEAST_RUNTIME}
+        | (_ARM64_FP16 if weights.precision == "fp16" else {}),
         entry_points=["forward"] * len(traced.seq_lens),
         by_position=True,
     )

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import __version__, bundle, frontier, manifest, page, platforms, vectors
+from pipeline import __version__, bundle, frontier, manifest, page, platforms, thresholds, vectors
 from pipeline.load import Student
 from pipeline.made import Made
 from pipeline.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.recipe import write_recipe
 from pipeline.search import Step
 from pipeline.tasks import question_answering
-from pipeline.thresholds import thresholds_of
 from pipeline.tokenization import tokenizer_part, write_tokenizer
 from pipeline.vectors import Vectors
 from pipeline.verdict import FILE_NAME as PARITY_FILE
@@ -59,7 +58,7 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
     library = made.task_library
     variant = None if library is None else bundle.artifact_part(library, folder)
     files = bundle.hash_files(folder)
-    named = {manifest.thresholds_name(artifact): artifact for artifact in made.artifacts}
+    named = {thresholds.name_of(artifact): artifact for artifact in made.artifacts}
     return manifest.Manifest(
         pocketbert_version=__version__,
         student=manifest.StudentPart(
@@ -74,7 +73,7 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
         artifacts=parts,
         task_library=variant,
         thresholds={
-            name: vars(thresholds_of(artifact)) for name, artifact in sorted(named.items())
+            name: vars(thresholds.thresholds_of(artifact)) for name, artifact in sorted(named.items())
         },
         verdicts=tuple(
             manifest.VerdictPart(

@@ -147,7 +147,7 @@ def test_build_whose_only_backend_fails_raises_its_own_error(
     fail_at: Callable[..., None], build_at: Build
 ) -> None:
     fail_at("tflite")
-    with pytest.raises(GateError, match="^no tflite today$") as caught:
+    with pytest.raises(GateError, match=r"^no tflite today$") as caught:
         build_at("fp32", backends=("tflite",))
     assert caught.value.hint == "wait"
 
@@ -168,6 +168,6 @@ def test_budget_holds_for_what_could_be_built(
     fail_at: Callable[..., None], build_at: Build, tmp_path: Path
 ) -> None:
     fail_at("coreml")
-    with pytest.raises(GateError, match="--max-size-mb 0.001 is out of reach"):
+    with pytest.raises(GateError, match=r"--max-size-mb 0\.001 is out of reach"):
         build_at("fp32", backends=("tflite", "coreml"), budget=Budget(max_size_bytes=1000))
     assert list(tmp_path.iterdir()) == []
