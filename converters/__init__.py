@@ -7,6 +7,7 @@ the two tables here.
 import importlib
 import importlib.util
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -174,6 +175,25 @@ def why_unavailable(candidate: Runtime) -> str | None:
     if missing:
         return f"{', '.join(missing)} is not installed: {install_line(candidate.extra)}"
     return None
+
+
+def check_entry_points(artifact: Artifact, known: Collection[str], *, kind: str) -> None:
+    """Checks that a file has all that an app is to call in it.
+
+    Args:
+        artifact: Which names what to call.
+        known: What can be called.
+        kind: What that is, for people.
+
+    Raises:
+        InputError: Something is not there.
+    """
+    for name in artifact.entry_points:
+        if name not in known:
+            raise InputError(
+                f"{artifact.path} has no {kind} {name!r}, it has {', '.join(sorted(known))}",
+                hint="build the bundle again",
+            )
 
 
 def missing_packages(packages: tuple[str, ...]) -> list[str]:

@@ -24,6 +24,9 @@ with coremltools_without_frameworks():
 
 FILE_NAME = "model.mlpackage"
 
+_ONLY_FUNCTION = "main"
+"""Of a package of one length. Before iOS 18 and macOS 15 it is called without its name."""
+
 _SYSTEMS = {
     ct.target.iOS17: {"ios": "17.0", "macos": "14.0"},
     ct.target.iOS18: {"ios": "18.0", "macos": "15.0"},
@@ -56,19 +59,26 @@ def convert(
         path=path,
         compute_units=compute_units,
         requires=_SYSTEMS[target],
-        entry_points=["main"] if is_one else [_function(seq_len) for seq_len in traced.seq_lens],
+        entry_points=[_ONLY_FUNCTION]
+        if is_one
+        else [_function(seq_len) for seq_len in traced.seq_lens],
     )
 
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
-    """Loads a package into our evaluator, or on macOS into Apple's Core ML."""
+    """Loads a package into our evaluator, or on macOS into Apple's Core ML.
+
+    A package that names no entry points, as anyone's may be, runs its default function.
+    """
 
     def open_function(function: str | None) -> Runner:
         if runtime == "coreml":
             return _AppleModel(artifact, function)
         return CoreMLReference(artifact.path, num_threads=num_threads, function=function)
 
-    return _FunctionRunner(artifact, open_function)
+    return (
+        _FunctionRunner(artifact, open_function) if artifact.entry_points else open_function(None)
+    )
 
 
 def inspect(path: Path) -> Inspection:
@@ -87,15 +97,15 @@ def tap(artifact: Artifact, *, path: Path) -> Artifact:
 
 
 class _FunctionRunner:
-    """Opens the function of a length when that length is first asked for."""
+    """Opens the function for a length when that length is first asked for."""
 
-    def __init__(self, artifact: Artifact, open_function: Callable[[str | None], Runner]) -> None:
-        self._several = len(artifact.seq_lens) > 1
+    def __init__(self, artifact: Artifact, open_function: Callable[[str], Runner]) -> None:
+        self._artifact = artifact
         self._open = open_function
-        self._models: dict[str | None, Runner] = {}
+        self._models: dict[str, Runner] = {}
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        function = _function(inputs["input_ids"].shape[1]) if self._several else None
+        function = self._artifact.entry_point(inputs[self._artifact.inputs[0].name].shape[1])
         if function not in self._models:
             self._models[function] = self._open(function)
         return self._models[function].run(inputs)
@@ -107,7 +117,9 @@ class _AppleModel:
     def __init__(self, artifact: Artifact, function: str | None) -> None:
         units = ct.ComputeUnit[(artifact.compute_units or "all").replace("-", "_").upper()]
         self._model = ct.models.MLModel(
-            str(artifact.path), function_name=function, compute_units=units
+            str(artifact.path),
+            function_name=None if function == _ONLY_FUNCTION else function,
+            compute_units=units,
         )
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
@@ -126,7 +138,7 @@ def _convert_lengths(
             program = _program(traced, seq_len, compute_units)
             _convert_program(program, traced, seq_len, weights, ct.target.iOS18).save(part)
             functions.add_function(
-                part, src_function_name="main", target_function_name=_function(seq_len)
+                part, src_function_name=_ONLY_FUNCTION, target_function_name=_function(seq_len)
             )
         functions.default_function_name = _function(traced.seq_lens[-1])
         ct.utils.save_multifunction(functions, str(path))

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from converters.weights import QuantizedWeight
-from converters.workarounds import coremltools_without_frameworks
+from converters.workarounds import coremltools_without_frameworks, remove_aliases
 from pipeline.errors import InputError
 
 with coremltools_without_frameworks():
@@ -50,6 +50,7 @@ def store(
             not counted.
     """
     noted: torch.export.ExportedProgram = program.run_decompositions({})
+    remove_aliases(noted)
     for name, weight in weights.items():
         parameter = _parameter(program, name)
         shape = program.state_dict[parameter].shape

@@ -9,7 +9,14 @@ import torch
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from converters import pte_inspection, pte_matrices, pte_taps, xnnpack_lowering, xnnpack_precision
+from converters import (
+    check_entry_points,
+    pte_inspection,
+    pte_matrices,
+    pte_taps,
+    xnnpack_lowering,
+    xnnpack_precision,
+)
 from converters.weights import ModelWeights, StoredMatrix
 from pipeline.errors import InputError
 from pipeline.traced import TracedModel
@@ -19,6 +26,11 @@ FILE_NAME = "model.pte"
 
 _LEAST_RUNTIME = ".".join(version("executorch").split(".")[:2])
 """A file runs on the minor release that wrote it and on the next, not on an older one."""
+
+
+_ARM64_FP16 = {"arm64-fp16": "8.2"}
+"""What computes in halves needs of an arm64 processor: FEAT_FP16, which came with Armv8.2, and
+without which XNNPACK refuses the file. x86 needs nothing: there XNNPACK computes in floats."""
 
 
 def convert(
@@ -37,7 +49,8 @@ def convert(
         precision=weights.precision,
         activations=weights.kind_of_activations,
         path=path,
-        requires={"executorch": _LEAST_RUNTIME},
+        requires={"executorch": _LEAST_RUNTIME}
+        | (_ARM64_FP16 if weights.precision == "fp16" else {}),
         entry_points=["forward"] * len(traced.seq_lens),
         by_position=True,
     )
@@ -67,20 +80,25 @@ def tap(artifact: Artifact, *, path: Path) -> Artifact:
 class _ExecuTorchRunner:
     def __init__(self, artifact: Artifact, *, num_threads: int) -> None:
         _unsafe_reset_threadpool(num_threads)
+        self._artifact = artifact
         self._input_names = [spec.name for spec in artifact.inputs]
         self._output_names = [spec.name for spec in artifact.outputs]
         try:
             self._program = Runtime.get().load_program(artifact.path)
-            self._method = self._program.load_method("forward")
+            names = set(artifact.entry_points)
+            check_entry_points(artifact, self._program.method_names, kind="method")
+            self._methods = {name: self._program.load_method(name) for name in names}
         except RuntimeError as err:
             raise InputError(
                 f"ExecuTorch cannot load {artifact.path}: {err}", hint="build the bundle again"
             ) from err
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        seq_len = inputs[self._input_names[0]].shape[1]
+        method = self._methods[self._artifact.entry_point(seq_len)]
         tensors = [torch.from_numpy(inputs[name]) for name in self._input_names]
         try:
-            outputs = self._method.execute(tensors)
+            outputs = method.execute(tensors)
         except RuntimeError as err:
             raise InputError(
                 f"ExecuTorch cannot run the artifact: {err}", hint="build the bundle again"

@@ -251,7 +251,7 @@ def _read(path: Path) -> bytes:
 def _choose(spec: Any, function: str | None, path: Path) -> tuple[str, Any]:
     """Returns the function's name, and the description of its inputs and outputs."""
     names = sorted(spec.mlProgram.functions)
-    name = function or spec.description.defaultFunctionName or "main"
+    name = spec.description.defaultFunctionName or "main" if function is None else function
     if name not in names:
         raise InputError(
             f"{path} has no function {name!r}, it has {', '.join(names) or 'none'}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from converters import check_entry_points
 from converters.weights import ModelWeights, StoredMatrix, StoredWeight
 from pipeline.errors import InputError
 from pipeline.values import Arrays, Artifact, ComputeUnits, Inspection, Runner
@@ -57,14 +58,16 @@ def convert(
 
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
     """Loads a ``.tflite`` file into LiteRT, or into TensorFlow's own interpreter."""
-    runner = _TensorFlowRunner if runtime == "tensorflow" else _LiteRtRunner
+    kind = _TensorFlowRunner if runtime == "tensorflow" else _LiteRtRunner
     try:
-        return runner(artifact, num_threads=num_threads)
+        runner = kind(artifact, num_threads=num_threads)
     except (ValueError, RuntimeError) as err:
         raise InputError(
             f"{runtime} cannot load {artifact.path}: {str(err).splitlines()[0]}",
             hint="build the bundle again",
         ) from err
+    check_entry_points(artifact, runner.signatures, kind="signature")
+    return runner
 
 
 def inspect(path: Path) -> Inspection:
@@ -89,7 +92,7 @@ def tap(artifact: Artifact, *, path: Path) -> Artifact:
 
 
 class _LiteRtRunner:
-    """Runs the signature of the length that the inputs have, in LiteRT's own interface.
+    """Runs the signature for the length that the inputs have, in LiteRT's own interface.
 
     XNNPACK keeps weights in a form of its own. With a cache of them, which ``:memory`` keeps off
     the disk, all signatures share one copy; without, each makes another, which costs memory and the
@@ -111,10 +114,11 @@ class _LiteRtRunner:
                 ),
             ),
         )
+        self.signatures = set(self._model.get_signature_list())
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         model = self._model
-        signature = signature_name(inputs[self._artifact.inputs[0].name].shape[1])
+        signature = _signature(self._artifact, inputs)
         given, taken = {}, {}
         for spec in self._artifact.inputs:
             buffer = model.create_input_buffer_by_name(signature, spec.artifact_name)
@@ -134,7 +138,7 @@ class _LiteRtRunner:
 
 
 class _TensorFlowRunner:
-    """Runs the signature of the length that the inputs have, in TensorFlow's interpreter."""
+    """Runs the signature for the length that the inputs have, in TensorFlow's interpreter."""
 
     def __init__(self, artifact: Artifact, *, num_threads: int) -> None:
         import tensorflow
@@ -143,18 +147,22 @@ class _TensorFlowRunner:
         self._interpreter = tensorflow.lite.Interpreter(
             model_path=str(artifact.path), num_threads=num_threads
         )
+        self.signatures = set(self._interpreter.get_signature_list())
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        seq_len = inputs[self._artifact.inputs[0].name].shape[1]
-        signature = self._interpreter.get_signature_runner(signature_name(seq_len))
+        signature = self._interpreter.get_signature_runner(_signature(self._artifact, inputs))
         given = {spec.artifact_name: inputs[spec.name] for spec in self._artifact.inputs}
         outputs = signature(**given)
         return {spec.name: outputs[spec.artifact_name] for spec in self._artifact.outputs}
 
 
 def signature_name(seq_len: int) -> str:
-    """Returns the name of the signature that serves a length."""
+    """Returns the name that conversion gives the signature for a length."""
     return f"len_{seq_len}"
+
+
+def _signature(artifact: Artifact, inputs: Arrays) -> str:
+    return artifact.entry_point(inputs[artifact.inputs[0].name].shape[1])
 
 
 def _convert_fp32(traced: "TracedModel", path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
+    from torch.export import ExportedProgram
 
 
 FRAMEWORKS = ("tensorflow", "executorch", "torchao")
@@ -33,6 +34,22 @@ def coremltools_without_frameworks() -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def remove_aliases(program: "ExportedProgram") -> None:
+    """Removes the operators of a program that only give another name to what they take.
+
+    ``torch.export`` 2.13 writes a slice that is the whole of its tensor as ``aten.alias``, as
+    encoders slice their position ids at their full length, and coremltools 9.0 knows no such
+    operator. It can go when ``ct.convert`` takes one.
+    """
+    import torch
+
+    aliases = program.graph.find_nodes(op="call_function", target=torch.ops.aten.alias.default)
+    for node in aliases:
+        node.replace_all_uses_with(node.args[0])
+        program.graph.erase_node(node)
+    program.graph_module.recompile()
 
 
 XNNPACK_PASSES_OF_NO_ENCODER = (

@@ -121,6 +121,8 @@ def _opened(
             num_threads=num_threads(),
             stages=stages,
         )
+        for unbuilt in made.unbuilt:
+            raise unbuilt.error
         with open_bundle(made.folder) as opened:
             yield opened
 

@@ -143,6 +143,9 @@ def build(
     }
     table = report.parity_table(result.parity, sizes)
     remarks = report.remarks((each.runtime for each in result.parity), result.skipped)
+    remarks += [
+        f"[red]NOT BUILT[/] {each.backend}: {escape(each.error.message)}" for each in result.unbuilt
+    ]
     if result.task_library is not None:
         path = result.task_library.path.resolve()
         payload["task_library"] = {"path": str(path), "size_bytes": size_bytes(path)}

@@ -13,7 +13,9 @@ import numpy as np
 import converters
 from converters.weights import ModelWeights
 from pipeline import audit
+from pipeline.errors import StorageError
 from pipeline.fingerprint import of_trace, stage_key
+from pipeline.made import Unbuilt
 from pipeline.reuse import Kept, run_jobs
 from pipeline.stage_cache import Contents, StageCache, as_array, from_array
 from pipeline.stages import Stages
@@ -41,8 +43,10 @@ def convert(
     folder: Path,
     cache: StageCache | None,
     stages: Stages,
-) -> list[Artifact]:
+) -> tuple[list[Artifact], list[Unbuilt]]:
     """Writes an artifact for every backend, or takes it from the cache.
+
+    A backend that fails leaves nothing in the folder, and does not stop the others.
 
     Args:
         traced: The student.
@@ -54,8 +58,8 @@ def convert(
         stages: Told how the work goes.
 
     Raises:
-        GateError: An artifact does not hold what its precision promises.
-        PocketBertError: A conversion failed.
+        StorageError: The disk is full or closed, which no backend can help.
+        PocketBertError: No artifact could be built; the kind is that of the first backend's error.
     """
     for name in backends:
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -87,7 +91,26 @@ def convert(
             for name in backends
         ]
         outcomes = run_jobs(jobs, kept=kept, cache=cache, max_parallel=2, stages=stages)
-    return [outcome.get() for outcome in outcomes]
+    unbuilt = [
+        Unbuilt.of_backend(name, outcome.error)
+        for name, outcome in zip(backends, outcomes, strict=True)
+        if outcome.error is not None
+    ]
+    _check_worth_going_on(unbuilt, num_backends=len(backends))
+    for each in unbuilt:
+        shutil.rmtree(folder / each.backend, ignore_errors=True)
+    return [outcome.value for outcome in outcomes if outcome.error is None], unbuilt
+
+
+def _check_worth_going_on(unbuilt: Sequence[Unbuilt], *, num_backends: int) -> None:
+    """Raises what concerns all backends, and what is left of a build in which none succeeded."""
+    for each in unbuilt:
+        if isinstance(each.error, StorageError) or num_backends == 1:
+            raise each.error
+    if len(unbuilt) == num_backends:
+        first = unbuilt[0].error
+        reasons = "; ".join(f"{each.backend}: {each.error.message}" for each in unbuilt)
+        raise type(first)(f"no artifact could be built: {reasons}", hint=first.hint) from first
 
 
 def convert_saved(

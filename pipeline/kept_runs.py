@@ -12,7 +12,7 @@ from pipeline.load import Student
 from pipeline.reuse import Kept, take_or_make
 from pipeline.runtimes import Results
 from pipeline.stage_cache import Contents, StageCache, as_array, from_array
-from pipeline.values import Arrays
+from pipeline.values import Arrays, Artifact
 from pipeline.workers import Job
 
 _ARTIFACTS_NEED = ("torch", "numpy")
@@ -34,8 +34,18 @@ class StudentRuns:
         is_reused: Whether all that was asked for was in the cache.
     """
 
-    def __init__(self, student: Student, cache: StageCache | None) -> None:
+    def __init__(
+        self, student: Student, cache: StageCache | None, *, computes_as: Artifact | None = None
+    ) -> None:
+        """Runs nothing yet.
+
+        Args:
+            student: To be run.
+            cache: Of earlier runs; None where all is to be run now.
+            computes_as: What the student's layers repeat beyond its weights; None for a plain one.
+        """
         self.is_reused = cache is not None
+        self._computes_as = computes_as and (computes_as.backend, computes_as.activations)
         self._student = student
         self._cache = cache
         self._model = of_student(student) if cache is not None else ""
@@ -44,7 +54,10 @@ class StudentRuns:
         """Returns what ``runtimes.run_student`` gives."""
         if self._cache is None:
             return runtimes.run_student(self._student, rows)
-        inputs = {"model": self._model, "rows": rows, "num_threads": torch.get_num_threads()}
+        inputs = {
+            "model": self._model, "computes_as": self._computes_as, "rows": rows,
+            "num_threads": torch.get_num_threads(),
+        }  # fmt: skip
         results, is_reused = take_or_make(
             lambda: runtimes.run_student(self._student, rows),
             kept=Kept(

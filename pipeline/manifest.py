@@ -19,7 +19,7 @@ from pydantic import (
 from pipeline import __version__
 from pipeline.errors import GateError, InputError
 from pipeline.precision import Activations, Precision
-from pipeline.values import Artifact, ComputeUnits
+from pipeline.values import ComputeUnits
 
 FILE_NAME = "manifest.json"
 VECTORS = "vectors.json"
@@ -127,7 +127,9 @@ class ArtifactPart(_Part):
         "TensorFlow Lite, a function of Core ML."
     )
     requires: dict[str, str] = Field(
-        description="The least versions that run it: of executorch, tensorflow-lite, ios, macos."
+        description="The least versions that run it: of executorch, tensorflow-lite, ios, macos; "
+        "arm64-fp16 is asked of arm64 processors alone: the version of Arm's architecture that has "
+        "arithmetic in half precision."
     )
     inputs: tuple[TensorPart, ...] = Field(min_length=1)
     outputs: tuple[TensorPart, ...] = Field(min_length=1)
@@ -189,12 +191,6 @@ class Manifest(_Part):
             for name in set(names) - set(self.files):
                 raise ValueError(f"{name}, for {platform}, is not among the files")
         return self
-
-
-def thresholds_name(artifact: Artifact) -> str:
-    """Returns the name under which a manifest tells what an artifact must keep to."""
-    static = artifact.activations == "static"
-    return f"{artifact.precision} static" if static else artifact.precision
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from safetensors.numpy import load_file, save_file
 
 import converters
@@ -88,7 +89,8 @@ def check(
     artifacts: Sequence[Artifact],
     *,
     examples: Sequence[Question],
-    recipe: Recipe | None = None,
+    recipe: Recipe,
+    matrices: Mapping[str, np.ndarray] | None = None,
     names: Sequence[str] = (),
     num_below_longest: int | None = None,
     num_threads: int,
@@ -103,7 +105,8 @@ def check(
         student: The reference, in fp32.
         artifacts: What to check.
         examples: The questions.
-        recipe: What the weights of the artifacts are stored as; given, they are audited, too.
+        recipe: What the weights of the artifacts are stored as.
+        matrices: The student's weights, as ``TracedModel.matrices`` gives them; None to trace it.
         names: Runtimes to use; none means all that run here.
         num_below_longest: About how many examples are asked at the shorter lengths; nothing means
             all.
@@ -123,16 +126,15 @@ def check(
         exams = {seq_len: _exam(student, some, hard, seq_len, runs) for seq_len in lengths[:-1]}
         exams[lengths[-1]] = _exam(student, examples, hard, lengths[-1], runs)
         stage.is_reused = runs.is_reused
-    audits: dict[str, Audit] = {}
-    own_weights: dict[str, dict[int, list[list[Outputs]]]] = {}
-    if recipe is not None:
-        by_backend = {artifact.backend: artifact for artifact, _ in pairs}
-        with stages.stage("audit"):
-            audits = _audit(student, by_backend, recipe)
-            own_weights = {
-                backend: _with_own_weights(student, artifact, audits[backend], exams)
-                for backend, artifact in by_backend.items()
-            }
+    by_backend = {artifact.backend: artifact for artifact, _ in pairs}
+    with stages.stage("audit"):
+        if matrices is None:
+            matrices = trace(student, seq_lens=(lengths[-1],)).matrices()
+        audits = _audit(by_backend, recipe, matrices)
+        own_weights = {
+            backend: _with_own_weights(student, artifact, audits[backend], exams, cache)
+            for backend, artifact in by_backend.items()
+        }
     jobs = [
         runtimes.job(
             artifact,
@@ -162,8 +164,8 @@ def check(
             runtime,
             exams,
             outcome,
-            audits.get(artifact.backend),
-            own_weights.get(artifact.backend, {}),
+            audits[artifact.backend],
+            own_weights[artifact.backend],
         )
     ]
     return reports, skipped
@@ -214,13 +216,12 @@ def _exam(
 
 
 def _audit(
-    student: Student, by_backend: Mapping[str, Artifact], recipe: Recipe
+    by_backend: Mapping[str, Artifact], recipe: Recipe, matrices: Mapping[str, np.ndarray]
 ) -> dict[str, Audit]:
     """Returns what is in each artifact, by backend."""
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         originals = Path(folder, "originals.safetensors")
-        (seq_lens, *_) = (artifact.seq_lens for artifact in by_backend.values())
-        save_file(trace(student, seq_lens=seq_lens).matrices(), originals)
+        save_file(dict(matrices), originals)
         jobs = [
             Job(
                 name=f"audit {backend}",
@@ -250,16 +251,21 @@ def audit_artifact(*, artifact: Artifact, originals: Path, recipe: Recipe, repor
 
 
 def _with_own_weights(
-    student: Student, artifact: Artifact, audited: Audit, exams: Mapping[int, _Exam]
+    student: Student,
+    artifact: Artifact,
+    audited: Audit,
+    exams: Mapping[int, _Exam],
+    cache: StageCache | None,
 ) -> dict[int, list[list[Outputs]]]:
     """Returns what the student makes of hard rows with the integers of a file, by length."""
     if audited.problems or not audited.integers:
         return {}
     rounded = with_file_integers(student, artifact, audited.integers)
+    runs = StudentRuns(rounded, cache, computes_as=artifact)
     found: dict[int, list[list[Outputs]]] = {}
     for seq_len in artifact.seq_lens:
         rows = [case.encoded.windows[0].inputs for case in exams[seq_len].hard]
-        found[seq_len] = [[each] for each in runtimes.run_student(rounded, rows).outputs]
+        found[seq_len] = [[each] for each in runs.run(rows).outputs]
     return found
 
 
@@ -269,7 +275,7 @@ def _judge(
     runtime: str,
     exams: dict[int, _Exam],
     outcome: Outcome,
-    audited: Audit | None,
+    audited: Audit,
     own_weights: Mapping[int, Sequence[Sequence[Outputs]]],
 ) -> list[Parity]:
     if outcome.error is not None:
@@ -293,7 +299,7 @@ def _judge(
             hard=_hard_rows(seq_len, exams, answered, own_weights.get(seq_len))
             if exams[seq_len].hard
             else None,
-            weight_problems=None if audited is None else audited.problems,
+            weight_problems=audited.problems,
             task=student.task,
             thresholds=thresholds_of(artifact),
             seq_len=seq_len,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import converters
+from converters.tflite import signature_name
 from pipeline import bundle, peer_runners
 from pipeline.contest import Contestant, full_rows
 from pipeline.errors import GateError
@@ -72,6 +73,9 @@ PEERS = (
 
 RUNTIMES = (COMPILED, *(peer.runtime for peer in PEERS), BERT_BASE)
 """What the rows of all peers are called."""
+
+_ENTRY_POINTS = {"executorch": lambda _: "forward", "tflite": signature_name}
+"""What to call for a length in what they export; an ONNX file has no such names."""
 
 
 def prepare(
@@ -207,6 +211,7 @@ def describe(
         seq_lens=seq_lens,
         inputs=specs(student.input_names, input_dtype),
         outputs=specs(student.task.OUTPUT_NAMES, "float32"),
+        entry_points=() if backend == ONNX else tuple(map(_ENTRY_POINTS[backend], seq_lens)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 
+from pipeline.errors import InputError
 from pipeline.precision import Activations, Precision
 
 Arrays = Mapping[str, np.ndarray]
@@ -37,6 +38,19 @@ class Artifact:
     compute_units: ComputeUnits | None = None
     requires: Mapping[str, str] = field(default_factory=dict)
     entry_points: tuple[str, ...] = ()
+
+    def entry_point(self, seq_len: int) -> str:
+        """Returns what to call for rows of a length, as an app does.
+
+        Raises:
+            InputError: The artifact serves no such rows.
+        """
+        if seq_len not in self.seq_lens:
+            raise InputError(
+                f"{self.path} has no entry point for rows of {seq_len} tokens",
+                hint=f"its lengths are {', '.join(map(str, self.seq_lens))}",
+            )
+        return self.entry_points[self.seq_lens.index(seq_len)]
 
 
 @dataclass(frozen=True, kw_only=True)

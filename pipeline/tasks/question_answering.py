@@ -240,16 +240,19 @@ def margin(
     *,
     preferred: Answer,
     other: Answer,
+    rules: SpanRules = RULES,
 ) -> float:
-    """Returns by how many logits one span is ahead of another, in the best window of each.
+    """Returns by how many logits one span is ahead of another, in the best tokens of each.
 
     Args:
         encoded: The question.
         outputs: Logits for each window.
         preferred: A span of tokens.
         other: Another; infinitely far behind where it is no span of tokens.
+        rules: The longest answer, in tokens.
     """
-    return _span_value(encoded, outputs, preferred) - _span_value(encoded, outputs, other)
+    ahead, behind = (_span_value(encoded, outputs, each, rules) for each in (preferred, other))
+    return ahead - behind
 
 
 def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[float, int, int]:
@@ -291,18 +294,26 @@ def _best(
 
 
 def _span_value(
-    encoded: Encoded, outputs: Sequence[Mapping[str, np.ndarray]], answer: Answer
+    encoded: Encoded,
+    outputs: Sequence[Mapping[str, np.ndarray]],
+    answer: Answer,
+    rules: SpanRules,
 ) -> float:
-    """Returns the largest start plus end logit that a span gets in any window that holds it."""
+    """Returns the largest start plus end logit of all tokens that begin and end a span.
+
+    Several pairs of tokens may do so, in one window, too: one character can be several tokens, and
+    all of them have its offsets.
+    """
     best = -np.inf
     for window, logits in zip(encoded.windows, outputs, strict=True):
-        begins = [begin for begin, _ in window.offsets]
-        ends = [end for _, end in window.offsets]
-        if answer.start in begins and answer.end in ends:
-            start = window.first + begins.index(answer.start)
-            end = window.first + ends.index(answer.end)
-            value = logits["start_logits"][0, start] + logits["end_logits"][0, end]
-            best = max(best, float(value))
+        context = slice(window.first, window.first + len(window.offsets))
+        begins, ends = np.array(window.offsets).T
+        first, last = (np.asarray(logits[name], np.float64)[0, context] for name in OUTPUT_NAMES)
+        start = np.where(begins == answer.start, first, -np.inf)
+        end = np.where(ends == answer.end, last, -np.inf)
+        with np.errstate(invalid="ignore"):
+            value, _, _ = best_span(start, end, max_tokens=rules.max_answer_tokens)
+        best = max(best, value)
     return best
 
 

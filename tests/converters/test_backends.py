@@ -1,6 +1,8 @@
 """What holds for every backend: it takes the trace of any encoder and computes what it computes."""
 
+import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,10 @@ from pipeline.load import Student
 from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
-from pipeline.runtimes import load_artifact, run_student
+from pipeline.runtimes import load_artifact, run_artifact, run_student
 from pipeline.trace import trace
-from pipeline.values import Artifact
+from pipeline.values import Arrays, Artifact, ComputeUnits
+from pipeline.workers import Job, Report, run_jobs
 from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
 
@@ -29,6 +32,7 @@ with coremltools_without_frameworks():
 RUNS_HERE = [
     runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
 ]
+SAMPLED = {("bert", "all"), ("distilbert", "cpu-and-ne")}
 TOLERANCE: dict[FixedPrecision, float] = {
     # Relative to the largest logit, and at integers to the student with the very weights that the
     # artifact holds. Random weights this large make attention all or nothing, which the rounding of
@@ -160,6 +164,33 @@ def test_every_encoder_converts(
     assert [spec.name for spec in made["fp32"].inputs] == list(student.input_names)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "compute_units"),
+    [
+        # Every pair in `make soak`; here each layout once.
+        pytest.param(
+            name,
+            units,
+            marks=[] if (name, units) in SAMPLED else pytest.mark.soak,
+            id=f"{name} {units}",
+        )
+        for name in ARCHITECTURES
+        for units in ("all", "cpu-and-ne")
+    ],
+)
+def test_every_encoder_converts_to_core_ml_at_all_of_its_positions(
+    students: dict[str, Student], architecture: str, compute_units: ComputeUnits, tmp_path: Path
+) -> None:
+    student = students[architecture]
+    made = convert_all(
+        student, "coreml", ("fp32",), tmp_path,
+        seq_lens=(student.max_seq_len,), compute_units=compute_units,
+    )  # fmt: skip
+    rows = random_rows(student, seq_len=student.max_seq_len, num_tokens=(student.max_seq_len, 20))
+    outputs = run(made, "coreml-reference", rows)
+    assert_close(student, rows, outputs["fp32"], tolerance=TOLERANCE["fp32"])
+
+
 def test_check_installed_unknown_backend_lists_the_valid_ones() -> None:
     with pytest.raises(InputError, match="no backend 'onnx'") as caught:
         converters.check_installed("onnx")
@@ -242,6 +273,53 @@ def test_artifact_says_what_to_call_and_what_it_requires(
         assert set(artifact.entry_points) == entry_points_in(artifact)
         assert len(artifact.entry_points) == len(artifact.seq_lens)
         assert artifact.requires == requires
+
+
+@pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)
+def test_runner_calls_what_the_artifact_names_and_nothing_else(
+    artifacts: dict[str, dict[FixedPrecision, Artifact]],
+    students: dict[str, Student],
+    runtime: converters.Runtime,
+) -> None:
+    artifact = artifacts[runtime.backend]["fp32"]
+    first, second = artifact.entry_points
+    wrong = [("no_such", second), (first, "no_such"), (first, "")]
+    if first != second:  # each serves rows of another shape
+        wrong.append((second, first))
+    rows = [
+        random_rows(students["distilbert"], seq_len=seq_len, num_tokens=(9,))[0]
+        for seq_len in SEQ_LENS
+    ]
+    unserved = random_rows(students["distilbert"], seq_len=32, num_tokens=(9,))
+    named = [dataclasses.replace(artifact, entry_points=each) for each in wrong]
+    arguments = {
+        "tries": [(artifact, rows), *((each, rows) for each in named), (artifact, unserved)],
+        "runtime": runtime.name,
+    }
+    jobs = [Job(name=f"try {runtime.name}", function=try_each, arguments=arguments)]
+    good, *bad, last = run_jobs(jobs, max_parallel=1)[0].get()
+    assert good == ""
+    assert len(bad) == len(wrong)
+    assert all(bad), bad
+    assert all(each.startswith("InputError") and "no_such" in each for each in bad[:2]), bad
+    assert "no entry point for rows of 32 tokens" in last
+
+
+def try_each(
+    *,
+    tries: Sequence[tuple[Artifact, Sequence[Arrays]]],
+    runtime: str,
+    report: Report,
+) -> list[str]:
+    """Returns how each artifact failed to run its rows, or nothing; the body of a worker."""
+    found = []
+    for artifact, rows in tries:
+        try:
+            run_artifact(artifact=artifact, runtime=runtime, rows=rows, num_threads=1)
+            found.append("")
+        except Exception as err:
+            found.append(f"{type(err).__name__}: {err}")
+    return found
 
 
 def test_coreml_artifact_of_one_length_is_called_main(

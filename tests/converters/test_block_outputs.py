@@ -121,9 +121,10 @@ def test_norms_inside_of_xnnpack_are_tapped_at_each_length(tmp_path: Path) -> No
     found = inspect(path)
     assert found.num_ops == found.num_delegated_ops
     artifact = Artifact(
-        backend="executorch", precision="fp32", path=path, seq_lens=(24,),
+        backend="executorch", precision="fp32", path=path, seq_lens=(7, 24),
         inputs=(TensorSpec(name="value", artifact_name="0", dtype="float32"),),
         outputs=(TensorSpec(name="logits", artifact_name="0", dtype="float32"),),
+        entry_points=("forward", "forward"),
     )  # fmt: skip
     module = converters.backend("executorch")
     tapped = module.tap(artifact, path=tmp_path / "tapped.pte")

@@ -19,12 +19,14 @@ from torch.fx.experimental.symbolic_shapes import (
     StatelessSymbolicContext,
 )
 
-from converters import executorch, workarounds, xnnpack_lowering
+from converters import coreml, executorch, workarounds, xnnpack_lowering
 from pipeline.load import Student
 from pipeline.precision import FixedPrecision
 from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.trace import trace
+from tests.converters.conversion import random_rows
+from tests.students import ARCHITECTURES, NUM_POSITIONS
 
 IMPORT_COREMLTOOLS = """
 import sys
@@ -55,6 +57,39 @@ method = Runtime.get().load_program(program.to_executorch().buffer).load_method(
 (actual,) = method.execute([hidden])
 print(bool((actual - Norm()(hidden)).abs().max() > 0.1))
 """
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_aliases_are_still_in_programs_of_full_length_and_change_nothing(
+    students: dict[str, Student], architecture: str
+) -> None:
+    student = students[architecture]
+    program = trace(student, seq_lens=(NUM_POSITIONS,)).program.run_decompositions({})
+    assert aliases_in(program) > 0
+    rows = random_rows(student, seq_len=NUM_POSITIONS, num_tokens=(NUM_POSITIONS, 20))
+    inputs = [{name: torch.from_numpy(each) for name, each in row.items()} for row in rows]
+    before = [program.module()(**each) for each in inputs]
+    workarounds.remove_aliases(program)
+    assert aliases_in(program) == 0
+    for own, expected in zip(inputs, before, strict=True):
+        for name, values in program.module()(**own).items():
+            assert torch.equal(values, expected[name])
+
+
+def test_coremltools_still_knows_no_aliases() -> None:
+    class Whole(torch.nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows[:, :8] + 1
+
+    program = torch.export.export(Whole().eval(), (torch.ones(1, 8),)).run_decompositions({})
+    assert aliases_in(program) == 1
+    with pytest.raises(ValueError, match=r"[Uu]nsupported.* alias"):
+        coreml.ct.convert(program, skip_model_load=True)
+
+
+def aliases_in(program: torch.export.ExportedProgram) -> int:
+    target = torch.ops.aten.alias.default
+    return len(program.graph.find_nodes(op="call_function", target=target))
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:

@@ -282,6 +282,60 @@ def test_margin_between_spans_is_the_difference_of_their_logits():
     assert task.margin(encoded, [row], preferred=best, other=best) == 0
 
 
+# Its letters are tokens, so that a syllable is two or three of them, all with its offsets.
+JAMO = make_tokenizer(
+    "who", *(f"{prefix}{chr(point)}" for prefix in ("", "##")
+             for first, last in ((0x1100, 0x1113), (0x1161, 0x1176), (0x11A8, 0x11C3))
+             for point in range(first, last)),
+)  # fmt: skip
+KOREAN = st.text(st.sampled_from("가각힣서울은 한국의수도"), min_size=1, max_size=14).filter(
+    str.strip
+)
+
+
+@given(KOREAN, st.integers(1, 12), st.sampled_from([(16,), (16, 32), (64,)]), st.data())
+def test_margin_is_that_of_the_best_tokens_of_each_span(context, max_tokens, seq_lens, data):
+    rules = SpanRules(max_answer_tokens=max_tokens)
+    encoded = encode(JAMO, "who", context, seq_lens=seq_lens)
+    outputs = [
+        {
+            name: data.draw(arrays(np.float32, (1, window.seq_len), elements=st.floats(
+                -20, 20, width=32)))
+            for name in task.OUTPUT_NAMES
+        }
+        for window in encoded.windows
+    ]  # fmt: skip
+    values: dict[tuple[int, int], float] = {}
+    for window, logits in zip(encoded.windows, outputs, strict=True):
+        for first, (begin, _) in enumerate(window.offsets):
+            for last in range(first, min(first + max_tokens, len(window.offsets))):
+                span = begin, window.offsets[last][1]
+                value = float(logits["start_logits"][0, window.first + first]) + float(
+                    logits["end_logits"][0, window.first + last]
+                )
+                values[span] = max(values.get(span, -math.inf), value)
+    decoded = task.decode(encoded, outputs, rules=rules)
+    assert values[decoded.start, decoded.end] == max(values.values())
+    for (begin, stop), value in values.items():
+        other = Answer(text=context[begin:stop], start=begin, end=stop, score=0.0)
+        margin = task.margin(encoded, outputs, preferred=decoded, other=other, rules=rules)
+        assert margin == max(values.values()) - value >= 0
+    assert task.margin(encoded, outputs, preferred=decoded, other=decoded, rules=rules) == 0
+
+
+def test_margin_of_a_syllable_of_several_tokens_looks_at_all_of_them():
+    encoded = encode(JAMO, "who", "서울 각")
+    (window,) = encoded.windows
+    assert window.offsets[-3:] == ((3, 4),) * 3
+    row = {name: np.zeros((1, 64), np.float32) for name in task.OUTPUT_NAMES}
+    last = window.first + len(window.offsets) - 1
+    row["start_logits"][0, last] = row["end_logits"][0, last] = 8
+    decoded = task.decode(encoded, [row])
+    assert decoded.text == "각"
+    other = Answer(text="서", start=0, end=1, score=0.0)
+    assert task.margin(encoded, [row], preferred=decoded, other=other) == 16
+
+
 def test_margin_to_what_is_no_span_of_tokens_is_infinite(tokenizer):
     encoded = encode(tokenizer, "Who?", "the tower was lit")
     outputs = logits_for(encoded, start=4, end=9)

@@ -171,6 +171,19 @@ def test_run_of_a_bundle_whose_manifest_names_the_outputs_wrongly_is_told(bundle
     assert found.done[0].found.problems
 
 
+@pytest.mark.parametrize("names", [("len_32", "len_46"), ("len_64", "len_32")])
+def test_bundle_whose_manifest_names_the_entry_points_wrongly_is_told(bundle_copy, built, names):
+    with open_bundle(bundle_copy) as opened:
+        (artifact,) = opened.manifest.artifacts
+    rewrite(bundle_copy, artifacts=(artifact.model_copy(update={"entry_points": names}),))
+    with open_bundle(bundle_copy) as opened:
+        found = self_test.run(opened, num_threads=1, stages=Stages(quiet=True))
+    assert [problem.path for problem in found.problems] == [PATH, PATH]  # LiteRT and TensorFlow
+    finished = pocketbert("parity", bundle_copy, "--limit", "1", "--json")
+    assert finished.code == 1
+    assert {each["verdict"] for each in finished.json["parity"]} == {"fail"}
+
+
 def test_run_of_an_artifact_that_cannot_be_loaded_is_told(bundle_copy):
     (bundle_copy / PATH).write_bytes(b"no model")
     rewrite(bundle_copy)
