@@ -8,8 +8,13 @@ from pathlib import Path
 from pipeline.errors import InputError, first_line
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
-_MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "README.md")
+_TOKENIZER_FILES = (
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "config.json",
+)  # fmt: skip
+_MODEL_FILES = (
+    "*.safetensors", "*.safetensors.index.json", "adapter_config.json", "README.md",
+)  # fmt: skip
 
 
 def find_model(model: str | None, *, only_tokenizer: bool = False) -> tuple[str | None, Path]:

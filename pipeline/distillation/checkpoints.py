@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.distillation.objective import Position
 from pipeline.errors import InputError
-from pipeline.tokenization import read_json_object, tokenizer_part, write_vocabulary
+from pipeline.json_files import read_json_object
+from pipeline.tokenization import tokenizer_part, write_vocabulary
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

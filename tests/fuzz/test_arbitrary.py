@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pipeline.errors import GateError, InputError
 from pipeline.manifest import FILE_NAME, read_manifest
 from pipeline.recipe import read_recipe
-from pipeline.tokenization import read_tokenizer, vocabulary_text
+from pipeline.tokenization import vocabulary_text
+from pipeline.tokenizer_folder import read_tokenizer
 from tests.bundles import MANIFEST
 from tests.fuzz.mutate import CORPUS
 from tests.pipeline.test_manifest import write_content

@@ -21,8 +21,9 @@ from transformers import (
 )
 
 from pipeline.errors import InputError
-from pipeline.load import ENCODERS, load
-from pipeline.tokenization import read_tokenizer
+from pipeline.load import load
+from pipeline.model_config import ENCODERS
+from pipeline.tokenizer_folder import read_tokenizer
 from tests.command import ROOT
 from tests.hub_standin import environment, serve
 from tests.students import ARCHITECTURES, make_model, save_tokenizer

@@ -11,6 +11,7 @@ from pipeline.tokenization import (
     vocabulary_text,
     write_tokenizer,
 )
+from pipeline.tokenizer_folder import read_tokenizer
 from pipeline.unicode_tables import KEPT
 from tests.students import VOCABULARY
 from tests.students import read_tokenizer as small_tokenizer

@@ -74,7 +74,7 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
     windows = cut(
         tokens(tokenizer.encode(question, add_special_tokens=False)),
         tokens(tokenizer.encode(context, add_special_tokens=False)),
-        special_tokens=tokenizer_part(tokenizer).special_tokens,
+        tokenizer=tokenizer_part(tokenizer),
         rules=part,
         seq_lens=lengths,
     )
