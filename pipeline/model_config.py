@@ -27,7 +27,7 @@ MAX_TYPES = 1_024
 MAX_LABELS = 10_000
 """Each of them gets a name in the configuration."""
 
-_WHOLE_NUMBERS = {
+WHOLE_NUMBERS: Mapping[str, tuple[int, int]] = {
     "num_hidden_layers": (1, MAX_LAYERS),
     "n_layers": (1, MAX_LAYERS),
     "num_attention_heads": (1, MAX_HEADS),
@@ -46,6 +46,7 @@ _WHOLE_NUMBERS = {
     "type_vocab_size": (1, MAX_TYPES),
     "num_labels": (1, MAX_LABELS),
 }
+"""The least and the most that each may be."""
 _SHARES = (
     "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout",
     "attention_dropout", "qa_dropout", "seq_classif_dropout", "summary_last_dropout",
@@ -127,7 +128,7 @@ def check_config(raw: Mapping[str, Any], path: Path) -> None:
     """
     import torch
 
-    for key, (least, most) in _WHOLE_NUMBERS.items():
+    for key, (least, most) in WHOLE_NUMBERS.items():
         value = raw.get(key, least)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _refused(path, key, value, f"a whole number from {least} to {most:,}")

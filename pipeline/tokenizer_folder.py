@@ -1,9 +1,10 @@
 """Reads the tokenizer of a model's folder as transformers reads it, or says why not.
 
 Which of its files counts, what a setting of one does to another, what a line of ``vocab.txt`` is:
-all that is decided by ``AutoTokenizer`` itself. What it makes is taken if it is a WordPiece tokenizer
-that an app can repeat, and refused otherwise. The files, which anyone may have written, are looked at
-first: they are no larger than a vocabulary is, and ask for no other tokenizer and no code.
+all that is decided by ``AutoTokenizer`` itself. What it makes is taken if it is a WordPiece
+tokenizer that an app can repeat, and refused otherwise. The files, which anyone may have written,
+are looked at first: they are no larger than a vocabulary is, and ask for no other tokenizer and no
+code.
 """
 
 import json
@@ -138,8 +139,8 @@ def _second_type(made: Any, special: Mapping[str, int]) -> int:
     expected = [0] * num_first + [types[-1]] * (len(second) + 1)
     if pair["input_ids"] != [cls, *first, sep, *second, sep] or types != expected:
         raise InputError(
-            f"it makes {pair.tokens()} with types {types} of two texts, where BERT sets [CLS] before "
-            "them, [SEP] behind each, and one type for each",
+            f"it makes {pair.tokens()} with types {types} of two texts, where BERT sets [CLS] "
+            "before them, [SEP] behind each, and one type for each",
             hint=_FAMILY,
         )
     return int(types[-1])
