@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.json_files import check_size, read_json_object
+from pipeline.manifest import TokenizerPart
 from pipeline.model_config import check_config
 from pipeline.on_device.unicode import read_tables
 from pipeline.on_device.wordpiece import WordPiece
@@ -89,7 +90,7 @@ def _read(folder: Path) -> Tokenizer:
     if len(part.added_tokens) + len(part.normalized_added_tokens) > MAX_ADDED_TOKENS:
         raise InputError(f"more than {MAX_ADDED_TOKENS:,} tokens are added to it", hint=_TRAINED)
     set_second_type(tokenizer, _second_type(made, part.special_tokens))
-    _check_repeated(tokenizer)
+    _check_repeated(tokenizer, part)
     return tokenizer
 
 
@@ -174,9 +175,8 @@ def _unused(index: int, taken: Mapping[str, int]) -> str:
     return name
 
 
-def _check_repeated(tokenizer: Tokenizer) -> None:
+def _check_repeated(tokenizer: Tokenizer, part: TokenizerPart) -> None:
     """Holds what an app does with added tokens against the library."""
-    part = tokenizer_part(tokenizer)
     words = vocabulary_text(tokenizer).removesuffix("\n").split("\n")
     app = WordPiece(part, words, read_tables(KEPT))
     for token in (*part.added_tokens, *part.normalized_added_tokens):

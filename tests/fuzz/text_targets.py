@@ -92,6 +92,12 @@ def tokenizer_target(work: Path) -> Target:
         rest = {f"words/{name}": valid[name] for name in names[1:]}
         return Case(files={**rest, **case.files}, is_mutation=case.is_mutation)
 
+    def make_model(random: Random) -> Case:
+        case = make(random)
+        folder = Path(next(iter(case.files))).parent
+        files = {f"{folder}/config.json": b'{"model_type": "bert"}', **case.files}
+        return Case(files=files, is_mutation=case.is_mutation)
+
     def read(folder: Path, case: Case) -> None:
         is_packed = "packed/tokenizer.json" in case.files
         tokenizer = read_tokenizer(folder / ("packed" if is_packed else "words"))
@@ -102,7 +108,7 @@ def tokenizer_target(work: Path) -> Target:
         if {word: index for index, word in enumerate(words)} != vocabulary:
             raise WrongAcceptanceError("vocab.txt would give its words other ids")
 
-    return Target(name="tokenizer", make=make, read=read, named="")
+    return Target(name="tokenizer", make=make_model, read=read, named="")
 
 
 def _either(name: str, valid: Sequence[bytes], *, json_share: float) -> Callable[[Random], Case]:
