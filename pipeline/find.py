@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from pipeline.errors import InputError, first_line
+from pipeline.other_files import refuse_other_file
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TOKENIZER_FILES = (
@@ -31,6 +32,7 @@ def find_model(model: str | None, *, only_tokenizer: bool = False) -> tuple[str 
         return None, Path(str(resources.files("pipeline") / "student"))
     folder = Path(model)
     try:
+        refuse_other_file(folder)
         if folder.is_dir():
             return str(folder.resolve()), folder.resolve()
         if folder.exists():

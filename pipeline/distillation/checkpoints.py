@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.distillation.objective import Position
 from pipeline.errors import InputError
 from pipeline.json_files import read_json_object
-from pipeline.tokenization import tokenizer_part, write_vocabulary
+from pipeline.tokenization import SPECIAL_TOKENS, tokenizer_part, write_vocabulary
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _STATE = "state.json"
+_USUAL_WORD_CHARACTERS = 100
+"""Of a word that transformers' BERT tokenizer cuts into pieces."""
 
 
 @dataclass(kw_only=True)
@@ -183,8 +185,16 @@ class RunFolder:
         """
         write_vocabulary(tokenizer, self.folder)
         part = tokenizer_part(tokenizer)
+        # Transformers' own class knows one way alone of cleaning and of cutting words.
+        is_usual = (
+            part.clean_text
+            and part.continuing_subword_prefix == "##"
+            and part.max_input_chars_per_word == _USUAL_WORD_CHARACTERS
+        )
         settings = {
-            "tokenizer_class": "DistilBertTokenizer",
+            "tokenizer_class": "DistilBertTokenizer" if is_usual else "PreTrainedTokenizerFast",
+            "model_input_names": ["input_ids", "attention_mask"],
+            **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
             "do_lower_case": part.lowercase,
             "strip_accents": part.strip_accents,
             "tokenize_chinese_chars": part.handle_chinese_chars,
