@@ -21,6 +21,7 @@ from pipeline.manifest import (
     hash_file,
     read_manifest,
 )
+from pipeline.other_files import refuse_other_file
 from pipeline.signature import Signature
 from pipeline.values import Artifact, TensorSpec
 
@@ -121,6 +122,7 @@ def verify(path: Path, *, public_key: Ed25519PublicKey | None = None) -> Verifie
 
 @contextlib.contextmanager
 def _unpacked(path: Path) -> Iterator[Path]:
+    refuse_other_file(path)
     if os.path.isdir(path):  # noqa: PTH112  a name that is too long is no bundle either
         yield path
     elif os.path.isfile(path):  # noqa: PTH113  as above

@@ -6,10 +6,16 @@ from importlib import resources
 from pathlib import Path
 
 from pipeline.errors import InputError, first_line
+from pipeline.other_files import refuse_other_file
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
-_MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "README.md")
+_TOKENIZER_FILES = (
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "config.json",
+)  # fmt: skip
+_MODEL_FILES = (
+    "*.safetensors", "*.safetensors.index.json", "adapter_config.json", "README.md",
+)  # fmt: skip
 
 
 def find_model(model: str | None, *, only_tokenizer: bool = False) -> tuple[str | None, Path]:
@@ -26,6 +32,7 @@ def find_model(model: str | None, *, only_tokenizer: bool = False) -> tuple[str 
         return None, Path(str(resources.files("pipeline") / "student"))
     folder = Path(model)
     try:
+        refuse_other_file(folder)
         if folder.is_dir():
             return str(folder.resolve()), folder.resolve()
         if folder.exists():

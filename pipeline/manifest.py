@@ -85,8 +85,18 @@ class TokenizerPart(_Part):
     added_tokens: dict[str, int] = Field(
         description="What is a token wherever a text holds it, letter by letter."
     )
+    normalized_added_tokens: dict[str, int] = Field(
+        default={},
+        description="What is a token wherever a normalized text holds it, itself normalized.",
+    )
     num_pieces: int = Field(
         description="Words are cut into the first so many tokens; those after them are added ones."
+    )
+    second_token_type: int = Field(
+        default=1,
+        ge=0,
+        le=1,
+        description="Of a second text and the [SEP] behind it, in token_type_ids.",
     )
     vocabulary: Inside = VOCABULARY
     unicode_tables: Inside = UNICODE_TABLES

@@ -19,6 +19,7 @@ from pipeline.console import (
     show,
 )
 from pipeline.errors import InputError
+from pipeline.other_files import refuse_other_file
 from pipeline.runtimes import check_artifacts_only
 
 
@@ -58,6 +59,7 @@ def parity(
                 hint="a package takes --reference and --inputs",
             )
         return _package_parity(bundle, reference, inputs or (), runtime or (), as_json)
+    refuse_other_file(bundle)
     if inputs:
         raise InputError("--inputs goes with an .mlpackage", hint="a bundle takes --data")
     from pipeline.bundle import open_bundle

@@ -17,9 +17,16 @@ from pipeline import trim
 from pipeline.bundle import Bundle
 from pipeline.errors import InputError, PocketBertError
 from pipeline.load import EMBEDDED, Student, load
-from pipeline.manifest import StudentPart
+from pipeline.manifest import StudentPart, TokenizerPart
 from pipeline.runtimes import PYTORCH
-from pipeline.tokenization import bundle_tokenizer
+from pipeline.tokenization import bundle_tokenizer, tokenizer_part
+
+_READING = (
+    "clean_text", "handle_chinese_chars", "strip_accents", "lowercase", "continuing_subword_prefix",
+    "max_input_chars_per_word",
+)  # fmt: skip
+_ADDED = ("added_tokens", "normalized_added_tokens")
+"""Settings that trimming a vocabulary leaves as they are, but for the ids of added tokens."""
 
 
 class ReferenceNotFoundError(InputError):
@@ -63,8 +70,8 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
         ReferenceNotFoundError: It cannot be found.
         InputError: What the user named is another student, or the bundle has no tokenizer.
     """
-    part = opened.manifest.student
-    tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
+    part, reading = opened.manifest.student, opened.manifest.tokenizer
+    tokenizer = bundle_tokenizer(opened.folder, reading)
     if named is not None:
         student = load(named)
         if student.weights_sha256 != part.weights_sha256:
@@ -73,6 +80,7 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
                 hint=f"name the model {part.name} whose weights have sha256 "
                 f"{part.weights_sha256[:12]}…",
             )
+        _check_reading(student, reading)
         return trim.to_vocabulary(student, tokenizer)
     place = None if part.name == EMBEDDED else _remembered(part)
     try:
@@ -82,9 +90,32 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
     if student.weights_sha256 != part.weights_sha256:
         raise _not_found(part, "the model there has other weights now")
     try:
+        _check_reading(student, reading)
         return trim.to_vocabulary(student, tokenizer)
     except InputError as err:
         raise _not_found(part, err.message) from err
+
+
+def _check_reading(student: Student, stated: TokenizerPart) -> None:
+    """Refuses a student whose tokenizer has other settings than the bundle has.
+
+    Raises:
+        InputError: A setting differs: the files of the student changed, or are read in another way
+            than when the bundle was built.
+    """
+    own = tokenizer_part(student.tokenizer)
+    names = [name for name in _READING if getattr(own, name) != getattr(stated, name)]
+    names += [name for name in _ADDED if getattr(own, name).keys() != getattr(stated, name).keys()]
+    if (
+        "token_type_ids" in student.input_names
+        and own.second_token_type != stated.second_token_type
+    ):
+        names.append("second_token_type")
+    if names:
+        raise InputError(
+            f"{student.name} is read in another way than this bundle says: {', '.join(names)}",
+            hint="build the bundle again",
+        )
 
 
 def _remembered(part: StudentPart) -> str:

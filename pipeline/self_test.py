@@ -78,7 +78,7 @@ def run(
     test = SelfTest(
         stated,
         open_tokenizer(opened.folder, manifest.tokenizer),
-        special_tokens=manifest.tokenizer.special_tokens,
+        settings=manifest.tokenizer,
         rules=manifest.span_rules,
     )
     problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]

@@ -78,6 +78,16 @@ def check_wanted(
             "the Task Library's runtime has no linear layers of static activations",
             hint="leave out --activations static, or --task-library",
         )
+    for token in part.normalized_added_tokens:
+        raise InputError(
+            f"the Task Library would cut the added token {token!r} into pieces",
+            hint="leave out --task-library",
+        )
+    if "token_type_ids" in student.input_names and part.second_token_type == 0:
+        raise InputError(
+            "the Task Library gives the context the token type 1, and this student reads it as 0",
+            hint="leave out --task-library",
+        )
     if student.task.NAME != question_answering.NAME or not part.lowercase:
         raise InputError(
             "the Task Library answers questions, in lower case only, and this student does not",

@@ -74,8 +74,8 @@ EXECUTORCH_FP16_THRESHOLDS = replace(
 """ExecuTorch computes fp16 in halves, and how it rounds the sums differs between processors.
 
 x86 has no arithmetic in halves but conversions, so XNNPACK adds up floats there: logits are 0.01 to
-0.03 off. On arm64 it adds up halves: 0.05 to 0.13 off, 4 to 7 times as far (measured under emulation
-of the instruction set). The gates must hold for a healthy phone: twice its largest difference, and
+0.03 off. On arm64 it adds up halves: 0.05 to 0.13 off, 4 to 7 times as far (measured under
+emulation of the instruction set). The gates must hold for a healthy phone: twice its largest difference, and
 14 dB, which are five times the noise, off those of fp16 elsewhere.
 """
 
@@ -85,7 +85,7 @@ FP16_EXCESS_ON_ARM64 = 7.0
 
 
 def computes_in_halves(artifact: Artifact) -> bool:
-    """Tells whether an artifact's arithmetic on phones differs from that here, for it is in fp16."""
+    """Tells whether an artifact is in fp16, and its arithmetic on phones not what it is here."""
     return artifact.backend == "executorch" and artifact.precision == "fp16"
 
 

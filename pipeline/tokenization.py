@@ -1,45 +1,18 @@
-"""Reads, describes and writes a student's WordPiece tokenizer."""
+"""Describes and writes a student's WordPiece tokenizer, and makes it again from a bundle."""
 
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from pipeline.errors import InputError, first_line
+from pipeline.errors import InputError
 from pipeline.manifest import TokenizerPart
 from pipeline.on_device.wordpiece import read_vocabulary
 from pipeline.unicode_tables import KEPT
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-
-
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """Reads a WordPiece tokenizer from ``tokenizer.json`` or ``vocab.txt``.
-
-    Raises:
-        InputError: There is none, it is damaged, or it is of another kind.
-    """
-    packed, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
-    if packed.is_file():
-        tokenizer = _read_packed_tokenizer(packed)
-    elif vocabulary.is_file():
-        tokenizer = _tokenizer_from_vocabulary(vocabulary)
-    else:
-        raise InputError(
-            f"no tokenizer in {folder}", hint="add its tokenizer.json, or its vocab.txt"
-        )
-    # A tokenizer.json may cut and pad on its own account; windows are this project's business.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    try:
-        tokenizer_part(tokenizer)  # refuses what the manifest could not describe
-    except InputError as err:
-        path = packed if packed.is_file() else vocabulary
-        raise InputError(f"{path}: {err.message}", hint=err.hint) from err
-    return tokenizer
 
 
 def bundle_tokenizer(folder: Path, part: TokenizerPart) -> Tokenizer:
@@ -65,7 +38,14 @@ def bundle_tokenizer(folder: Path, part: TokenizerPart) -> Tokenizer:
         lowercase=part.lowercase,
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.add_special_tokens(sorted(part.added_tokens, key=part.added_tokens.__getitem__))
+    added = {**part.added_tokens, **part.normalized_added_tokens}
+    tokenizer.add_tokens(
+        [
+            AddedToken(token, normalized=token in part.normalized_added_tokens)
+            for token in sorted(added, key=added.__getitem__)
+        ]
+    )
+    set_second_type(tokenizer, part.second_token_type)
     if tokenizer_part(tokenizer) != part:
         raise InputError(
             f"{folder / part.vocabulary} is not the vocabulary that the manifest describes",
@@ -92,8 +72,10 @@ def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
         )
     lowercase = normalizer["lowercase"]
     strip = normalizer["strip_accents"]
+    added = described["added_tokens"]
     _check_unknown(model)
     _check_vocabulary(tokenizer)
+    _check_added(added, tokenizer)
     return TokenizerPart(
         clean_text=normalizer["clean_text"],
         handle_chinese_chars=normalizer["handle_chinese_chars"],
@@ -103,8 +85,25 @@ def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
         continuing_subword_prefix=model["continuing_subword_prefix"],
         max_input_chars_per_word=model["max_input_chars_per_word"],
         special_tokens={token: special_id(tokenizer, token) for token in SPECIAL_TOKENS},
-        added_tokens=_added_tokens(described["added_tokens"]),
+        added_tokens=_ids(added, normalized=False),
+        normalized_added_tokens=_ids(added, normalized=True),
         num_pieces=len(model["vocab"]),
+        second_token_type=second_type(tokenizer),
+    )
+
+
+def second_type(tokenizer: Tokenizer) -> int:
+    """Returns the token type of the second of two texts, and of the [SEP] behind it."""
+    types: list[int] = tokenizer.encode("", "").type_ids
+    return types[-1] if types else 1
+
+
+def set_second_type(tokenizer: Tokenizer, second_type: int) -> None:
+    """Sets BERT's special tokens around one text or two, and the token type of the second."""
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair=f"[CLS]:0 $A:0 [SEP]:0 $B:{second_type} [SEP]:{second_type}",
+        special_tokens=[(token, special_id(tokenizer, token)) for token in ("[CLS]", "[SEP]")],
     )
 
 
@@ -134,16 +133,27 @@ def _check_vocabulary(tokenizer: Tokenizer) -> None:
             raise InputError(f"the token {token!r} of the vocabulary holds a newline", hint=hint)
 
 
-def _added_tokens(described: list[dict[str, Any]]) -> dict[str, int]:
+def _check_added(described: list[dict[str, Any]], tokenizer: Tokenizer) -> None:
     for token in described:
-        for setting in ("single_word", "lstrip", "rstrip", "normalized"):
+        for setting in ("single_word", "lstrip", "rstrip"):
             if token[setting]:
                 raise InputError(
-                    f"the added token {token['content']!r} is {setting}; only those that a text "
-                    "holds letter by letter are supported",
-                    hint=f"set {setting} of it to false in tokenizer.json",
+                    f"the added token {token['content']!r} is {setting}, so its neighbours decide "
+                    "where it is found; an app looks at its own letters alone",
+                    hint="give a student without such tokens",
                 )
-    return {token["content"]: token["id"] for token in described}
+        # The library would find it at every place, one after the other, without end.
+        if token["normalized"] and not tokenizer.normalizer.normalize_str(token["content"]):
+            raise InputError(
+                f"nothing is left of the added token {token['content']!r} once it is normalized",
+                hint="give a student without it",
+            )
+
+
+def _ids(described: list[dict[str, Any]], *, normalized: bool) -> dict[str, int]:
+    return {
+        token["content"]: token["id"] for token in described if token["normalized"] is normalized
+    }
 
 
 def special_id(tokenizer: Tokenizer, token: str) -> int:
@@ -185,82 +195,3 @@ def vocabulary_text(tokenizer: Tokenizer) -> str:
     """Returns the vocabulary with one token a line, in the order of ids."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return "".join(f"{token}\n" for token, _ in vocabulary)
-
-
-def _read_packed_tokenizer(path: Path) -> Tokenizer:
-    described = read_json_object(path)
-    model = described.get("model")
-    kind = model.get("type") if isinstance(model, dict) else None
-    if not isinstance(model, dict) or kind != "WordPiece":
-        raise InputError(
-            f"{path} holds a {kind} tokenizer; only WordPiece is supported",
-            hint="give a student of the BERT family with its WordPiece vocabulary",
-        )
-    _check_ids(model.get("vocab"), described.get("added_tokens"), path)
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as err:  # the library raises bare Exception on a malformed file
-        raise InputError(
-            f"{path} cannot be read: {first_line(err)}", hint="download or save it again"
-        ) from err
-
-
-def _check_ids(vocabulary: Any, added: Any, path: Path) -> None:
-    """Refuses ids beyond the number of tokens: the library would count up to the greatest."""
-    words = vocabulary if isinstance(vocabulary, dict) else {}
-    limit = len(words) + (len(added) if isinstance(added, list) else 0)
-    for word, index in words.items():
-        if not isinstance(index, int) or not 0 <= index < limit:
-            raise InputError(
-                f"{path} gives {word!r} the id {index}, where there are {limit} tokens",
-                hint="download or save it again",
-            )
-
-
-def _tokenizer_from_vocabulary(path: Path) -> Tokenizer:
-    settings_path = path.with_name("tokenizer_config.json")
-    settings = read_json_object(settings_path) if settings_path.is_file() else {}
-    try:
-        # Only newlines end a token: other characters that Python calls line ends are tokens.
-        words = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as err:
-        raise InputError(
-            f"{path} is not UTF-8: {err.reason} at byte {err.start}",
-            hint="download or save it again",
-        ) from err
-    if all(word.endswith("\r") for word in words):  # written on Windows
-        words = [word[:-1] for word in words]
-    vocabulary = {word: index for index, word in enumerate(words)}
-    for token in SPECIAL_TOKENS:
-        check_token(token, vocabulary.get(token), where=str(path))
-    try:
-        built = BertWordPieceTokenizer(
-            vocab=vocabulary,
-            lowercase=settings.get("do_lower_case", True),
-            strip_accents=settings.get("strip_accents"),
-            handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-        )
-    except TypeError as err:  # the settings are of the library's own types, or none
-        raise InputError(
-            f"{settings_path} does not say true or false where it should: {first_line(err)}",
-            hint="download or save it again",
-        ) from err
-    return Tokenizer.from_str(built.to_str())
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Reads one of a model's settings files.
-
-    Raises:
-        InputError: It holds something other than a JSON object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    # Python's reader gives up on very deep nesting with an error of its own.
-    except (ValueError, RecursionError) as err:
-        raise InputError(
-            f"{path} is not valid JSON: {err}", hint="download or save it again"
-        ) from err
-    if not isinstance(value, dict):
-        raise InputError(f"{path} holds no JSON object", hint="download or save it again")
-    return value

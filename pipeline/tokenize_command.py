@@ -75,7 +75,7 @@ def _open(target: str | None) -> Tokenize:
 
 def _open_model(model: str | None) -> Tokenize:
     from pipeline.find import find_model
-    from pipeline.tokenization import read_tokenizer
+    from pipeline.tokenizer_folder import read_tokenizer
 
     _, folder = find_model(model, only_tokenizer=True)
     tokenizer = read_tokenizer(folder)

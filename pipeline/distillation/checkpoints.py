@@ -19,7 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.distillation.objective import Position
 from pipeline.errors import InputError
-from pipeline.tokenization import read_json_object, tokenizer_part, write_vocabulary
+from pipeline.json_files import read_json_object
+from pipeline.tokenization import SPECIAL_TOKENS, tokenizer_part, write_vocabulary
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _STATE = "state.json"
 _FORMAT = 2
 """Of a checkpoint. The first was made of pickles."""
+_USUAL_WORD_CHARACTERS = 100
+"""Of a word that transformers' BERT tokenizer cuts into pieces."""
 
 
 @dataclass(kw_only=True)
@@ -205,8 +208,16 @@ class RunFolder:
         """
         write_vocabulary(tokenizer, self.folder)
         part = tokenizer_part(tokenizer)
+        # Transformers' own class knows one way alone of cleaning and of cutting words.
+        is_usual = (
+            part.clean_text
+            and part.continuing_subword_prefix == "##"
+            and part.max_input_chars_per_word == _USUAL_WORD_CHARACTERS
+        )
         settings = {
-            "tokenizer_class": "DistilBertTokenizer",
+            "tokenizer_class": "DistilBertTokenizer" if is_usual else "PreTrainedTokenizerFast",
+            "model_input_names": ["input_ids", "attention_mask"],
+            **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
             "do_lower_case": part.lowercase,
             "strip_accents": part.strip_accents,
             "tokenize_chinese_chars": part.handle_chinese_chars,

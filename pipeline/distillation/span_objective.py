@@ -17,7 +17,7 @@ from pipeline.distillation.rows import Row, Source
 from pipeline.errors import InputError
 from pipeline.squad import Question, score
 from pipeline.tasks import question_answering as task
-from pipeline.tokenization import special_id
+from pipeline.tokenization import second_type, special_id
 
 POOL_BATCHES = 50
 """Batches that are drawn together, sorted by length and shuffled, so that little is padding."""
@@ -52,6 +52,7 @@ class SpanObjective:
         self._max_seq_len = max_seq_len
         self._seed = seed
         self._pad = special_id(tokenizer, "[PAD]")
+        self._second_type = second_type(tokenizer)
         lengths = (*(n for n in EVALUATION_LENGTHS if n < max_seq_len), max_seq_len)
         # Numbered, as ids are only unique within a file.
         numbered = [replace(each, id=str(number)) for number, each in enumerate(held_out)]
@@ -122,7 +123,7 @@ class SpanObjective:
         targets = torch.zeros(*ids.shape, 2)
         for index, row in enumerate(rows):
             mask[index, : len(row.ids)] = 1
-            types[index, row.first : len(row.ids)] = 1
+            types[index, row.first : len(row.ids)] = self._second_type
             for first, last in row.spans:
                 targets[index, first, 0] += 1 / len(row.spans)
                 targets[index, last, 1] += 1 / len(row.spans)

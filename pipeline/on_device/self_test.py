@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.manifest import SpanRulesPart
+from pipeline.manifest import SpanRulesPart, TokenizerPart
 from pipeline.on_device.windows import Answer, Window, best_answer, cut
 from pipeline.on_device.wordpiece import WordPiece, utf16_offsets
 from pipeline.vectors import QuestionVector, Vectors
@@ -45,7 +45,7 @@ class SelfTest:
         vectors: Vectors,
         tokenizer: WordPiece,
         *,
-        special_tokens: Mapping[str, int],
+        settings: TokenizerPart,
         rules: SpanRulesPart,
     ) -> None:
         """Prepares nothing yet.
@@ -53,12 +53,12 @@ class SelfTest:
         Args:
             vectors: Of the bundle.
             tokenizer: Of the bundle.
-            special_tokens: Ids by token, of the manifest.
+            settings: Of the tokenizer, of the manifest.
             rules: Of the manifest.
         """
         self._vectors = vectors
         self._tokenizer = tokenizer
-        self._special_tokens = special_tokens
+        self._settings = settings
         self._rules = rules
 
     def check_reading(self) -> list[str]:
@@ -81,7 +81,7 @@ class SelfTest:
         return cut(
             self._tokenizer.tokenize(vector.question),
             self._tokenizer.tokenize(vector.context),
-            special_tokens=self._special_tokens,
+            tokenizer=self._settings,
             rules=self._rules,
             seq_lens=self._vectors.seq_lens,
         )

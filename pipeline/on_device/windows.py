@@ -4,11 +4,11 @@ The same rules as ``pipeline/tasks/question_answering.py``, on lists of numbers.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import InputError
-from pipeline.manifest import SpanRulesPart
+from pipeline.manifest import SpanRulesPart, TokenizerPart
 from pipeline.on_device.wordpiece import Tokens
 
 NUM_SPECIAL = 3
@@ -22,7 +22,8 @@ class Window:
     Attributes:
         input_ids: As many as the row is long.
         attention_mask: 1 for tokens, 0 for padding.
-        token_type_ids: 1 for the context and its [SEP], else 0; for models that take them.
+        token_type_ids: The manifest's second type for the context and its [SEP], else 0; for models
+            that take them.
         first: Position of the first context token in the row.
         offsets: For each context token in the row, its ``(start, end)`` in the context, in code
             points.
@@ -78,7 +79,7 @@ def cut(
     question: Tokens,
     context: Tokens,
     *,
-    special_tokens: Mapping[str, int],
+    tokenizer: TokenizerPart,
     rules: SpanRulesPart,
     seq_lens: Sequence[int],
 ) -> list[Window]:
@@ -87,7 +88,7 @@ def cut(
     Args:
         question: Its tokens.
         context: Its tokens.
-        special_tokens: Ids of [CLS], [SEP] and [PAD], as the manifest has them.
+        tokenizer: Of the manifest: the ids of [CLS], [SEP] and [PAD], and the context's type.
         rules: Of the manifest.
         seq_lens: The artifact's lengths, ascending.
 
@@ -100,7 +101,7 @@ def cut(
     windows = []
     for start in [*range(0, last, step), last]:
         part = slice(start, start + room)
-        row = _row(asked, context.ids[part], special_tokens, seq_lens)
+        row = _row(asked, context.ids[part], tokenizer, seq_lens)
         windows.append(Window(**row, first=len(asked) + 2, offsets=context.offsets[part]))
     return windows
 
@@ -163,10 +164,10 @@ def best_span(
 def _row(
     question: Sequence[int],
     context: Sequence[int],
-    special_tokens: Mapping[str, int],
+    tokenizer: TokenizerPart,
     seq_lens: Sequence[int],
 ) -> dict[str, tuple[int, ...]]:
-    cls, sep, pad = (special_tokens[token] for token in ("[CLS]", "[SEP]", "[PAD]"))
+    cls, sep, pad = (tokenizer.special_tokens[token] for token in ("[CLS]", "[SEP]", "[PAD]"))
     ids = (cls, *question, sep, *context, sep)
     seq_len = next(length for length in seq_lens if length >= len(ids))
     padding = seq_len - len(ids)
@@ -174,7 +175,11 @@ def _row(
     return {
         "input_ids": ids + (pad,) * padding,
         "attention_mask": (1,) * len(ids) + (0,) * padding,
-        "token_type_ids": (0,) * num_first + (1,) * (len(ids) - num_first) + (0,) * padding,
+        "token_type_ids": (
+            (0,) * num_first
+            + (tokenizer.second_token_type,) * (len(ids) - num_first)
+            + (0,) * padding
+        ),
     }
 
 

@@ -4,9 +4,10 @@ Each function is one rule of ``SPECIFICATION.md``, which has the numbers in the 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -49,14 +50,27 @@ class WordPiece:
             settings: Of the manifest.
             vocabulary: Tokens in the order of their ids.
             tables: Of the bundle.
+
+        Raises:
+            InputError: The settings are none that a build writes.
         """
         self._settings = settings
         self._tables = tables
         # Tokens that were added after training are found in the text as it is, never in words.
         self._ids = {token: id_ for id_, token in enumerate(vocabulary[: settings.num_pieces])}
         self._longest = max(map(len, vocabulary))
-        added = sorted(settings.added_tokens, key=len, reverse=True)
-        self._added = re.compile("|".join(map(re.escape, added)) or "(?!)")
+        self._added = _longest_of(settings.added_tokens)
+        normalized: dict[str, int] = {}
+        for token, id_ in sorted(settings.normalized_added_tokens.items(), key=itemgetter(1)):
+            made = "".join(character for character, _ in self._normalize(token, 0, len(token)))
+            if not made:
+                raise InputError(
+                    f"nothing is left of the added token {token!r} once it is normalized",
+                    hint="build the bundle again",
+                )
+            normalized.setdefault(made, id_)
+        self._normalized_ids = normalized
+        self._normalized = _longest_of(normalized)
 
     def tokenize(self, text: str) -> Tokens:
         """Returns the tokens of a text.
@@ -66,28 +80,26 @@ class WordPiece:
         """
         check_text(text)
         found: list[tuple[str, int, int, int]] = []
-        for start, end, token in self._split_added(text):
+        for start, end, token in _split(text, self._added):
             if token is not None:
                 found.append((token, self._settings.added_tokens[token], start, end))
                 continue
-            for word in self._split_words(self._normalize(text, start, end)):
-                found += self._cut(word)
+            found += self._tokenize_normalized(self._normalize(text, start, end))
         return Tokens(
             tokens=tuple(token for token, *_ in found),
             ids=tuple(id_ for _, id_, *_ in found),
             offsets=tuple((start, end) for *_, start, end in found),
         )
 
-    def _split_added(self, text: str) -> Iterator[tuple[int, int, str | None]]:
-        """Yields start and end of each part of a text, and the added token that it is, if any."""
-        start = 0
-        for match in self._added.finditer(text):
-            if start < match.start():
-                yield start, match.start(), None
-            yield match.start(), match.end(), match.group()
-            start = match.end()
-        if start < len(text):
-            yield start, len(text), None
+    def _tokenize_normalized(self, pieces: list[Piece]) -> Iterator[tuple[str, int, int, int]]:
+        text = "".join(character for character, _ in pieces)
+        for start, end, token in _split(text, self._normalized):
+            part = pieces[start:end]
+            if token is not None:
+                yield token, self._normalized_ids[token], part[0][1], part[-1][1] + 1
+                continue
+            for word in self._split_words(part):
+                yield from self._cut(word)
 
     def _normalize(self, text: str, start: int, end: int) -> list[Piece]:
         settings, tables = self._settings, self._tables
@@ -182,6 +194,24 @@ class WordPiece:
         return found
 
 
+def _longest_of(tokens: Iterable[str]) -> re.Pattern[str]:
+    """Returns what finds the longest of some tokens; nothing where there are none."""
+    by_length = sorted(tokens, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, by_length)) or "(?!)")
+
+
+def _split(text: str, tokens: re.Pattern[str]) -> Iterator[tuple[int, int, str | None]]:
+    """Yields start and end of each part of a text, and the token that it is, if any."""
+    start = 0
+    for match in tokens.finditer(text):
+        if start < match.start():
+            yield start, match.start(), None
+        yield match.start(), match.end(), match.group()
+        start = match.end()
+    if start < len(text):
+        yield start, len(text), None
+
+
 def check_text(text: str) -> None:
     """Refuses a text with half of a surrogate pair.
 
@@ -220,7 +250,8 @@ def open_tokenizer(folder: Path, part: TokenizerPart) -> WordPiece:
         InputError: A file of it is absent or damaged.
     """
     vocabulary = read_vocabulary(folder / part.vocabulary)
-    for token, id_ in {**part.special_tokens, **part.added_tokens}.items():
+    named = {**part.special_tokens, **part.added_tokens, **part.normalized_added_tokens}
+    for token, id_ in named.items():
         if not 0 <= id_ < len(vocabulary) or vocabulary[id_] != token:
             raise InputError(
                 f"{folder / part.vocabulary} is not the manifest's: its token {id_} is not {token}",

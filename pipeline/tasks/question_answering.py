@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from pipeline import squad
 from pipeline.errors import InputError
 from pipeline.squad import Example, Question, Score
-from pipeline.tokenization import special_id
+from pipeline.tokenization import second_type, special_id
 
 NAME = "question-answering"
 ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
@@ -327,6 +327,7 @@ class _Row:
         self.ids = [cls, *question_ids, sep, *context_ids, sep]
         self.pad = special_id(tokenizer, "[PAD]")
         self.num_first = len(question_ids) + 2
+        self.second_type = second_type(tokenizer)
 
     def tensor(self, name: str, seq_len: int) -> np.ndarray:
         """Returns one input, ``(1, seq_len) int32``."""
@@ -338,7 +339,7 @@ class _Row:
         elif name == "attention_mask":
             row[0, :size] = 1
         else:
-            row[0, self.num_first : size] = 1
+            row[0, self.num_first : size] = self.second_type
         return row
 
 

@@ -66,7 +66,7 @@ def _cut(opened: Bundle, asked: Asked) -> list[Window]:
     return cut(
         tokenizer.tokenize(asked.question),
         tokenizer.tokenize(asked.context),
-        special_tokens=opened.manifest.tokenizer.special_tokens,
+        tokenizer=opened.manifest.tokenizer,
         rules=opened.manifest.span_rules,
         seq_lens=asked.seq_lens,
     )

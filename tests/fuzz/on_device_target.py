@@ -5,7 +5,8 @@ from random import Random
 
 from pipeline.find import find_model
 from pipeline.on_device.wordpiece import open_tokenizer
-from pipeline.tokenization import read_tokenizer, tokenizer_part, write_tokenizer
+from pipeline.tokenization import tokenizer_part, write_tokenizer
+from pipeline.tokenizer_folder import read_tokenizer
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError
 from tests.fuzz.mutate import SHARE_ARBITRARY, arbitrary, mutate_bytes, mutate_json
 from tests.vectors.texts import make_texts

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from pipeline.errors import GateError, InputError
 from pipeline.manifest import FILE_NAME, read_manifest
 from pipeline.recipe import read_recipe
-from pipeline.tokenization import read_tokenizer, vocabulary_text
+from pipeline.tokenization import vocabulary_text
+from pipeline.tokenizer_folder import read_tokenizer
 from tests.bundles import MANIFEST
 from tests.fuzz.mutate import CORPUS
 from tests.pipeline.test_manifest import write_content
@@ -27,7 +29,13 @@ JSON = st.recursive(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each example writes over the one before."""
-    return tmp_path_factory.mktemp("arbitrary")
+    return model_folder(tmp_path_factory, "arbitrary")
+
+
+def model_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    folder = tmp_path_factory.mktemp(name)
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    return folder
 
 
 @given(key=st.sampled_from(sorted(type(MANIFEST).model_fields)), value=JSON)
@@ -59,21 +67,21 @@ def test_vocabulary_of_any_text_is_refused(folder: Path, text: str) -> None:
         read_tokenizer(folder)
 
 
-@given(words=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=6)))
-def test_vocabulary_with_any_words_is_refused_or_keeps_their_ids(
+@given(words=st.lists(st.text(st.characters(codec="utf-8"), max_size=6)))
+def test_vocabulary_with_any_words_keeps_the_ids_that_transformers_gives(
     folder: Path, words: list[str]
 ) -> None:
-    every = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words]
+    every = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     (folder / "vocab.txt").write_bytes("".join(f"{word}\n" for word in every).encode())
-    try:
-        tokenizer = read_tokenizer(folder)
-    except InputError as err:
-        assert "vocab.txt" in err.message
-        assert len(set(every)) < len(every) or any("\n" in word for word in words)
-    else:
-        text = vocabulary_text(tokenizer)
-        assert text.encode() == (folder / "vocab.txt").read_bytes()
-        assert tokenizer.token_to_id("[SEP]") == 3
+    made = AutoTokenizer.from_pretrained(folder)
+    tokenizer = read_tokenizer(folder)
+    for text in (" ".join(words), "".join(words)):
+        encoding = tokenizer.encode(text, add_special_tokens=False)
+        expected = made(text, add_special_tokens=False, return_offsets_mapping=True)
+        assert encoding.ids == expected["input_ids"]
+        assert encoding.offsets == expected["offset_mapping"]
+    listed = vocabulary_text(tokenizer).removesuffix("\n").split("\n")
+    assert {word: index for index, word in enumerate(listed)} == tokenizer.get_vocab()
 
 
 @given(
@@ -82,7 +90,7 @@ def test_vocabulary_with_any_words_is_refused_or_keeps_their_ids(
 def test_tokenizer_settings_of_any_value_are_refused_or_used(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
 ) -> None:
-    folder = tmp_path_factory.mktemp("settings")
+    folder = model_folder(tmp_path_factory, "settings")
     (folder / "vocab.txt").write_bytes((CORPUS / "vocab.txt").read_bytes())
     (folder / "tokenizer_config.json").write_text(json.dumps({key: value}))
     try:
@@ -98,7 +106,7 @@ def test_tokenizer_settings_of_any_value_are_refused_or_used(
 def test_tokenizer_of_any_json_is_refused(
     tmp_path_factory: pytest.TempPathFactory, value: Any
 ) -> None:
-    folder = tmp_path_factory.mktemp("packed")
+    folder = model_folder(tmp_path_factory, "packed")
     (folder / "tokenizer.json").write_text(json.dumps(value))
     with pytest.raises(InputError, match=r"tokenizer\.json"):
         read_tokenizer(folder)

@@ -8,7 +8,8 @@ from random import Random
 
 from pipeline.manifest import FILE_NAME, Manifest, canonical_json, read_manifest, write_manifest
 from pipeline.recipe import Recipe, read_recipe, recipe_of, write_recipe
-from pipeline.tokenization import read_tokenizer, tokenizer_part, vocabulary_text
+from pipeline.tokenization import tokenizer_part, vocabulary_text
+from pipeline.tokenizer_folder import read_tokenizer
 from tests.bundles import MANIFEST
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError
 from tests.fuzz.mutate import CORPUS, SHARE_ARBITRARY, arbitrary, mutate_bytes, mutate_json
@@ -91,6 +92,12 @@ def tokenizer_target(work: Path) -> Target:
         rest = {f"words/{name}": valid[name] for name in names[1:]}
         return Case(files={**rest, **case.files}, is_mutation=case.is_mutation)
 
+    def make_model(random: Random) -> Case:
+        case = make(random)
+        folder = Path(next(iter(case.files))).parent
+        files = {f"{folder}/config.json": b'{"model_type": "bert"}', **case.files}
+        return Case(files=files, is_mutation=case.is_mutation)
+
     def read(folder: Path, case: Case) -> None:
         is_packed = "packed/tokenizer.json" in case.files
         tokenizer = read_tokenizer(folder / ("packed" if is_packed else "words"))
@@ -101,7 +108,7 @@ def tokenizer_target(work: Path) -> Target:
         if {word: index for index, word in enumerate(words)} != vocabulary:
             raise WrongAcceptanceError("vocab.txt would give its words other ids")
 
-    return Target(name="tokenizer", make=make, read=read, named="")
+    return Target(name="tokenizer", make=make_model, read=read, named="")
 
 
 def _either(name: str, valid: Sequence[bytes], *, json_share: float) -> Callable[[Random], Case]:

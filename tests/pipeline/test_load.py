@@ -1,5 +1,6 @@
 import json
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
+    AutoConfig,
     AutoModelForQuestionAnswering,
     BertConfig,
     BertForMaskedLM,
@@ -21,8 +23,10 @@ from transformers import (
 )
 
 from pipeline.errors import InputError
-from pipeline.load import ENCODERS, load
-from pipeline.tokenization import read_tokenizer
+from pipeline.load import load
+from pipeline.model_config import ENCODERS, WHOLE_NUMBERS, check_config
+from pipeline.squad import Question
+from pipeline.tokenizer_folder import read_tokenizer
 from tests.command import ROOT
 from tests.hub_standin import environment, serve
 from tests.students import ARCHITECTURES, make_model, save_tokenizer
@@ -152,26 +156,6 @@ def test_tokenizer_from_packed_file_alone(student_copy):
     assert [actual.encode(text).ids for text in TEXTS] == [
         expected.encode(text).ids for text in TEXTS
     ]
-
-
-def test_tokenizer_from_cased_vocabulary_keeps_case(tmp_path):
-    (tmp_path / "vocab.txt").write_text(
-        "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nRain\nrain\ncaf\ncafé\n"
-    )
-    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
-    assert read_tokenizer(tmp_path).encode("Rain rain café").ids == [2, 5, 6, 8, 3]
-
-
-def test_tokenizer_from_vocabulary_cuts_lines_at_newlines_only(tmp_path):
-    """Other characters that Python calls line ends are tokens in some vocabularies."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "\u2028", "\x85", "rain"]
-    (tmp_path / "vocab.txt").write_bytes("".join(f"{word}\n" for word in words).encode())
-    assert read_tokenizer(tmp_path).token_to_id("rain") == 7
-
-
-def test_tokenizer_from_vocabulary_with_windows_line_ends(tmp_path):
-    (tmp_path / "vocab.txt").write_bytes(b"[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\nrain\r\n")
-    assert read_tokenizer(tmp_path).encode("rain").ids == [2, 5, 3]
 
 
 def test_tokenizer_truncation_and_padding_are_switched_off(student_copy):
@@ -333,6 +317,9 @@ def test_load_word_piece_with_another_splitter_is_refused(student_copy):
     change_tokenizer(
         student_copy, lambda content: content.update(pre_tokenizer={"type": "Whitespace"})
     )
+    (student_copy / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast"}'
+    )
     refuses(student_copy, "splits with Whitespace")
 
 
@@ -364,19 +351,183 @@ def test_load_garbage_weights_are_refused(student_copy, content):
 
 
 @pytest.mark.parametrize(
-    "index", [b"", b"{}", b"[]", b'{"weight_map": {"a": "absent.safetensors"}}']
+    ("index", "match"),
+    [
+        (b"", "index.json is not valid JSON"),
+        (b"[]", "index.json holds no JSON object"),
+        (b"{}", "index.json names no file of weights"),
+        (b'{"weight_map": {"a": "absent.safetensors"}}', "names absent.safetensors, which is not"),
+        (b'{"weight_map": {"a": "../model.safetensors"}}', "names ../model.safetensors, which is"),
+        (b'{"weight_map": {"a": 5}}', "names 5, which is not in its folder"),
+    ],
 )
-def test_load_damaged_shard_index_is_refused(student_copy, index):
+def test_load_damaged_shard_index_is_refused(student_copy, index, match):
     (student_copy / "model.safetensors").rename(student_copy / "model-00001-of-00002.safetensors")
     (student_copy / "model.safetensors.index.json").write_bytes(index)
-    refuses(student_copy, "the weights in")
+    refuses(student_copy, match)
 
 
-def test_load_missing_shard_is_refused(student_copy):
+def test_load_missing_shard_is_refused_by_name(student_copy):
     (student_copy / "model.safetensors").unlink()
     make_model("distilbert").save_pretrained(student_copy, max_shard_size="100KB")
-    sorted(student_copy.glob("*.safetensors"))[-1].unlink()
-    refuses(student_copy, "the weights in")
+    missing = sorted(student_copy.glob("*.safetensors"))[-1]
+    missing.unlink()
+    refuses(student_copy, f"index.json names {missing.name}, which is not in its folder")
+
+
+def test_load_weights_of_another_file_name_are_refused_with_the_right_one(student_copy):
+    (student_copy / "model.safetensors").rename(student_copy / "weights.safetensors")
+    error = refuses(student_copy, "holds weights.safetensors, and neither model.safetensors nor")
+    assert "rename the file to model.safetensors" in error.hint
+
+
+WRAPPED = ("_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module.")
+
+
+@pytest.mark.parametrize("prefix", WRAPPED)
+@pytest.mark.parametrize("place", ["", "distilbert.", "distilbert.transformer.layer.1."])
+def test_load_weights_of_a_wrapped_model_gives_the_model_inside(
+    student_copy, students, prefix, place
+):
+    def wrap(weights: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in weights if name.startswith(place)]:
+            weights[place + prefix + name.removeprefix(place)] = weights.pop(name)
+
+    change_weights(student_copy, wrap)
+    loaded = load(str(student_copy))
+    assert loaded.weights_sha256 == students["distilbert"].weights_sha256
+    assert {weight.dtype for weight in loaded.model.parameters()} == {torch.float32}
+
+
+def test_load_weights_of_a_wrapped_model_in_half_precision_and_parts(student_copy, students):
+    weights = load_file(student_copy / "model.safetensors")
+    (student_copy / "model.safetensors").unlink()
+    places = {}
+    for index, name in enumerate(sorted(weights)):
+        places[f"_orig_mod.{name}"] = f"part{index % 2}.safetensors"
+    for file in sorted(set(places.values())):
+        part = {
+            name: weights[name.removeprefix("_orig_mod.")].half()
+            for name, place in places.items()
+            if place == file
+        }
+        save_file(part, student_copy / file)
+    index_file = student_copy / "model.safetensors.index.json"
+    index_file.write_text(json.dumps({"weight_map": places}))
+    loaded = load(str(student_copy))
+    for name, weight in loaded.model.state_dict().items():
+        assert torch.equal(weight, students["distilbert"].model.state_dict()[name].half().float())
+
+
+def test_load_weights_wrapped_and_bare_at_once_are_refused(student_copy):
+    def double(weights: dict[str, torch.Tensor]) -> None:
+        weights["module.qa_outputs.bias"] = weights["qa_outputs.bias"] + 1
+
+    change_weights(student_copy, double)
+    refuses(student_copy, "holds .*qa_outputs.bias beside .*qa_outputs.bias, and both are the same")
+
+
+def test_load_weights_of_a_wrapped_model_without_the_head_are_refused(student_copy):
+    def wrap(weights: dict[str, torch.Tensor]) -> None:
+        weights.pop("qa_outputs.weight")
+        for name in list(weights):
+            weights[f"_orig_mod.{name}"] = weights.pop(name)
+
+    change_weights(student_copy, wrap)
+    refuses(student_copy, "lack qa_outputs.weight")
+
+
+@pytest.mark.parametrize("has_config", [True, False])
+def test_load_adapter_is_refused_with_its_base(student_copy, has_config):
+    described = {"peft_type": "LORA", "base_model_name_or_path": "org/base", "r": 8}
+    (student_copy / "adapter_config.json").write_text(json.dumps(described))
+    if not has_config:
+        (student_copy / "config.json").unlink()
+    error = refuses(student_copy, r"holds an adapter \(LORA\) for the model org/base")
+    assert "merge_and_unload" in error.hint
+
+
+@pytest.mark.parametrize("name", ["AutoModelForQuestionAnswering", "AutoModelForMaskedLM"])
+def test_load_auto_class_as_architecture_is_refused(student_copy, name):
+    change_config(student_copy, architectures=[name])
+    refuses(student_copy, f"{name}.*, which is none|{name}, a task that is not supported")
+
+
+@pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
+@pytest.mark.parametrize(
+    "value", ["float99", "nn", "", "torch.float32", 5, {"a": "b"}, ["float32"]]
+)
+def test_load_dtype_that_is_none_is_refused(student_copy, key, value):
+    change_config(student_copy, **{"dtype": None, key: value})
+    refuses(student_copy, f"says that {key} is .*, where the name of one of torch's")
+
+
+def test_load_quantized_weights_are_refused(student_copy):
+    change_config(student_copy, quantization_config={"quant_method": "torchao"})
+    refuses(student_copy, "quantized already")
+
+
+TOO_MUCH = [
+    {"n_layers": 100_000}, {"n_layers": 10**12}, {"dim": 10**6}, {"hidden_dim": 10**9},
+    {"vocab_size": 10**7}, {"max_position_embeddings": 10**6}, {"n_heads": 10**6},
+    {"num_labels": 10**7}, {"num_labels": -1}, {"chunk_size_feed_forward": 10**9},
+    {"dropout": 10**9}, {"attention_dropout": -0.5}, {"dropout": float("nan")},
+    {"initializer_range": float("inf")}, {"n_layers": True}, {"n_layers": 2.0},
+    {"id2label": {str(number): "x" for number in range(20_000)}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", TOO_MUCH, ids=lambda changes: str(changes)[:40])
+def test_load_config_out_of_bounds_is_refused_before_anything_is_made(
+    student_copy, changes, monkeypatch
+):
+    def made(*_: object, **__: object) -> None:
+        raise AssertionError("a configuration was made")
+
+    change_config(student_copy, **changes)
+    monkeypatch.setattr(AutoConfig, "from_pretrained", made)
+    refuses(student_copy, f"says that {next(iter(changes))} is .*, where")
+
+
+@pytest.mark.parametrize("most", [-1, 0])
+@pytest.mark.parametrize("key", sorted(WHOLE_NUMBERS))
+def test_config_number_beside_its_bound_is_refused(key, most):
+    least = WHOLE_NUMBERS[key][0]
+    value = least - 1 if most else WHOLE_NUMBERS[key][1] + 1
+    with pytest.raises(InputError, match=f"says that {key} is"):
+        check_config({key: value}, Path("config.json"))
+    for bound in WHOLE_NUMBERS[key]:
+        check_config({key: bound}, Path("config.json"))
+
+
+def test_load_config_of_a_model_far_larger_than_its_weights_is_refused_unmade(student_copy):
+    change_config(student_copy, n_layers=256, dim=16_384, hidden_dim=65_536, n_heads=4)
+    refuses(student_copy, "describes a model of .* weights, and its files hold")
+
+
+def test_load_config_of_too_many_bytes_is_refused_unread(student_copy):
+    change_config(student_copy, filler="x" * 5_000_000)
+    refuses(student_copy, "config.json has 5,.* bytes, where at most 4,000,000 are read")
+
+
+def test_load_tokenizer_with_types_that_the_model_does_not_know_is_refused(
+    student_folders, tmp_path
+):
+    folder = Path(shutil.copytree(student_folders["bert"], tmp_path / "student"))
+    change_config(folder, type_vocab_size=1)
+    change_weights(
+        folder,
+        lambda weights: weights.update(
+            {name: value[:1].clone() for name, value in weights.items() if "token_type" in name}
+        ),
+    )
+    refuses(folder, r"the token type 1, and the model knows 1 \(type_vocab_size\)")
+    settings = {"model_input_names": ["input_ids", "attention_mask"]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (encoded,) = load(str(folder)).encode(
+        [Question(id="", question="who", context="the keeper", answers=())], seq_lens=(32,)
+    )
+    assert not encoded.windows[0].inputs["token_type_ids"].any()
 
 
 def test_load_weights_of_another_shape_are_refused(student_copy):

@@ -34,7 +34,7 @@ def make_test(folder: Path, **changes) -> SelfTest:
     return SelfTest(
         vectors.read(folder / VECTORS),
         open_tokenizer(folder, settings),
-        special_tokens=settings.special_tokens,
+        settings=settings,
         rules=manifest.span_rules,
     )
 
@@ -73,7 +73,7 @@ def change_first(test: SelfTest, **changes) -> SelfTest:
     first, *rest = test._vectors.questions
     changed = first.model_copy(update=changes)
     stated = test._vectors.model_copy(update={"questions": (changed, *rest)})
-    return SelfTest(stated, test._tokenizer, special_tokens=test._special_tokens, rules=test._rules)
+    return SelfTest(stated, test._tokenizer, settings=test._settings, rules=test._rules)
 
 
 def test_other_windows_are_found(test_of_built):

@@ -22,7 +22,7 @@ from pipeline.squad import Question, labelled_questions
 from pipeline.stages import Stages
 from pipeline.task_library_tokenizer import LibraryTokenizer
 from pipeline.tasks.question_answering import Answer, Encoded
-from pipeline.tokenization import vocabulary_text
+from pipeline.tokenization import set_second_type, vocabulary_text
 from pipeline.values import Artifact
 from pipeline.verdict import Parity
 from tests.command import pocketbert
@@ -234,6 +234,33 @@ def test_check_wanted_refuses_a_student_that_reads_capitals(students: dict[str, 
         task_library.check_wanted(
             cased, backends=["tflite"], seq_lens=(SEQ_LEN,), recipe=recipe_of("int8")
         )
+
+
+def test_check_wanted_refuses_added_tokens_that_the_library_does_not_find(
+    students: dict[str, Student],
+) -> None:
+    tokenizer = Tokenizer.from_str(students["bert"].tokenizer.to_str())
+    tokenizer.add_tokens(["covid"])
+    with pytest.raises(InputError, match="would cut the added token 'covid'"):
+        task_library.check_wanted(
+            replace(students["bert"], tokenizer=tokenizer),
+            backends=["tflite"], seq_lens=(SEQ_LEN,), recipe=recipe_of("int8"),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("architecture", "is_refused"), [("bert", True), ("distilbert", False)])
+def test_check_wanted_refuses_a_student_with_one_token_type_for_both_texts(
+    students: dict[str, Student], architecture: str, is_refused: bool
+) -> None:
+    tokenizer = Tokenizer.from_str(students[architecture].tokenizer.to_str())
+    set_second_type(tokenizer, 0)
+    student = replace(students[architecture], tokenizer=tokenizer)
+    wanted = {"backends": ["tflite"], "seq_lens": (SEQ_LEN,), "recipe": recipe_of("int8")}
+    if not is_refused:
+        task_library.check_wanted(student, **wanted)
+        return
+    with pytest.raises(InputError, match="gives the context the token type 1"):
+        task_library.check_wanted(student, **wanted)
 
 
 @pytest.mark.parametrize(

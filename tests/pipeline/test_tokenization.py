@@ -6,11 +6,11 @@ from tokenizers import AddedToken, Tokenizer
 
 from pipeline.errors import InputError
 from pipeline.tokenization import (
-    read_tokenizer,
     tokenizer_part,
     vocabulary_text,
     write_tokenizer,
 )
+from pipeline.tokenizer_folder import read_tokenizer
 from pipeline.unicode_tables import KEPT
 from tests.students import VOCABULARY
 from tests.students import read_tokenizer as small_tokenizer
@@ -40,7 +40,7 @@ def test_added_token_behind_the_vocabulary_is_no_piece():
     assert vocabulary_text(tokenizer).count("\n") == 801
 
 
-@pytest.mark.parametrize("setting", ["single_word", "lstrip", "rstrip", "normalized"])
+@pytest.mark.parametrize("setting", ["single_word", "lstrip", "rstrip"])
 def test_added_token_that_an_app_could_not_find_is_refused(setting):
     tokenizer = small_tokenizer()
     settings = {"normalized": False, setting: True}
@@ -67,12 +67,6 @@ def test_token_with_a_newline_is_refused():
 def test_unknown_token_of_another_name_is_refused():
     with pytest.raises(InputError, match=r"does not know become \[MASK\]"):
         tokenizer_part(changed(unk_token="[MASK]"))
-
-
-def test_vocabulary_with_a_token_twice_is_refused_when_it_is_read(tmp_path):
-    (tmp_path / "vocab.txt").write_text(VOCABULARY.read_text("utf-8") + "the\n", "utf-8")
-    with pytest.raises(InputError, match="has the id"):
-        read_tokenizer(tmp_path)
 
 
 def test_written_tokenizer_is_the_same_and_brings_the_tables(tmp_path):

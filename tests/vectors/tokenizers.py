@@ -11,7 +11,8 @@ from tokenizers.normalizers import BertNormalizer
 from pipeline.manifest import SpanRulesPart, TokenizerPart, canonical_json
 from pipeline.squad import labelled_questions
 from pipeline.tasks.question_answering import RULES
-from pipeline.tokenization import read_tokenizer, tokenizer_part, write_tokenizer
+from pipeline.tokenization import tokenizer_part, write_tokenizer
+from pipeline.tokenizer_folder import read_tokenizer
 
 STUDENT = Path(__file__).parents[2] / "pipeline" / "student"
 SPAN_RULES = SpanRulesPart(**vars(RULES))

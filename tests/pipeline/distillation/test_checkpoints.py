@@ -7,11 +7,14 @@ import torch
 import transformers
 from accelerate import Accelerator
 from safetensors.torch import load_file
+from tokenizers import AddedToken, Tokenizer
 from transformers import AutoModelForMaskedLM, AutoModelForQuestionAnswering, AutoTokenizer
 
 from pipeline.distillation.checkpoints import RunFolder, State
 from pipeline.errors import InputError
 from pipeline.load import load
+from pipeline.tokenization import set_second_type, tokenizer_part
+from pipeline.tokenizer_folder import read_tokenizer
 
 RUN = {
     "mode": "task",
@@ -205,6 +208,28 @@ def test_saved_student_is_opened_by_the_pipeline(tmp_path, accelerator, tokenize
     folder.save_tokenizer(tokenizer, max_seq_len=64)
     folder.save_student(make("QuestionAnswering"), accelerator)
     assert load(str(folder.folder)).input_names == ("input_ids", "attention_mask")
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "model"),
+    [
+        ({}, {}),
+        ({"clean_text": False}, {}),
+        ({"lowercase": False, "strip_accents": True}, {}),
+        ({}, {"max_input_chars_per_word": 200}),
+        ({}, {"continuing_subword_prefix": ""}),
+    ],
+)
+def test_saved_tokenizer_reads_as_the_teachers_did(tmp_path, tokenizer, normalizer, model):
+    content = json.loads(tokenizer.to_str())
+    content["normalizer"].update(normalizer)
+    content["model"].update(model)
+    teachers = Tokenizer.from_str(json.dumps(content))
+    teachers.add_tokens([AddedToken("covid"), AddedToken("<Q>", normalized=False)])
+    set_second_type(teachers, 0)
+    RunFolder(tmp_path, half=True).save_tokenizer(teachers, max_seq_len=64)
+    (tmp_path / "config.json").write_text('{"model_type": "distilbert"}')
+    assert tokenizer_part(read_tokenizer(tmp_path)) == tokenizer_part(teachers)
 
 
 def test_saved_student_takes_the_place_of_an_earlier_one(folder, accelerator):

@@ -13,11 +13,11 @@ from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
 from pipeline.squad import Question
 from pipeline.tasks import question_answering as task
 from pipeline.tasks.question_answering import SpanRules
-from pipeline.tokenization import tokenizer_part
+from pipeline.tokenization import set_second_type, tokenizer_part
+from tests.bundles import MANIFEST
 from tests.vectors.tokenizers import spelling
 
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
-SPECIAL = {"[PAD]": 0, "[CLS]": 2, "[SEP]": 3}
 
 
 def test_reference_equals_the_student_on_every_vector(vectors):
@@ -32,7 +32,7 @@ def test_reference_equals_the_student_on_every_vector(vectors):
         windows = cut(
             opened.tokenize(each["question"]),
             opened.tokenize(each["context"]),
-            special_tokens=part.special_tokens,
+            tokenizer=part,
             rules=rules,
             seq_lens=each["seq_lens"],
         )
@@ -56,10 +56,11 @@ def test_reference_equals_the_student_on_every_vector(vectors):
     num_context=st.integers(1, 120),
     lengths=st.sets(st.integers(5, 60), min_size=1, max_size=4).map(sorted),
     limits=st.tuples(st.integers(1, 30), st.integers(1, 12), st.integers(0, 50)),
+    second=st.sampled_from([0, 1]),
     data=st.data(),
 )
 def test_reference_equals_the_flow_at_any_lengths_and_rules(
-    num_question, num_context, lengths, limits, data
+    num_question, num_context, lengths, limits, second, data
 ):
     rules = SpanRules(
         max_question_tokens=limits[0], max_answer_tokens=limits[1], window_overlap_tokens=limits[2]
@@ -67,6 +68,7 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
     part = SpanRulesPart(**vars(rules))
     question, context = "! " * num_question, "? " * num_context
     tokenizer = spelling([question, context])
+    set_second_type(tokenizer, second)
     encoded = task.encode(
         Question(id="", question=question, context=context, answers=()),
         tokenizer=tokenizer, input_names=NAMES, seq_lens=tuple(lengths), rules=rules,
@@ -74,7 +76,7 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
     windows = cut(
         tokens(tokenizer.encode(question, add_special_tokens=False)),
         tokens(tokenizer.encode(context, add_special_tokens=False)),
-        special_tokens=tokenizer_part(tokenizer).special_tokens,
+        tokenizer=tokenizer_part(tokenizer),
         rules=part,
         seq_lens=lengths,
     )
@@ -134,7 +136,7 @@ def test_check_text_takes_a_text_of_half_unknown_words():
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_score_of_logits_that_are_not_finite_is_no_number(bad):
-    windows = cut(WORD, WORD, special_tokens=SPECIAL, rules=RULES, seq_lens=[8])
+    windows = cut(WORD, WORD, tokenizer=MANIFEST.tokenizer, rules=RULES, seq_lens=[8])
     row = [0.0] * windows[0].first + [bad] + [0.0] * 4
     assert math.isnan(best_answer("a", windows, [row], [row], rules=RULES).score)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 from pipeline.errors import InputError
 from pipeline.manifest import TokenizerPart
@@ -85,6 +85,45 @@ def test_reference_equals_the_library_for_any_text_and_settings(tables, values, 
     settings = dict(zip(SETTINGS, values, strict=True))
     tokenizer = tokenizers.spelling([text], **settings)
     assert reference(tokenizer, tables).tokenize(text) == by_library(tokenizer, text)
+
+
+@given(
+    values=st.tuples(*[st.booleans()] * 4),
+    added=st.dictionaries(
+        st.lists(text_characters, min_size=1, max_size=3).map("".join), st.booleans(), max_size=4
+    ),
+    data=st.data(),
+)
+def test_reference_equals_the_library_for_any_added_tokens(tables, values, added, data):
+    """Those that are normalized are found in what becomes of a text, whatever its letters were."""
+    forms = [form for token in added for form in (token, token.upper(), f"{token}\u0301")]
+    part = st.one_of(texts_of_any_kind, st.sampled_from(forms)) if added else texts_of_any_kind
+    text = "".join(data.draw(st.lists(part, max_size=6)))
+    tokenizer = tokenizers.spelling([text, *added], **dict(zip(SETTINGS, values, strict=True)))
+    kept = {
+        token: normalized
+        for token, normalized in added.items()
+        if "\n" not in token and not (normalized and not tokenizer.normalizer.normalize_str(token))
+    }
+    tokenizer.add_tokens([AddedToken(token, normalized=kept[token]) for token in kept])
+    assert reference(tokenizer, tables).tokenize(text) == by_library(tokenizer, text)
+
+
+def test_normalized_added_token_is_found_in_any_case_and_its_offsets_are_of_the_text(tables):
+    tokenizer = tokenizers.with_settings(tokenizers.uncased(), lowercase=True)
+    tokenizer.add_tokens(["COvid", "covid", "Café", "茶"])
+    found = reference(tokenizer, tables).tokenize("aCOV\u0301ID cafe\u0301s x茶")
+    assert found.tokens == ("a", "covid", "cafe", "s", "x", " 茶 ")
+    assert found.offsets == ((0, 1), (1, 7), (8, 12), (13, 14), (15, 16), (16, 17))
+    first = tokenizer.token_to_id("COvid")
+    assert found.ids[1] == first, "of two that are one once normalized, the first is meant"
+
+
+def test_normalized_added_token_of_which_nothing_is_left_is_refused(tables):
+    part = tokenizer_part(tokenizers.uncased())
+    part = part.model_copy(update={"normalized_added_tokens": {"\u0301": 5}})
+    with pytest.raises(InputError, match="nothing is left of the added token"):
+        WordPiece(part, ["a"], tables)
 
 
 @pytest.mark.parametrize("form", ["{} ", "a{}b "])

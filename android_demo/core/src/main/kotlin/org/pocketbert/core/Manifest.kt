@@ -43,7 +43,10 @@ data class TokenizerSettings(
     @SerialName("max_input_chars_per_word") val maxInputCharsPerWord: Int,
     @SerialName("special_tokens") val specialTokens: Map<String, Int>,
     @SerialName("added_tokens") val addedTokens: Map<String, Int>,
+    @SerialName("normalized_added_tokens")
+    val normalizedAddedTokens: Map<String, Int> = emptyMap(),
     @SerialName("num_pieces") val numPieces: Int,
+    @SerialName("second_token_type") val secondTokenType: Int = 1,
     val vocabulary: String,
     @SerialName("unicode_tables") val unicodeTables: String,
 )

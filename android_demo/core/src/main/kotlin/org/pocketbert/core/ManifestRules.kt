@@ -31,6 +31,7 @@ private fun checkTokenizer(settings: TokenizerSettings) {
     for (token in SpecialTokens.ALL) {
         require(token in settings.specialTokens) { "the tokenizer has no $token" }
     }
+    require(settings.secondTokenType in 0..1) { "the second token type is neither 0 nor 1" }
     checkInside(settings.vocabulary)
     checkInside(settings.unicodeTables)
 }

@@ -9,7 +9,8 @@ class Reader(
 ) : AutoCloseable {
     private val rules = bundle.manifest.spanRules
     private val specialTokens = bundle.manifest.tokenizer.specialTokens
-    private val cutter = WindowCutter(rules, specialTokens)
+    private val cutter =
+        WindowCutter(rules, specialTokens, bundle.manifest.tokenizer.secondTokenType)
     private val check = TextCheck(rules, specialTokens.getValue(SpecialTokens.UNKNOWN))
 
     /**

@@ -12,11 +12,12 @@ import kotlin.math.abs
  */
 class SelfTest(bundle: Bundle, tokenizer: Tokenizer = bundle.tokenizer) {
     private val rules = bundle.manifest.spanRules
+    private val settings = bundle.manifest.tokenizer
     private val vectors = readVectors(bundle)
     private val reading = ReadingTest(
         vectors,
         tokenizer,
-        WindowCutter(rules, bundle.manifest.tokenizer.specialTokens),
+        WindowCutter(rules, settings.specialTokens, settings.secondTokenType),
         rules,
     )
 

@@ -16,7 +16,7 @@ internal fun openTokenizer(
     checkVocabulary(settings, vocabulary)
     val bytes = read(settings.unicodeTables)
     val tables = parsing(settings.unicodeTables) { UnicodeTables.parse(decode(bytes)) }
-    return WordPieceTokenizer(settings, vocabulary, tables)
+    return parsing(settings.vocabulary) { WordPieceTokenizer(settings, vocabulary, tables) }
 }
 
 /** Returns tokens in the order of their ids: one a line, and only a newline ends a line. */
@@ -30,7 +30,8 @@ private fun parseVocabulary(path: String, bytes: ByteArray): List<String> {
 
 private fun checkVocabulary(settings: TokenizerSettings, vocabulary: List<String>) {
     val path = settings.vocabulary
-    for ((token, id) in settings.specialTokens + settings.addedTokens) {
+    val named = settings.specialTokens + settings.addedTokens + settings.normalizedAddedTokens
+    for ((token, id) in named) {
         if (vocabulary.getOrNull(id) != token) {
             throw DamagedBundleException(path, "$path has another token $id than $token")
         }

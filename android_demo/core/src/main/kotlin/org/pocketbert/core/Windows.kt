@@ -8,7 +8,8 @@ internal const val NUM_SPECIAL = 3
  *
  * @property inputIds as many as the row is long; so are the others.
  * @property attentionMask 1 for tokens, 0 for padding.
- * @property tokenTypeIds 1 for the context and its `[SEP]`, else 0; for models that take them.
+ * @property tokenTypeIds the second type for the context and its `[SEP]`, else 0; for models that
+ *   take them.
  * @property numTokens of the row, padding left out.
  * @property first position of the first context token in the row.
  * @property numContextTokens in this row.
@@ -32,8 +33,16 @@ class Window internal constructor(
     fun end(contextToken: Int): Int = context.end(contextStart + contextToken)
 }
 
-/** Cuts a question and its context into windows that cover the context. */
-class WindowCutter(private val rules: SpanRules, specialTokens: Map<String, Int>) {
+/**
+ * Cuts a question and its context into windows that cover the context.
+ *
+ * @property secondTokenType of the context and its `[SEP]`, as the manifest has it.
+ */
+class WindowCutter(
+    private val rules: SpanRules,
+    specialTokens: Map<String, Int>,
+    private val secondTokenType: Int = 1,
+) {
     private val cls = specialTokens.getValue(SpecialTokens.CLS)
     private val sep = specialTokens.getValue(SpecialTokens.SEP)
     private val pad = specialTokens.getValue(SpecialTokens.PAD)
@@ -77,7 +86,7 @@ class WindowCutter(private val rules: SpanRules, specialTokens: Map<String, Int>
         return Window(
             inputIds = ids,
             attentionMask = IntArray(seqLen).apply { fill(1, 0, numTokens) },
-            tokenTypeIds = IntArray(seqLen).apply { fill(1, first, numTokens) },
+            tokenTypeIds = IntArray(seqLen).apply { fill(secondTokenType, first, numTokens) },
             numTokens = numTokens,
             first = first,
             numContextTokens = end - start,

@@ -16,10 +16,17 @@ internal class WordPieceTokenizer(
         unknownId = settings.specialTokens.getValue(SpecialTokens.UNKNOWN),
     )
 
+    private val normalizedAdded = Trie(normalized(settings.normalizedAddedTokens))
+
     override fun tokenize(text: String): Tokens {
         val tokens = Tokens(expected = text.length / USUAL_CHARACTERS + 1)
         val words = WordSplitter(text, tables, pieces, tokens)
-        val normalizer = Normalizer(settings, tables, words)
+        val found = if (settings.normalizedAddedTokens.isEmpty()) {
+            words
+        } else {
+            NormalizedTokenFinder(text, normalizedAdded, tokens, words)
+        }
+        val normalizer = Normalizer(settings, tables, found)
         var start = 0
         while (start < text.length) {
             val end = addAddedToken(text, start, tokens, normalizer)
@@ -60,6 +67,20 @@ internal class WordPieceTokenizer(
             tokens.add(id, start, end)
         }
         return end
+    }
+
+    /** Returns what becomes of added tokens; of those that become the same, the first is meant. */
+    private fun normalized(added: Map<String, Int>): Map<String, Int> {
+        val ids = LinkedHashMap<String, Int>()
+        for ((token, id) in added.entries.sortedBy { it.value }) {
+            val made = StringBuilder()
+            val normalizer = Normalizer(settings, tables, CharacterCollector(made))
+            token.forEachCodePoint(normalizer::add)
+            normalizer.finish()
+            require(made.isNotEmpty()) { "nothing is left of $token once it is normalized" }
+            ids.putIfAbsent(made.toString(), id)
+        }
+        return ids
     }
 
     private companion object {

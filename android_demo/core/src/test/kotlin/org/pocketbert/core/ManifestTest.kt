@@ -83,7 +83,8 @@ class ManifestTest(@param:TempDir private val temporary: Path) {
         }
         for ((key, value) in listOf(
             "kind" to "\"bpe\"", "special_tokens" to "{\"[PAD]\":0}", "num_pieces" to "0",
-            "num_pieces" to "9999999", "added_tokens" to "{\"[SEP]\":0}", "lowercase" to "\"perhaps\"",
+            "num_pieces" to "9999999", "added_tokens" to "{\"[SEP]\":0}",
+            "normalized_added_tokens" to "{\"a\":0}", "second_token_type" to "2", "lowercase" to "\"perhaps\"",
         )) {
             assertRefused { it["tokenizer"] = changed(it, "tokenizer", key to parse(value)) }
         }

@@ -31,7 +31,11 @@ class VectorsTest {
     fun `every question gives the windows and the answer of the student in PyTorch`() {
         val settings = Fixture.settings("uncased")
         val tokenizer = Fixture.openTokenizer("uncased")
-        val cutter = WindowCutter(settings.spanRules, settings.tokenizer.specialTokens)
+        val cutter = WindowCutter(
+            settings.spanRules,
+            settings.tokenizer.specialTokens,
+            settings.tokenizer.secondTokenType,
+        )
         val file = Fixture.vectors.resolve("uncased").resolve("answers.json")
         val answers = json.decodeFromString<AnswersFile>(file.readText()).answers
         assertTrue(answers.size >= 8 && answers.any { it.windows.size > 10 })

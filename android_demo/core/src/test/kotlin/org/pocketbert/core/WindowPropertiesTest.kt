@@ -29,14 +29,15 @@ class WindowPropertiesTest {
         @ForAll("settings") setting: Setting,
         @ForAll @IntRange(min = 1, max = 40) numAsked: Int,
         @ForAll @IntRange(min = 1, max = 150) numContext: Int,
+        @ForAll @IntRange(min = 0, max = 1) secondType: Int,
     ) {
         val question = numbered(numAsked, from = 100)
         val context = numbered(numContext, from = 1000)
-        val cutter = WindowCutter(setting.rules, SPECIAL_IDS)
+        val cutter = WindowCutter(setting.rules, SPECIAL_IDS, secondType)
         val windows = cutter.cut(question, context, setting.seqLens)
         var covered = 0
         for (window in windows) {
-            checkRow(window, question)
+            checkRow(window, question, secondType)
             assertEquals(setting.seqLens.first { it >= window.numTokens }, window.seqLen)
             val start = window.inputIds[window.first] - 1000
             assertTrue(start <= covered && start + window.numContextTokens > covered)
@@ -53,7 +54,7 @@ class WindowPropertiesTest {
         assertTrue(windows.dropLast(1).all { it.numTokens == setting.seqLens.last() })
     }
 
-    private fun checkRow(window: Window, question: Tokens) {
+    private fun checkRow(window: Window, question: Tokens, secondType: Int) {
         val numAsked = window.first - 2
         val asked = (0 until numAsked).map(question::id)
         val padding = List(window.seqLen - window.numTokens) { 0 }
@@ -61,7 +62,7 @@ class WindowPropertiesTest {
         assertEquals(listOf(2) + asked + 3, row.take(window.first))
         assertEquals(listOf(3) + padding, row.drop(window.first + window.numContextTokens))
         assertEquals(List(window.numTokens) { 1 } + padding, window.attentionMask.asList())
-        val ofContext = List(window.numTokens - window.first) { 1 }
+        val ofContext = List(window.numTokens - window.first) { secondType }
         assertEquals(List(window.first) { 0 } + ofContext + padding, window.tokenTypeIds.asList())
     }
 

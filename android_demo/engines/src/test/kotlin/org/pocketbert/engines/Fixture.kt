@@ -18,7 +18,11 @@ internal fun givenBundle(): Bundle =
 /** For each length of an artifact, the shortest first, a full window and one with padding. */
 internal fun windowsOf(bundle: Bundle, artifact: Artifact): List<Window> {
     val settings = bundle.manifest
-    val cutter = WindowCutter(settings.spanRules, settings.tokenizer.specialTokens)
+    val cutter = WindowCutter(
+        settings.spanRules,
+        settings.tokenizer.specialTokens,
+        settings.tokenizer.secondTokenType,
+    )
     val question = bundle.tokenizer.tokenize("Who?")
     return artifact.seqLens.flatMap { seqLen ->
         listOf("the tower ".repeat(seqLen), "the tower").map { text ->
