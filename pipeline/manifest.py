@@ -27,6 +27,9 @@ UNICODE_TABLES = "tokenizer/unicode.json"
 SCHEMA_VERSION = "1.0"
 """Major and minor. A reader refuses a newer major version and reads a newer minor one."""
 
+MAX_MANIFEST_BYTES = 16 * 10**6
+"""A bundle's takes some ten thousand; what its reader makes of it takes many times as much."""
+
 Platform = Literal["android", "ios"]
 
 HASH_KEY = "manifest_sha256"
