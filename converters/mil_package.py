@@ -12,7 +12,11 @@ import numpy as np
 
 from converters.damage import refused
 from converters.mil_interface import Interface, read_interface
-from converters.workarounds import coremltools_without_frameworks
+from converters.mil_limits import check_elements
+from converters.workarounds import (
+    coremltools_with_bounded_results,
+    coremltools_without_frameworks,
+)
 from pipeline.errors import InputError, MissingPackageError, path_error, storage_error
 from pipeline.values import StoredTensor
 
@@ -182,7 +186,7 @@ def _stored_tensor(var: Any, *, is_scale: bool) -> StoredTensor:
 def _load(spec: Any, root: Path) -> Any:
     from coremltools.converters.mil.frontend.milproto.load import load
 
-    with refused(root, KIND):
+    with refused(root, KIND), coremltools_with_bounded_results(check_elements):
         return load(
             spec,
             specification_version=spec.specificationVersion,

@@ -69,8 +69,11 @@ def check_bundle(
         stages: Told how the work goes.
 
     Raises:
-        PocketBertError: The student is not found, or nothing could run.
+        PocketBertError: The student is not found, nothing could run, or the report would take the
+            place of something else.
     """
+    if report is not None:
+        page.check_report_folder(report)
     student = reference.find(opened, named=named_reference)
     chosen = (examples or student.task.own_examples())[:limit]
     verdicts, skipped = parity.check(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _STATE = "state.json"
+_CHECKPOINTS = f"checkpoint-{8 * '[0-9]'}"
+"""Of a run, by the update; whatever else lies beside them is not its own."""
 
 
 @dataclass(kw_only=True)
@@ -79,7 +81,7 @@ class RunFolder:
 
     def checkpoint(self) -> Path | None:
         """Returns the newest checkpoint, if there is one."""
-        return max(self._training.glob("checkpoint-*"), default=None)
+        return max(self._training.glob(_CHECKPOINTS), default=None)
 
     def check(self, *, resume: bool) -> None:
         """Checks that the run can begin in the folder, or go on in it.
@@ -146,7 +148,7 @@ class RunFolder:
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             _write_text(partial / _STATE, json.dumps(asdict(state)))
-            earlier = list(self._training.glob("checkpoint-*"))
+            earlier = list(self._training.glob(_CHECKPOINTS))
             partial.rename(self._training / f"checkpoint-{state.step:08d}")
             for path in earlier:
                 shutil.rmtree(path)
@@ -194,7 +196,7 @@ class RunFolder:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Notes how the run ended, and drops its checkpoint."""
         _write_text(self._result, json.dumps(result, indent=2))
-        for path in self._training.glob("checkpoint-*"):
+        for path in self._training.glob(_CHECKPOINTS):
             shutil.rmtree(path)
 
 
