@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from converters.damage import refused
-from converters.mil_package import KIND, Package, read_functions, read_program, stored_tensors
+from converters.mil_package import KIND, read_program, stored_tensors
+from pipeline.precision import FixedPrecision
 from pipeline.values import Inspection
 
 
@@ -30,26 +31,26 @@ def inspect(path: Path) -> Inspection:
         )
 
 
-def precision(package: Package) -> str:
-    """Tells what a package computes in, or how few bits an entry of its weights has.
+def precision(path: Path) -> FixedPrecision:
+    """Tells what a package computes in, or what its most compressed weight is stored as.
 
-    That is ``fp32``, ``fp16``, or ``int`` and the bits of the most compressed weight, palettes
-    included. A weight that is sparse only is as exact as the rest.
+    Up to four bits a weight count as ``int4``, more as ``int8``, palettes included. A weight that
+    is sparse only is as exact as the rest.
 
     Raises:
-        InputError: The package is broken.
+        InputError: The package is missing, broken or no ML program.
     """
-    functions = [part.function for part in read_functions(package)]
+    functions = read_program(path).functions.values()
     from coremltools.converters.mil.mil import types
 
     operations = [operation for function in functions for operation in function.operations]
     bits = [_num_bits(op) for op in operations if op.op_type.startswith("constexpr_")]
     if min(bits, default=16) <= 8:
-        return f"int{min(bits)}"
+        return "int4" if min(bits) <= 4 else "int8"
     dtypes = {
         types.builtin_to_string(result.dtype)
         for op in operations
-        if op.op_type not in ("const", "cast", "classify")
+        if op.op_type not in ("const", "cast")
         for result in op.outputs
     }
     return "fp16" if "fp16" in dtypes else "fp32"
@@ -59,9 +60,7 @@ def _num_bits(expression: Any) -> int:
     """Returns the bits of an entry of a compressed weight."""
     if expression.op_type in ("constexpr_lut_to_dense", "constexpr_lut_to_sparse"):
         table = expression.lut.shape
-        vectors = table[0] if len(table) == 1 else table[-2]
-        # An index may stand for several entries at once.
-        return max(1, int(math.log2(vectors)) // (1 if len(table) == 1 else table[-1]))
+        return int(math.log2(table[0] if len(table) == 1 else table[-2]))
     data = {
         "constexpr_affine_dequantize": "quantized_data",
         "constexpr_blockwise_shift_scale": "data",
