@@ -115,7 +115,7 @@ def bundle(
             share.purpose, f"{share.size_bytes / 1e6:.3f}", f"{share.packed_bytes / 1e6:.3f}"
         )
     lines = [
-        f"[yellow]{each.runtime} failed its parity check[/]: {escape(each.reason)}"
+        f"[yellow]{escape(each.runtime)} failed its parity check[/]: {escape(each.reason)}"
         for each in failed
     ]
     last = f"{escape(str(output))}: {size_bytes / 1e6:.1f} MB"
