@@ -38,7 +38,9 @@ _PURPOSES = {
     VECTORS: "self test",
     FILE_NAME: "manifest",
     signature.FILE_NAME: "signature",
+    signature.KEY_FILE_NAME: "signature",
 }
+_OF_SIGNATURE = (signature.FILE_NAME, signature.KEY_FILE_NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +90,7 @@ def write(opened: Bundle, platform: Platform, destination: Path) -> tuple[Share,
         )
     _check_destination(destination)
     names = [FILE_NAME, *opened.manifest.platforms[platform]]
-    if (opened.folder / signature.FILE_NAME).is_file():
-        names.append(signature.FILE_NAME)
+    names += [name for name in _OF_SIGNATURE if (opened.folder / name).is_file()]
     root = _LAYOUT[platform]
     inside = {str(root / name): opened.folder / name for name in names}
     heavy = frozenset(str(root / name) for name in names if _artifact_of(opened, name))
@@ -142,7 +143,7 @@ def _is_ours(path: Path) -> bool:
                 if str(root / FILE_NAME) in names:
                     content = json.loads(archive.read_small(found, str(root / FILE_NAME)))
                     stated = content["platforms"][platform]
-                    own = (FILE_NAME, signature.FILE_NAME, *stated)
+                    own = (FILE_NAME, *_OF_SIGNATURE, *stated)
                     return "pocketbert_version" in content and names <= {
                         str(root / name) for name in own
                     }

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import InputError, storage_error
 from pipeline.manifest import FILE_NAME
 from pipeline.signature import FILE_NAME as SIGNATURE
+from pipeline.signature import KEY_FILE_NAME
 
 _HINT = "choose another folder with -o"
 _EXCHANGE = 2
@@ -167,7 +168,7 @@ def _stated_files(folder: Path) -> set[str] | None:
     if not isinstance(content, dict) or "pocketbert_version" not in content:
         return None
     files = content.get("files")
-    return {FILE_NAME, SIGNATURE, *(files if isinstance(files, dict) else ())}
+    return {FILE_NAME, SIGNATURE, KEY_FILE_NAME, *(files if isinstance(files, dict) else ())}
 
 
 def _clear_away_killed(destination: Path) -> None:
