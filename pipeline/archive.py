@@ -9,11 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pipeline.errors import InputError, first_line, storage_error
+from pipeline.manifest import MAX_MANIFEST_BYTES
 
 MAX_UNPACKED_BYTES = 4 * 10**9
 """No bundle of a student that a phone can hold comes near it; a zip bomb does."""
 MAX_MEMBERS = 1_000
 """A bundle holds some twenty files."""
+
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, ValueError,
+)  # fmt: skip
+"""What reading a damaged zip raises: errors of its decompressor, of the numbers and names in it (an
+empty one: IndexError), or, where it is encrypted, RuntimeError."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The least time that a zip can state."""
@@ -29,7 +36,8 @@ def pack(files: Mapping[str, Path], archive: Path, *, as_they_are: frozenset[str
         as_they_are: Names of files that are not worth compressing.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
+    # The name of the zip may be the longest that there is, so it is no part of this one.
+    descriptor, partial = tempfile.mkstemp(prefix=".pocketbert-", dir=archive.parent)
     try:
         with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as opened:
             for name, path in sorted(files.items()):
@@ -66,11 +74,7 @@ def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:
             opened.extractall(folder)
     except InputError:
         raise
-    # A damaged zip fails with the errors of its decompressor, of the numbers and names in it (an
-    # empty one: IndexError), or, where it is encrypted, with RuntimeError.
-    except (
-        zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, ValueError,
-    ) as err:  # fmt: skip
+    except DAMAGED as err:
         if storage_error(err) is not None:
             raise
         raise InputError(
@@ -78,6 +82,17 @@ def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:
             hint="give what `pocketbert` wrote",
         ) from err
     return folder / root
+
+
+def read_small(opened: zipfile.ZipFile, name: str) -> bytes:
+    """Returns a file of a zip that is to take no more than a manifest.
+
+    Raises:
+        ValueError: It takes more; and what ``DAMAGED`` names.
+    """
+    if opened.getinfo(name).file_size > MAX_MANIFEST_BYTES:
+        raise ValueError(f"{name} is too large")
+    return opened.read(name)
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:

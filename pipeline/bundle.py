@@ -10,15 +10,17 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from pipeline import archive, signature
+from pipeline.checksums import check_files, hash_file, problem_of_file
 from pipeline.errors import InputError
 from pipeline.manifest import (
     FILE_NAME,
+    RECIPE,
+    VECTORS,
     ArtifactPart,
     Manifest,
     ManifestDamagedError,
     Platform,
     TensorPart,
-    hash_file,
     read_manifest,
 )
 from pipeline.other_files import refuse_other_file
@@ -49,15 +51,32 @@ class Bundle:
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts that are to be here, with their paths on this machine."""
         parts = self.manifest.artifacts
-        return tuple(_artifact(part, self.folder) for part in parts if self._has(part))
+        return tuple(self._artifact(part) for part in parts if self.has(part))
 
     @property
     def task_library(self) -> Artifact | None:
         """The variant that Google's Task Library opens, where there is one."""
         part = self.manifest.task_library
-        return _artifact(part, self.folder) if part is not None and self._has(part) else None
+        return self._artifact(part) if part is not None and self.has(part) else None
 
-    def _has(self, part: ArtifactPart) -> bool:
+    def _artifact(self, part: ArtifactPart) -> Artifact:
+        return Artifact(
+            backend=part.backend,
+            precision=part.precision,
+            activations=part.activations,
+            compute_units=part.compute_units,
+            path=self.folder / part.path,
+            seq_lens=part.seq_lens,
+            requires=part.requires,
+            entry_points=part.entry_points,
+            inputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.inputs),
+            outputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.outputs),
+            bundle=self.folder,
+            sha256s={name: sha for name, sha in self.files.items() if part.holds(name)},
+        )
+
+    def has(self, part: ArtifactPart) -> bool:
+        """Tells whether an artifact is to be here."""
         return any(part.holds(name) for name in self.files)
 
 
@@ -74,11 +93,13 @@ class Verified:
     """What was found out about a bundle.
 
     Attributes:
+        signer: The sha256 of the public key that signed it, in DER; ``None`` where none did.
         platform: The platform that it is for; nothing where it is the whole bundle, or unreadable.
     """
 
     problems: tuple[Problem, ...]
     signature: Signature
+    signer: str | None = None
     platform: Platform | None = None
 
 
@@ -86,11 +107,18 @@ class Verified:
 def open_bundle(path: Path) -> Iterator[Bundle]:
     """Opens a bundle's folder, or unpacks its zip for as long as it is open.
 
+    What is small was compared with the manifest's hashes then; an artifact is when it is loaded.
+
     Raises:
         InputError: There is no bundle at the path, or it is unsafe to unpack.
+        GateError: Its manifest, tokenizer, recipe or vectors are not what was written.
     """
     with _unpacked(path) as folder:
-        yield _open(folder, shown_as=path)
+        opened = _open(folder, shown_as=path)
+        part = opened.manifest.tokenizer
+        read = {part.vocabulary, part.unicode_tables, VECTORS, RECIPE}
+        check_files(folder, {name: sha for name, sha in opened.files.items() if name in read})
+        yield opened
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -103,21 +131,30 @@ def verify(path: Path, *, public_key: Ed25519PublicKey | None = None) -> Verifie
 
     Args:
         path: A folder or a zip.
-        public_key: Given, the manifest must be signed by its owner.
+        public_key: Given, the manifest must be signed by its owner. Without, a signature must be
+            of the key that the bundle holds.
 
     Raises:
         InputError: There is no bundle at the path.
     """
     with _unpacked(path) as folder:
         signed = signature.check(folder, public_key)
-        problems = _signature_problems(signed, is_needed=public_key is not None)
+        problems = []
+        if signed.problem is not None:
+            problems.append(Problem(path=signed.path, problem=signed.problem))
+        platform = None
         try:
             opened = _open(folder, shown_as=path)
+            platform = opened.platform
+            problems += _compare_files(opened)
         except ManifestDamagedError as err:
-            damaged = Problem(path=FILE_NAME, problem=err.message)
-            return Verified(problems=(*problems, damaged), signature=signed)
-        problems += _compare_files(opened)
-        return Verified(problems=tuple(problems), signature=signed, platform=opened.platform)
+            problems.append(Problem(path=FILE_NAME, problem=err.message))
+        return Verified(
+            problems=tuple(problems),
+            signature=signed.signature,
+            signer=signed.signer,
+            platform=platform,
+        )
 
 
 @contextlib.contextmanager
@@ -148,15 +185,6 @@ def _platform(folder: Path, manifest: Manifest) -> Platform | None:
     return min(missing, key=lambda platform: missing[platform], default=None)
 
 
-def _signature_problems(signed: Signature, *, is_needed: bool) -> list[Problem]:
-    if signed == "none" and is_needed:
-        return [Problem(path=signature.FILE_NAME, problem="missing: the bundle is not signed")]
-    if signed == "wrong":
-        problem = f"{FILE_NAME} was not signed with this key, or changed since"
-        return [Problem(path=signature.FILE_NAME, problem=problem)]
-    return []
-
-
 def _compare_files(bundle: Bundle) -> list[Problem]:
     """Changed, missing and added files are problems."""
     stated = bundle.files
@@ -166,13 +194,20 @@ def _compare_files(bundle: Bundle) -> list[Problem]:
         Problem(path=name, problem="not in the manifest") for name in sorted(present - set(stated))
     ]
     for name in sorted(present & set(stated)):
-        path = bundle.folder / name
-        if path.is_symlink():
-            problems.append(Problem(path=name, problem="is a link"))
-        elif not path.is_file():
-            problems.append(Problem(path=name, problem="is not a file"))
-        elif hash_file(path) != stated[name]:
-            problems.append(Problem(path=name, problem="changed: its sha256 differs"))
+        problem = problem_of_file(bundle.folder / name, stated[name])
+        if problem is not None:
+            problems.append(Problem(path=name, problem=problem))
+    return problems or _compare_sizes(bundle)
+
+
+def _compare_sizes(bundle: Bundle) -> list[Problem]:
+    """Artifacts, each file of which is here, take what the manifest says."""
+    problems = []
+    for artifact in bundle.manifest.all_artifacts:
+        size = size_bytes(bundle.folder / artifact.path)
+        if bundle.has(artifact) and size != artifact.size_bytes:
+            problem = f"takes {size} bytes, where the manifest says {artifact.size_bytes}"
+            problems.append(Problem(path=artifact.path, problem=problem))
     return problems
 
 
@@ -199,21 +234,6 @@ def size_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _artifact(part: ArtifactPart, folder: Path) -> Artifact:
-    return Artifact(
-        backend=part.backend,
-        precision=part.precision,
-        activations=part.activations,
-        compute_units=part.compute_units,
-        path=folder / part.path,
-        seq_lens=part.seq_lens,
-        requires=part.requires,
-        entry_points=part.entry_points,
-        inputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.inputs),
-        outputs=tuple(TensorSpec(**spec.model_dump()) for spec in part.outputs),
-    )
-
-
 def _list_files(folder: Path) -> list[str]:
     """Returns what a manifest lists: all but itself and its signature, by relative path."""
     names = {
@@ -221,4 +241,4 @@ def _list_files(folder: Path) -> list[str]:
         for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
     }
-    return sorted(names - {FILE_NAME, signature.FILE_NAME})
+    return sorted(names - {FILE_NAME, signature.FILE_NAME, signature.KEY_FILE_NAME})

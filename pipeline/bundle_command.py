@@ -15,11 +15,12 @@ from pipeline.errors import GateError, InputError
 from pipeline.runtimes import check_artifacts_only
 
 _SAID_OF_SIGNATURE = {
-    "none": "it is not signed",
-    "unchecked": "its signature was not checked: give --public-key",
-    "valid": "its signature is valid",
-    "wrong": "its signature is wrong",
+    "none": "it is not signed, so nothing tells who wrote the manifest",
+    "unchecked": "the manifest is signed with a key whose sha256 is {signer}; whose that is, was "
+    "not checked: give --public-key",
+    "valid": "the manifest is signed with the key that was given",
 }
+"""No more than a hash and a signature can tell: who changes a file can change its hash, too."""
 
 
 def verify(
@@ -37,7 +38,7 @@ def verify(
     runtime: Runtimes = None,
     as_json: AsJson = False,
 ) -> int:
-    """Finds every changed, missing or added file of a bundle, and checks who signed it."""
+    """Finds every file of a bundle that is not as its manifest says, and checks who signed that."""
     from pipeline import self_test
     from pipeline.signature import read_public_key
     from pipeline.stages import Stages
@@ -51,6 +52,7 @@ def verify(
         "ok": not found.problems,
         "problems": [asdict(problem) for problem in found.problems],
         "signature": found.signature,
+        "signer": found.signer,
         "platform": found.platform,
     }
     if found.problems or not vectors:
@@ -117,7 +119,7 @@ def bundle(
             share.purpose, f"{share.size_bytes / 1e6:.3f}", f"{share.packed_bytes / 1e6:.3f}"
         )
     lines = [
-        f"[yellow]{each.runtime} failed its parity check[/]: {escape(each.reason)}"
+        f"[yellow]{escape(each.runtime)} failed its parity check[/]: {escape(each.reason)}"
         for each in failed
     ]
     last = f"{escape(str(output))}: {size_bytes / 1e6:.1f} MB"
@@ -129,5 +131,5 @@ def _lines(found: Verified) -> list[str]:
     if found.problems:
         return [f"[red]{escape(each.path)}[/]: {escape(each.problem)}" for each in found.problems]
     whole = f"the bundle for {found.platform}" if found.platform else "the bundle"
-    said = _SAID_OF_SIGNATURE[found.signature]
-    return [f"[green]PASS[/] every file of {whole} is as it was written; {said}"]
+    said = _SAID_OF_SIGNATURE[found.signature].format(signer=found.signer)
+    return [f"[green]PASS[/] every file of {whole} is as its manifest says; {said}"]

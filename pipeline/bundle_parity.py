@@ -74,8 +74,11 @@ def check_bundle(
         stages: Told how the work goes.
 
     Raises:
-        PocketBertError: The student is not found, or nothing could run.
+        PocketBertError: The student is not found, nothing could run, or the report would take the
+            place of something else.
     """
+    if report is not None:
+        page.check_report_folder(report)
     student = reference.find(opened, named=named_reference)
     given = (examples or student.task.own_examples())[:limit]
     sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)

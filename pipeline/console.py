@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from typer.exceptions import TyperException
 
 from pipeline.errors import (
@@ -23,6 +23,7 @@ from pipeline.errors import (
 )
 from pipeline.interruption import INTERRUPTED
 from pipeline.manifest import json_value
+from pipeline.terminal import Terminal, lines, one_line, warnings_in_plain_text
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -47,7 +48,7 @@ def run(command: Callable[[], int | None], arguments: Sequence[str]) -> int:
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     as_json, code = "--json" in arguments, 0
     try:
-        with _results_apart():
+        with _results_apart(), warnings_in_plain_text():
             code = _attempt(command, as_json=as_json)
     except BrokenPipeError:  # whoever reads the results has read enough
         return code
@@ -84,14 +85,19 @@ def show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> None
     """Prints one JSON object, or tables for a person; that nobody reads them is no error."""
     with contextlib.suppress(BrokenPipeError):
         if as_json:
-            text = json.dumps(json_value(payload), ensure_ascii=False, allow_nan=False)
-            print(text, flush=True)  # noqa: T201  this is the result
+            show_json(json_value(payload))
             return
-        console = _Console(file=sys.stdout, highlight=False)
+        console = Terminal(file=sys.stdout, highlight=False)
         if not console.is_terminal:
             console.width = WIDTH_ELSEWHERE
         for part in parts:
             console.print(part, soft_wrap=isinstance(part, str))
+
+
+def show_json(value: Any) -> None:
+    """Prints a JSON value on a line, letters as they are and escaped what a terminal would obey."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    print(one_line(text), flush=True)  # noqa: T201  this is the result
 
 
 def parse_numbers(text: str, *, option: str, example: str) -> tuple[int, ...]:
@@ -106,12 +112,6 @@ def parse_numbers(text: str, *, option: str, example: str) -> tuple[int, ...]:
         raise InputError(
             f"{option} {text} is not a list of numbers", hint=f"for example: {option} {example}"
         ) from err
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Lets the error through, where Rich would end the process."""
-        raise BrokenPipeError
 
 
 @contextlib.contextmanager
@@ -134,16 +134,16 @@ def _results_apart() -> Iterator[None]:
 def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:
     if as_json:
         about = {"code": code, "message": error.message, "hint": error.hint}
-        print(json.dumps({"error": about}))  # noqa: T201  this is the result
+        show_json({"error": about})
         return
     hint = f" ({error.hint})" if error.hint else ""
     line = " ".join(f"{error.message}{hint}".splitlines())
-    print(f"pocketbert: {line}", file=sys.stderr)  # noqa: T201
+    print(f"pocketbert: {one_line(line)}", file=sys.stderr)  # noqa: T201
 
 
 def _bug(err: Exception) -> PocketBertError:
     if os.environ.get("POCKETBERT_DEBUG"):
-        traceback.print_exc()
+        print(lines(traceback.format_exc()), file=sys.stderr)  # noqa: T201
     return PocketBertError(
         f"a bug of ours: {type(err).__name__}: {first_line(err)}",
         hint="set POCKETBERT_DEBUG=1 to see where, and please report it",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.manifest import hash_file
+from pipeline.checksums import hash_file
 
 if TYPE_CHECKING:
     from pipeline.load import Student

@@ -27,10 +27,9 @@ def inspect(path: Path) -> dict[str, Inspection]:
     if backend is not None:
         return {str(path): _inspect(path, backend)}
     with open_bundle(path) as opened:
-        variant = opened.manifest.task_library
         return {
             str(path.resolve() / part.path): _inspect(opened.folder / part.path, part.backend)
-            for part in (*opened.manifest.artifacts, *([variant] if variant else []))
+            for part in opened.manifest.all_artifacts
         }
 
 

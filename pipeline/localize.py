@@ -21,6 +21,7 @@ import converters
 from converters.weights import StoredMatrix
 from pipeline import runtimes
 from pipeline.blocks import HEAD, Blocks, head_of, norm_blocks, run_blocks
+from pipeline.checksums import checked
 from pipeline.honest import with_file_integers
 from pipeline.load import Student
 from pipeline.manifest import json_value
@@ -170,6 +171,7 @@ def run_tapped(
 ) -> Seen:
     """Runs rows through a tapped copy of an artifact; the body of a worker."""
     module = converters.backend(artifact.backend)
+    artifact = checked(artifact)
     stored = module.read_matrices(artifact.path)
     with tempfile.TemporaryDirectory() as folder:
         tapped = module.tap(artifact, path=Path(folder, module.FILE_NAME))

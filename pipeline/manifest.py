@@ -23,10 +23,14 @@ from pipeline.values import ComputeUnits
 
 FILE_NAME = "manifest.json"
 VECTORS = "vectors.json"
+RECIPE = "recipe.json"
 VOCABULARY = "tokenizer/vocab.txt"
 UNICODE_TABLES = "tokenizer/unicode.json"
 SCHEMA_VERSION = "1.0"
 """Major and minor. A reader refuses a newer major version and reads a newer minor one."""
+
+MAX_MANIFEST_BYTES = 16 * 10**6
+"""A bundle's takes some ten thousand; what its reader makes of it takes many times as much."""
 
 Platform = Literal["android", "ios"]
 
@@ -192,9 +196,14 @@ class Manifest(_Part):
         description="sha256 of every file but the manifest and its signature, by relative path."
     )
 
+    @property
+    def all_artifacts(self) -> tuple[ArtifactPart, ...]:
+        """The artifacts, and the variant for the Task Library where there is one."""
+        return (*self.artifacts, *((self.task_library,) if self.task_library else ()))
+
     @model_validator(mode="after")
     def _names_listed_files(self) -> "Manifest":
-        for artifact in (*self.artifacts, *((self.task_library,) if self.task_library else ())):
+        for artifact in self.all_artifacts:
             if not any(artifact.holds(name) for name in self.files):
                 raise ValueError(f"{artifact.path} is not among the files")
         for platform, names in self.platforms.items():
@@ -219,16 +228,24 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
 
     Raises:
         InputError: It is absent, or newer than this version reads.
-        ManifestDamagedError: It was changed since it was written, or is not of the schema.
+        ManifestDamagedError: It is a link, too large or not of the schema, or was changed since it
+            was written.
     """
     path = (shown_as or folder) / FILE_NAME
+    if (folder / FILE_NAME).is_symlink():
+        raise ManifestDamagedError(f"{path} is a link", hint="give what `pocketbert` wrote")
     try:
-        raw = (folder / FILE_NAME).read_bytes()
+        with (folder / FILE_NAME).open("rb") as file:
+            raw = file.read(MAX_MANIFEST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as err:
         raise InputError(
             f"{shown_as or folder} is not a bundle: it has no {FILE_NAME}",
             hint="make one with `pocketbert build`",
         ) from err
+    if len(raw) > MAX_MANIFEST_BYTES:
+        raise ManifestDamagedError(
+            f"{path} takes more than {MAX_MANIFEST_BYTES:,} bytes", hint="build the bundle again"
+        )
     try:
         content = json.loads(raw)
         version = str(content["schema_version"])
@@ -272,12 +289,6 @@ def canonical_json(content: dict[str, Any]) -> bytes:
         content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return text.encode() + b"\n"
-
-
-def hash_file(path: Path) -> str:
-    """Returns the sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash(content: dict[str, Any]) -> str:

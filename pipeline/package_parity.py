@@ -139,7 +139,9 @@ def table(parity: Sequence[PackageParity]) -> Table:
                 report.number(output.relative_error, "{:.2g}"),
                 report.number(output.cosine, "{:.6f}"),
                 report.number(output.snr_db, "{:.1f}"),
-                "[green]PASS" if output.verdict == "pass" else f"[red]FAIL[/] {each.reason}",
+                "[green]PASS"
+                if output.verdict == "pass"
+                else f"[red]FAIL[/] {escape(each.reason)}",
             )
     return made
 

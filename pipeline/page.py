@@ -1,5 +1,6 @@
 """Writes the bundle's page for people: one HTML file that needs no network."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,8 +12,9 @@ import jinja2
 import converters
 from pipeline import bundle
 from pipeline.compare import ERROR_BINS, ComparedInput
-from pipeline.errors import StorageError
+from pipeline.errors import InputError, StorageError
 from pipeline.localize import Localization, picture
+from pipeline.manifest import FILE_NAME as MANIFEST
 from pipeline.manifest import canonical_json
 from pipeline.pictures import draw_svg
 from pipeline.report import number
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from pipeline.load import Student
 
 FILE_NAME = "report.html"
+
+_HINT = "choose another folder with --report"
+_TITLE = b"<title>PocketBERT: "
+_HEAD_BYTES = 1_000
+"""Of a page, in which its title stands."""
 
 _CONTEXT_CHARS = 160
 """Characters of the text before and after what is marked."""
@@ -47,6 +54,40 @@ class Worst:
     parity: Parity
     compared: ComparedInput
     pieces: tuple[Piece, ...]
+
+
+def check_report_folder(folder: Path) -> None:
+    """Refuses a folder where a report would take the place of something else.
+
+    Raises:
+        InputError: Files of a report's names there are not an earlier report's.
+    """
+    if (folder / MANIFEST).exists():
+        raise InputError(
+            f"{folder} is a bundle, whose own report its manifest has the hash of", hint=_HINT
+        )
+    for name, is_ours in ((PARITY_FILE, _holds_verdicts), (FILE_NAME, _is_page)):
+        path = folder / name
+        if path.is_symlink() or (path.exists() and not is_ours(path)):
+            raise InputError(
+                f"{path} exists and is not of a report, so it is not overwritten", hint=_HINT
+            )
+
+
+def _holds_verdicts(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"parity", "skipped"} <= content.keys()
+
+
+def _is_page(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _TITLE in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def write_report(
@@ -72,7 +113,7 @@ def write_report(
     except OSError as err:
         raise StorageError(
             f"{folder} cannot be written: {err.strerror}",
-            hint="choose another folder with --report",
+            hint=_HINT,
         ) from err
 
 

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 import converters
 from converters.weights import QuantizedWeight
 from pipeline import audit, reuse, runtimes
+from pipeline.checksums import checked
 from pipeline.compare import Case, Outputs
 from pipeline.hard_rows import hard_examples, refill_padding
 from pipeline.honest import with_file_integers
@@ -242,7 +243,7 @@ def _audit(
 def audit_artifact(*, artifact: Artifact, originals: Path, recipe: Recipe, report: Report) -> Audit:
     """Compares the weights that a file holds with the student's; the body of a worker."""
     del report
-    stored = converters.backend(artifact.backend).read_matrices(artifact.path)
+    stored = converters.backend(artifact.backend).read_matrices(checked(artifact).path)
     given = load_file(originals)
     problems = audit.find_strangers(stored, recipe=recipe, originals=given)
     # With fixed activations the student cannot repeat what the file computes.

@@ -1,5 +1,6 @@
 """What one platform needs of a bundle, as one zip."""
 
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,9 @@ _PURPOSES = {
     VECTORS: "self test",
     FILE_NAME: "manifest",
     signature.FILE_NAME: "signature",
+    signature.KEY_FILE_NAME: "signature",
 }
+_OF_SIGNATURE = (signature.FILE_NAME, signature.KEY_FILE_NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +90,7 @@ def write(opened: Bundle, platform: Platform, destination: Path) -> tuple[Share,
         )
     _check_destination(destination)
     names = [FILE_NAME, *opened.manifest.platforms[platform]]
-    if (opened.folder / signature.FILE_NAME).is_file():
-        names.append(signature.FILE_NAME)
+    names += [name for name in _OF_SIGNATURE if (opened.folder / name).is_file()]
     root = _LAYOUT[platform]
     inside = {str(root / name): opened.folder / name for name in names}
     heavy = frozenset(str(root / name) for name in names if _artifact_of(opened, name))
@@ -124,11 +126,27 @@ def _check_destination(path: Path) -> None:
     """Refuses to overwrite what is no such zip."""
     if not path.exists() and not path.is_symlink():
         return
-    if path.is_file() and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as found:
-            if any(PurePosixPath(name).name == FILE_NAME for name in found.namelist()):
-                return
+    if path.is_file() and _is_ours(path):
+        return
     raise InputError(
-        f"{path} exists and is not the zip of a bundle, so it is not overwritten",
+        f"{path} exists and is not the zip of a bundle for one platform, so it is not overwritten",
         hint="choose another file with -o",
     )
+
+
+def _is_ours(path: Path) -> bool:
+    """Tells whether a zip holds a bundle for a platform, laid out as here, and nothing besides."""
+    try:
+        with zipfile.ZipFile(path) as found:
+            names = set(found.namelist())
+            for platform, root in _LAYOUT.items():
+                if str(root / FILE_NAME) in names:
+                    content = json.loads(archive.read_small(found, str(root / FILE_NAME)))
+                    stated = content["platforms"][platform]
+                    own = (FILE_NAME, *_OF_SIGNATURE, *stated)
+                    return "pocketbert_version" in content and names <= {
+                        str(root / name) for name in own
+                    }
+    except (*archive.DAMAGED, LookupError, TypeError, RecursionError):
+        return False
+    return False

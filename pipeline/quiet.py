@@ -9,7 +9,7 @@ from pipeline.one_at_a_time import ALONE
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Switches off the library's progress bars and warnings, and on again, for one thread at a time."""
+    """Switches off the library's progress bars and warnings, and on again: one thread at a time."""
     from transformers.utils import logging as words
 
     with ALONE:

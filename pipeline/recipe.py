@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipeline.errors import InputError
+from pipeline.manifest import RECIPE
 from pipeline.precision import Activations, FixedPrecision, Precision
 
 Float = Literal["fp32", "fp16"]
@@ -19,7 +20,7 @@ Integers = Literal["int8", "int4/32", "int4/64", "int4/128"]
 
 GROUP_SIZES = (32, 64, 128)
 
-FILE_NAME = "recipe.json"
+FILE_NAME = RECIPE
 
 _LAYER = re.compile(r"\.layer\.(\d+)\.(.+)\.weight$")
 _EMBEDDINGS = {

@@ -60,7 +60,7 @@ def localization(found: "Localization") -> list[RenderableType]:
     blocks = table("block", "SNR dB", "local SNR dB", "verdict", words=("verdict",))
     for each in found.blocks:
         blocks.add_row(
-            each.name,
+            escape(each.name),
             number(each.snr_db, "{:.1f}"),
             number(each.local_snr_db, "{:.1f}"),
             "[green]PASS" if each.verdict == "pass" else "[red]FAIL",
@@ -69,7 +69,7 @@ def localization(found: "Localization") -> list[RenderableType]:
         verdict = f"[green]PASS[/] no block is below {found.tolerance_db:g} dB by itself"
     else:
         verdict = (
-            f"[red]FAIL[/] the first block that is wrong is [bold]{found.first_block}[/]: "
+            f"[red]FAIL[/] the first block that is wrong is [bold]{escape(found.first_block)}[/]: "
             f"below {found.tolerance_db:g} dB by itself"
         )
     return [f"[bold]{about}[/]", blocks, verdict]
@@ -92,11 +92,11 @@ def frontier_table(steps: "Sequence[Step]") -> Table:
 def inspection(path: str, found: Inspection) -> list[RenderableType]:
     """Returns what an artifact holds, for people."""
     by_dtype = ", ".join(
-        f"{dtype} {size / 1e6:.2f} MB" for dtype, size in found.bytes_by_dtype.items()
+        f"{escape(dtype)} {size / 1e6:.2f} MB" for dtype, size in found.bytes_by_dtype.items()
     )
     largest = table("largest tensors", "dtype", "MB", words=("dtype",))
     for tensor in found.tensors[:5]:
-        largest.add_row(escape(tensor.name), tensor.dtype, f"{tensor.size_bytes / 1e6:.2f}")
+        largest.add_row(escape(tensor.name), escape(tensor.dtype), f"{tensor.size_bytes / 1e6:.2f}")
     return [
         f"[bold]{escape(path)}[/] {found.size_bytes / 1e6:.2f} MB",
         f"constants: {by_dtype}",
@@ -125,7 +125,7 @@ def _floats(tensors: Sequence[StoredTensor]) -> str:
     largest = tensors[0]
     return (
         f"{total / 1e6:.2f} MB besides scales, the largest {escape(largest.name)} "
-        f"({largest.dtype}, {largest.size_bytes / 1e6:.2f} MB)"
+        f"({escape(largest.dtype)}, {largest.size_bytes / 1e6:.2f} MB)"
     )
 
 

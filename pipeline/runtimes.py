@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import converters
+from pipeline.checksums import checked
 from pipeline.errors import InputError, MissingPackageError, PocketBertError
 from pipeline.one_at_a_time import ALONE
 from pipeline.values import Arrays, Artifact, Runner
@@ -124,9 +125,13 @@ def job(
 
 
 def load_artifact(*, artifact: Artifact, runtime: str, num_threads: int) -> Runner:
-    """Loads an artifact into a runtime, in this process."""
+    """Loads an artifact into a runtime, in this process.
+
+    Raises:
+        GateError: It is not what the manifest of its bundle states.
+    """
     module = converters.backend(artifact.backend)
-    return module.load(artifact, runtime=runtime, num_threads=num_threads)
+    return module.load(checked(artifact), runtime=runtime, num_threads=num_threads)
 
 
 def run_artifact(

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipeline.terminal import Terminal, one_line
 from pipeline.workers import Outcome, peak_rss_bytes
 
 
@@ -28,7 +28,7 @@ class Stages:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.reused: list[str] = []
-        self._console = Console(stderr=True, highlight=False, quiet=quiet)
+        self._console = Terminal(stderr=True, highlight=False, quiet=quiet)
         self._begin = time.perf_counter()
 
     @property
@@ -81,5 +81,5 @@ class Counter:
     def update(self, name: str, done: int) -> None:
         """Tells that ``done`` units are done under a name."""
         if name not in self._bars:
-            self._bars[name] = self._progress.add_task(name, total=self._total)
+            self._bars[name] = self._progress.add_task(one_line(name), total=self._total)
         self._progress.update(self._bars[name], completed=done)  # type: ignore[arg-type]

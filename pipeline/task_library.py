@@ -27,8 +27,9 @@ import converters
 from pipeline import parity
 from pipeline import task_library_environment as environment
 from pipeline.bundle import Bundle
+from pipeline.checksums import checked
 from pipeline.compare import Case
-from pipeline.errors import InputError
+from pipeline.errors import GateError, InputError
 from pipeline.load import Student
 from pipeline.recipe import Recipe
 from pipeline.runtimes import Skipped
@@ -134,7 +135,11 @@ def check_bundle(
         reason = "the bundle has no file for it: build it with --task-library"
         return [], [Skipped(runtime=RUNTIME, reason=reason)] if names else []
     return check(
-        opened.task_library, student, examples=examples, num_threads=num_threads, stages=stages
+        opened.task_library,
+        student,
+        examples=examples,
+        num_threads=num_threads,
+        stages=stages,
     )
 
 
@@ -162,8 +167,9 @@ def check(
         cases = parity.reference_cases(student, chosen, (SEQ_LEN,))
     try:
         with stages.stage(f"run {RUNTIME}"):
-            texts = ask(python, variant.path, chosen, num_threads=num_threads)
-    except ClientError as err:
+            model = checked(variant).path
+            texts = ask(python, model, chosen, num_threads=num_threads)
+    except (ClientError, GateError) as err:
         return [failed_parity(variant, RUNTIME, seq_len=SEQ_LEN, reason=str(err))], []
     return [judge(variant, student, cases, texts, left_out=left_out)], []
 

@@ -75,8 +75,8 @@ EXECUTORCH_FP16_THRESHOLDS = replace(
 
 x86 has no arithmetic in halves but conversions, so XNNPACK adds up floats there: logits are 0.01 to
 0.03 off. On arm64 it adds up halves: 0.05 to 0.13 off, 4 to 7 times as far (measured under
-emulation of the instruction set). The gates must hold for a healthy phone: twice its largest difference, and
-14 dB, which are five times the noise, off those of fp16 elsewhere.
+emulation of the instruction set). The gates must hold for a healthy phone: twice its largest
+difference, and 14 dB, which are five times the noise, off those of fp16 elsewhere.
 """
 
 FP16_EXCESS_ON_ARM64 = 7.0

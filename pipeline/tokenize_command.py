@@ -1,6 +1,5 @@
 """The command ``tokenize``: what a student, or an app with its bundle, makes of a text."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from pipeline.console import AsJson, show
+from pipeline.console import AsJson, show, show_json
 from pipeline.errors import InputError
 from pipeline.manifest import FILE_NAME
 from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
@@ -41,8 +40,7 @@ def tokenize(
         show({"texts": list(described)}, as_json)
         return 0
     for each in described:
-        line = json.dumps(each, ensure_ascii=False)
-        print(line, flush=True)  # noqa: T201  this is the result
+        show_json(each)
     return 0
 
 

@@ -26,6 +26,8 @@ class Artifact:
         compute_units: What Core ML is to run the artifact on; nothing for other backends.
         requires: The least versions of what runs it on a phone, by name.
         entry_points: What to call for each of the lengths: a method, a signature or a function.
+        bundle: The folder of the bundle that it was found in; ``None`` where it was just built.
+        sha256s: What the bundle's manifest states of its files, by their path inside the bundle.
     """
 
     backend: str
@@ -38,6 +40,8 @@ class Artifact:
     compute_units: ComputeUnits | None = None
     requires: Mapping[str, str] = field(default_factory=dict)
     entry_points: tuple[str, ...] = ()
+    bundle: Path | None = None
+    sha256s: Mapping[str, str] = field(default_factory=dict)
 
     def entry_point(self, seq_len: int) -> str:
         """Returns what to call for rows of a length, as an app does.

@@ -73,8 +73,14 @@ def write_bundle(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     listed = bundle.hash_files(folder)
-    platforms = files_by_platform(manifest.artifacts, listed)
-    write_manifest(manifest.model_copy(update={"files": listed, "platforms": platforms}), folder)
+    parts = tuple(
+        part.model_copy(update={"size_bytes": bundle.size_bytes(folder / part.path)})
+        for part in manifest.artifacts
+    )
+    described = {
+        "artifacts": parts, "files": listed, "platforms": files_by_platform(parts, listed),
+    }  # fmt: skip
+    write_manifest(manifest.model_copy(update=described), folder)
     return folder
 
 

@@ -34,6 +34,8 @@ _FORMAT = 2
 """Of a checkpoint. The first was made of pickles."""
 _USUAL_WORD_CHARACTERS = 100
 """Of a word that transformers' BERT tokenizer cuts into pieces."""
+_CHECKPOINTS = f"checkpoint-{8 * '[0-9]'}"
+"""Of a run, by the update; whatever else lies beside them is not its own."""
 
 
 @dataclass(kw_only=True)
@@ -88,7 +90,7 @@ class RunFolder:
 
     def checkpoint(self) -> Path | None:
         """Returns the newest checkpoint, if there is one."""
-        return max(self._training.glob("checkpoint-*"), default=None)
+        return max(self._training.glob(_CHECKPOINTS), default=None)
 
     def check(self, *, resume: bool) -> None:
         """Checks that the run can begin in the folder, or go on in it.
@@ -172,7 +174,7 @@ class RunFolder:
         if accelerator.is_main_process:
             text = json.dumps({"format": _FORMAT, "state": asdict(state)})
             _write_text(partial / _STATE, text)
-            earlier = list(self._training.glob("checkpoint-*"))
+            earlier = list(self._training.glob(_CHECKPOINTS))
             partial.rename(self._training / f"checkpoint-{state.step:08d}")
             for path in earlier:
                 shutil.rmtree(path)
@@ -228,7 +230,7 @@ class RunFolder:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Notes how the run ended, and drops its checkpoint."""
         _write_text(self._result, json.dumps(result, indent=2))
-        for path in self._training.glob("checkpoint-*"):
+        for path in self._training.glob(_CHECKPOINTS):
             shutil.rmtree(path)
 
 

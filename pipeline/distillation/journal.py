@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +17,7 @@ from rich.progress import (
 )
 
 from pipeline.manifest import json_value
+from pipeline.terminal import Terminal
 
 LOG_EVERY = 10
 """Updates whose losses are averaged into one line of the log."""
@@ -35,7 +35,7 @@ class Journal:
         self._log = log
         self._num_steps = num_steps
         self._is_main = is_main
-        self._console = Console(stderr=True, highlight=False, quiet=not is_main)
+        self._console = Terminal(stderr=True, highlight=False, quiet=not is_main)
         self._progress = Progress(
             TextColumn("loss {task.fields[loss]:.3f}"),
             BarColumn(),

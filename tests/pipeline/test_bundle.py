@@ -7,9 +7,11 @@ import pytest
 
 from pipeline import bundle
 from pipeline.bundle import Problem, open_bundle
-from pipeline.errors import InputError
-from pipeline.manifest import FILE_NAME
-from tests.bundles import FILES, MANIFEST, problems_of, write_bundle, zip_of
+from pipeline.checksums import checked
+from pipeline.errors import GateError, InputError
+from pipeline.manifest import FILE_NAME, ManifestDamagedError, read_manifest, write_manifest
+from pipeline.runtimes import load_artifact
+from tests.bundles import FILES, problems_of, write_bundle, zip_of
 
 
 @pytest.fixture
@@ -30,10 +32,7 @@ def test_open_folder_gives_artifacts_with_their_paths(folder):
 def test_open_zip_gives_the_same_and_leaves_nothing(folder):
     with open_bundle(zip_of(folder)) as opened:
         unpacked = opened.folder
-        of_the_files = {"files": {}, "platforms": {}}
-        assert opened.manifest.model_copy(update=of_the_files) == MANIFEST.model_copy(
-            update=of_the_files
-        )
+        assert opened.manifest == read_manifest(folder)
         found = {name: (unpacked / name).read_bytes() for name in FILES}
         assert found == FILES
     assert not unpacked.exists()
@@ -133,6 +132,49 @@ def test_verify_one_file_moved_into_another_bundle_is_found(folder, tmp_path):
     other = write_bundle(tmp_path / "other", files=FILES | {"parity.json": b"[]"})
     shutil.copy(other / "parity.json", folder / "parity.json")
     assert [each.path for each in problems_of(folder)] == ["parity.json"]
+
+
+def test_verify_size_that_is_not_that_of_the_artifact_is_found(folder):
+    said = read_manifest(folder)
+    parts = tuple(part.model_copy(update={"size_bytes": 10**6}) for part in said.artifacts)
+    write_manifest(said.model_copy(update={"artifacts": parts}), folder)
+    (problem,) = problems_of(folder)
+    assert problem.path == "tflite/model.tflite"
+    assert problem.problem == "takes 11 bytes, where the manifest says 1000000"
+
+
+def test_manifest_that_is_a_link_is_refused(folder):
+    elsewhere = folder.with_name("elsewhere.json")
+    (folder / FILE_NAME).rename(elsewhere)
+    (folder / FILE_NAME).symlink_to(elsewhere)
+    assert [(each.path, "is a link" in each.problem) for each in problems_of(folder)] == [
+        (FILE_NAME, True)
+    ]
+    with pytest.raises(ManifestDamagedError, match="is a link"), open_bundle(folder):
+        pass
+
+
+@pytest.mark.parametrize("name", ["tokenizer/vocab.txt", "tokenizer/unicode.json", "vectors.json"])
+@pytest.mark.parametrize("damage", [append, Path.unlink, link_elsewhere])
+def test_open_bundle_with_a_damaged_small_file_names_it(folder, name, damage):
+    if damage is link_elsewhere:
+        (folder / name).rename(folder.with_name("copy"))
+        (folder / name).symlink_to(folder.with_name("copy"))
+    else:
+        damage(folder / name)
+    with pytest.raises(GateError, match=name) as caught, open_bundle(folder):
+        pass
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("damage", [append, Path.unlink, link_elsewhere, make_folder])
+def test_artifact_that_is_damaged_is_named_before_a_runtime_sees_it(folder, damage):
+    with open_bundle(folder) as opened:
+        (artifact,) = opened.artifacts
+        assert checked(artifact).path == artifact.path
+        damage(folder / "tflite" / "model.tflite")
+        with pytest.raises(GateError, match=r"tflite/model\.tflite of the bundle is not what"):
+            load_artifact(artifact=artifact, runtime="litert", num_threads=1)
 
 
 def test_size_of_a_package_counts_all_its_files(folder):

@@ -15,7 +15,6 @@ from pipeline.manifest import (
     Manifest,
     ManifestDamagedError,
     canonical_json,
-    hash_file,
     read_manifest,
     write_manifest,
 )
@@ -58,11 +57,6 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys():
 def test_canonical_json_refuses_what_json_has_no_number_for():
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json({"a": float("nan")})
-
-
-def test_hash_file_is_the_sha256_of_its_bytes(tmp_path):
-    (tmp_path / "file").write_bytes(b"abc")
-    assert hash_file(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
 
 
 def test_read_any_changed_byte_is_refused(tmp_path):

@@ -8,12 +8,14 @@ import pytest
 
 from pipeline import page
 from pipeline.compare import ERROR_BINS, ComparedInput
+from pipeline.errors import InputError
 from pipeline.load import Student
 from pipeline.localize import BlockError, Localization
 from pipeline.page import Piece, mark
 from pipeline.runtimes import Skipped
 from pipeline.tasks.question_answering import Answer
 from pipeline.verdict import Parity, at_least
+from tests.bundles import write_bundle
 
 TEXT = "the tower was lit in 1871 by Rennie"
 
@@ -157,3 +159,34 @@ def test_page_is_the_same_each_time(students: dict[str, Student], tmp_path: Path
     for name in ("one.html", "two.html"):
         page.write(tmp_path / name, students["distilbert"], (), [make_parity(make_compared(TEXT))])
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["parity.json", "report.html"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"parity": "of a ship"}', b"<title>Mine</title>"]
+)
+def test_report_never_takes_the_place_of_what_is_no_report(tmp_path, name, content) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} exists and is not of a report") as caught:
+        page.check_report_folder(tmp_path)
+    assert "--report" in caught.value.hint
+
+
+def test_report_never_follows_a_link(tmp_path) -> None:
+    (tmp_path / "report.html").symlink_to(tmp_path / "elsewhere.html")
+    with pytest.raises(InputError, match="exists and is not of a report"):
+        page.check_report_folder(tmp_path)
+
+
+def test_report_never_changes_a_bundle(tmp_path) -> None:
+    write_bundle(tmp_path)
+    with pytest.raises(InputError, match="is a bundle"):
+        page.check_report_folder(tmp_path)
+
+
+def test_report_takes_the_place_of_an_earlier_one(students: dict[str, Student], tmp_path) -> None:
+    (tmp_path / "notes.md").write_text("precious")
+    for _ in range(2):
+        page.check_report_folder(tmp_path)
+        page.write_report(tmp_path, students["distilbert"], (), [make_parity()], [], [])
+    assert (tmp_path / "notes.md").read_text() == "precious"

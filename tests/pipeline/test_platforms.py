@@ -8,7 +8,7 @@ from pipeline.bundle import open_bundle, verify
 from pipeline.errors import InputError
 from pipeline.manifest import ArtifactPart, TensorPart
 from pipeline.platforms import files_by_platform, write
-from tests.bundles import MANIFEST, problems_of, write_bundle
+from tests.bundles import MANIFEST, problems_of, write_bundle, zip_of
 
 COMMON = ["manifest.json", "tokenizer/unicode.json", "tokenizer/vocab.txt", "vectors.json"]
 
@@ -168,6 +168,55 @@ def test_write_never_overwrites_what_is_no_bundle(folder, tmp_path):
     pack(folder, "android", tmp_path / "y.zip")
     pack(folder, "ios", tmp_path / "y.zip")
     assert verify(tmp_path / "y.zip").platform == "ios"
+
+
+def zip_as(path: Path, root: str, content: dict[str, object], *names: str) -> Path:
+    """Writes a zip that holds a manifest of one's own, and empty files."""
+    with zipfile.ZipFile(path, "w") as opened:
+        opened.writestr(f"{root}manifest.json", json.dumps(content))
+        for name in names:
+            opened.writestr(f"{root}{name}", b"precious")
+    return path
+
+
+OURS = {"pocketbert_version": "0.1.0", "platforms": {"android": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("root", "content", "names"),
+    [
+        ("", {"manifest_version": 3, "name": "a browser's extension"}, ("background.js",)),
+        ("assets/pocketbert/", {"manifest_version": 3}, ("a",)),
+        ("assets/pocketbert/", OURS, ("a", "notes.md")),
+        ("assets/pocketbert/", OURS, ("a", "../../notes.md")),
+        ("assets/pocketbert/", {"pocketbert_version": "0.1.0"}, ("a",)),
+        ("assets/pocketbert/", {**OURS, "platforms": None}, ("a",)),
+        ("bundle/", OURS, ("a",)),
+    ],
+)
+def test_write_never_overwrites_a_zip_that_holds_more_or_another_manifest(
+    folder, tmp_path, root, content, names
+):
+    precious = zip_as(tmp_path / "x.zip", root, content, *names)
+    before = precious.read_bytes()
+    with pytest.raises(InputError, match="is not the zip of a bundle for one platform"):
+        pack(folder, "android", precious)
+    assert precious.read_bytes() == before
+
+
+def test_write_never_overwrites_the_zip_of_a_whole_bundle(folder, tmp_path):
+    """Not that which it is made from, either."""
+    whole = zip_of(folder.rename(tmp_path / "pocketbert"))
+    before = whole.read_bytes()
+    with pytest.raises(InputError, match="is not the zip of a bundle for one platform"):
+        pack(whole, "android", whole)
+    assert whole.read_bytes() == before
+
+
+def test_write_to_the_longest_name_that_the_system_takes(folder, tmp_path):
+    destination = tmp_path / f"{'x' * 251}.zip"
+    pack(folder, "android", destination)
+    assert verify(pack(folder, "android", destination)).problems == ()
 
 
 def test_files_by_platform_leaves_out_a_platform_that_no_artifact_is_for():

@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import shutil
 import signal
@@ -13,8 +14,8 @@ import pytest
 from pipeline import staging
 from pipeline.errors import InputError
 from pipeline.manifest import FILE_NAME
-from pipeline.staging import staged
-from tests.bundles import OTHER_FILES, problems_of, write_bundle
+from pipeline.staging import partial_prefix, staged
+from tests.bundles import FILES, OTHER_FILES, problems_of, write_bundle
 from tests.command import ROOT
 
 
@@ -60,7 +61,7 @@ def test_staged_failing_to_move_leaves_the_earlier_bundle(tmp_path):
 
 
 def test_staged_clears_away_what_a_killed_build_left(tmp_path):
-    killed = tmp_path / ".bundle.partial-killed"
+    killed = tmp_path / f"{partial_prefix('bundle')}killed"
     killed.mkdir()
     (killed / "half").write_text("a file")
     with staged(tmp_path / "bundle") as work:
@@ -208,6 +209,121 @@ def test_staged_never_overwrites_what_is_no_bundle(tmp_path, make):
     assert {path: path.lstat() for path in tmp_path.rglob("*")} == before
 
 
+def keep_a_note(folder: Path) -> None:
+    (folder / "notes.md").write_text("precious")
+
+
+def keep_a_hidden_key(folder: Path) -> None:
+    (folder / ".key.pem").write_text("precious")
+
+
+def keep_a_folder_in_a_folder(folder: Path) -> None:
+    (folder / "tflite" / "own").mkdir()
+    (folder / "tflite" / "own" / "thesis.tex").write_text("precious")
+
+
+def keep_an_empty_folder(folder: Path) -> None:
+    (folder / "plans").mkdir()
+
+
+def keep_a_link(folder: Path) -> None:
+    (folder / "latest").symlink_to("/etc/hostname")
+
+
+def keep_a_link_to_a_folder(folder: Path) -> None:
+    (folder / "etc").symlink_to("/etc")
+
+
+def keep_a_note_beside_a_manifest_of_nothing(folder: Path) -> None:
+    (folder / FILE_NAME).write_text('{"pocketbert_version":"0.1.0","files":[1]}')
+    keep_a_note(folder)
+
+
+def keep_a_note_beside_a_manifest_of_another_version(folder: Path) -> None:
+    path = folder / FILE_NAME
+    path.write_text(path.read_text().replace('"schema_version":"1.0"', '"schema_version":"9.0"'))
+    keep_a_note(folder)
+
+
+def keep_a_note_beside_no_manifest(folder: Path) -> None:
+    (folder / FILE_NAME).unlink()
+    keep_a_note(folder)
+
+
+def keep_a_note_beside_an_unreadable_manifest(folder: Path) -> None:
+    (folder / FILE_NAME).write_bytes(b"{half")
+    keep_a_note(folder)
+
+
+KEEPING = [
+    keep_a_note, keep_a_hidden_key, keep_a_folder_in_a_folder, keep_an_empty_folder, keep_a_link,
+    keep_a_link_to_a_folder, keep_a_note_beside_a_manifest_of_nothing,
+    keep_a_note_beside_a_manifest_of_another_version,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("keep", KEEPING)
+def test_staged_over_what_the_earlier_bundle_does_not_list_is_refused_by_name(tmp_path, keep):
+    destination = write_bundle(tmp_path / "bundle")
+    keep(destination)
+    before = {path: path.lstat() for path in tmp_path.rglob("*")}
+    with pytest.raises(InputError, match="not of its bundle, and would be lost: ") as caught:
+        staged(destination).__enter__()
+    assert any(name in caught.value.message for name in ("notes.md", ".key.pem", "tflite/own",
+                                                          "plans", "latest", "etc"))  # fmt: skip
+    assert "move it elsewhere" in caught.value.hint
+    assert caught.value.exit_code == 2
+    assert {path: path.lstat() for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "keep", [keep_a_note_beside_no_manifest, keep_a_note_beside_an_unreadable_manifest]
+)
+def test_staged_over_a_bundle_that_lost_its_manifest_is_refused(tmp_path, keep):
+    destination = write_bundle(tmp_path / "bundle")
+    keep(destination)
+    with pytest.raises(InputError, match="is not a bundle, so it is not overwritten"):
+        staged(destination).__enter__()
+    assert (destination / "notes.md").read_text() == "precious"
+
+
+def test_staged_over_many_files_of_others_names_a_few_and_counts_the_rest(tmp_path):
+    destination = write_bundle(tmp_path / "bundle")
+    for number in range(5):
+        (destination / f"note{number}").touch()
+    with pytest.raises(InputError, match="lost: note0, note1, note2 and 2 more"):
+        staged(destination).__enter__()
+
+
+def test_staged_over_a_file_that_came_while_the_work_went_on_is_refused(tmp_path):
+    destination = write_bundle(tmp_path / "bundle")
+    with pytest.raises(InputError, match=r"would be lost: notes\.md"), staged(destination) as work:
+        write_bundle(work, files=OTHER_FILES)
+        keep_a_note(destination)
+    assert (destination / "notes.md").read_text() == "precious"
+    assert (destination / "parity.json").is_file()
+    assert entries(tmp_path) == ["bundle"]
+
+
+def test_staged_over_a_bundle_that_lost_files_replaces_it(tmp_path):
+    """The folders that they lay in are the bundle's own."""
+    destination = write_bundle(tmp_path / "bundle")
+    for path in list(destination.rglob("weights.bin")):
+        path.unlink()
+    with staged(destination) as work:
+        write_bundle(work)
+    assert problems_of(destination) == ()
+
+
+def test_staged_over_a_signed_bundle_replaces_it_and_its_signature(tmp_path):
+    destination = write_bundle(tmp_path / "bundle")
+    (destination / "manifest.sig").write_bytes(bytes(96))
+    with staged(destination) as work:
+        write_bundle(work)
+    assert problems_of(destination) == ()
+    assert not (destination / "manifest.sig").exists()
+
+
 def test_staged_overwrites_a_bundle_of_a_newer_version_or_with_damage(tmp_path):
     destination = write_bundle(tmp_path / "bundle")
     path = destination / FILE_NAME
@@ -225,14 +341,139 @@ def test_staged_fills_an_empty_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", [".", "./", "sub/.."])
-def test_staged_fills_the_empty_working_folder(tmp_path, monkeypatch, name):
+def test_staged_fills_the_working_folder_which_stays_the_same_one(tmp_path, monkeypatch, name):
+    """A shell that stands in it would see an empty folder that is nowhere, else."""
     work_folder = tmp_path / "here"
     work_folder.mkdir()
     monkeypatch.chdir(work_folder)
-    with staged(Path(name)) as work:
+    for files in (FILES, OTHER_FILES, FILES):
+        with staged(Path(name)) as work:
+            write_bundle(work, files=files)
+        assert problems_of(Path()) == problems_of(work_folder) == ()
+        assert entries(tmp_path) == ["here"]
+        assert sorted(Path().rglob("*")) == sorted(
+            {Path(above) for name in (*files, FILE_NAME) for above in (name, *parents(name))}
+        )
+
+
+def parents(name: str) -> list[str]:
+    return [str(above) for above in Path(name).parents if above != Path()]
+
+
+def test_staged_fills_a_folder_that_the_working_folder_is_in(tmp_path, monkeypatch):
+    destination = write_bundle(tmp_path / "bundle")
+    monkeypatch.chdir(destination / "tflite")
+    with staged(Path("..")) as work:
         write_bundle(work)
-    assert problems_of(work_folder) == ()
-    assert entries(tmp_path) == ["here"]
+    assert Path("model.tflite").is_file()
+    assert problems_of(destination) == ()
+
+
+KILLED_FILLING = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.staging import staged
+from tests.bundles import OTHER_FILES, write_bundle
+seen = 0
+def count(event, arguments):
+    global seen
+    if event in ("os.rename", "os.remove", "os.rmdir") and "started" in globals():
+        seen += 1
+        if seen > int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(count)
+with staged(Path(".")) as work:
+    write_bundle(work, files=OTHER_FILES)
+    started = True
+"""
+
+
+def test_staged_killed_at_any_step_of_filling_leaves_what_the_next_build_replaces(tmp_path):
+    step, code = 0, -signal.SIGKILL
+    while code:
+        destination = tmp_path / str(step)
+        write_bundle(destination)
+        code = subprocess.run(
+            [sys.executable, "-c", KILLED_FILLING, str(step)], cwd=destination, timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ).returncode  # fmt: skip
+        assert code in (0, -signal.SIGKILL)
+        with staged(destination) as work:
+            write_bundle(work)
+        assert problems_of(destination) == ()
+        step += 1
+    assert step > 5
+    assert entries(tmp_path) == sorted(map(str, range(step)))
+
+
+MOUNTED = """
+set -e
+mount --bind "$1" "$2"
+exec "$3" -c 'import sys
+from pathlib import Path
+from pipeline.staging import staged
+from tests.bundles import FILES, OTHER_FILES, problems_of, write_bundle
+for files in (OTHER_FILES, FILES):
+    with staged(Path(sys.argv[1])) as work:
+        write_bundle(work, files=files)
+assert problems_of(Path(sys.argv[1])) == ()' "$2"
+"""
+IN_A_NAMESPACE = ("unshare", "--mount", "--user", "--map-root-user")
+
+
+def can_mount() -> bool:
+    """Tells whether this user may mount where no other process sees it."""
+    probe = (*IN_A_NAMESPACE, "mount", "--bind", "/tmp", "/tmp")
+    return shutil.which("unshare") is not None and not subprocess.run(probe, check=False).returncode
+
+
+@pytest.mark.parametrize("name", ["volume", "a volume\nof two lines"])
+def test_staged_fills_a_mount_point_which_can_not_be_renamed(tmp_path, name):
+    if not can_mount():
+        pytest.skip("mounting needs a Linux that lets this user have a namespace of its own")
+    kept, volume = tmp_path / "kept", tmp_path / name
+    (kept / "lost+found").mkdir(parents=True)
+    volume.mkdir()
+    subprocess.run(
+        [*IN_A_NAMESPACE, "sh", "-c", MOUNTED, "sh", kept, volume, sys.executable],
+        cwd=ROOT, check=True, timeout=60,
+    )  # fmt: skip
+    (kept / "lost+found").rmdir()
+    assert problems_of(kept) == ()
+    assert entries(tmp_path) == sorted(["kept", name])
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_staged_fills_a_folder_whose_parent_is_closed_to_this_user(tmp_path):
+    destination = tmp_path / "closed" / "bundle"
+    destination.mkdir(parents=True)
+    destination.parent.chmod(0o555)
+    try:
+        with staged(destination) as work:
+            write_bundle(work)
+        assert problems_of(destination) == ()
+        with pytest.raises(PermissionError), staged(destination.with_name("other")):
+            pytest.fail("no work may begin")
+    finally:
+        destination.parent.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, os.fsdecode(b"caf\xe9"), "two\nlines"])
+def test_staged_at_any_name_that_the_system_takes(tmp_path, name):
+    destination = tmp_path / name
+    for files in (OTHER_FILES, FILES):
+        with staged(destination) as work:
+            write_bundle(work, files=files)
+    assert problems_of(destination) == ()
+    assert entries(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("path", ["x" * 256, "é" * 128, "/".join(["x" * 200] * 20)])
+def test_staged_at_a_name_that_is_too_long_is_refused_before_the_work(tmp_path, path):
+    with pytest.raises(InputError, match="File name too long") as caught:
+        staged(tmp_path / path).__enter__()
+    assert "-o" in caught.value.hint
+    assert entries(tmp_path) == []
 
 
 def test_staged_below_a_file_is_refused(tmp_path):

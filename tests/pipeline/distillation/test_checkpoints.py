@@ -139,9 +139,11 @@ def test_checkpoint_is_the_newest_whole_one(folder):
 def test_finish_notes_the_result_and_drops_the_checkpoint(folder):
     folder.open(RUN)
     (folder.folder / "training" / "checkpoint-00000900").mkdir()
+    kept = folder.folder / "training" / "checkpoint-00000900-kept-by-the-user"
+    kept.mkdir()
     folder.finish({"steps": 3, "best": 81.5})
     assert set(contents(folder.folder)) == {
-        "training", "training/run.json", "training/result.json",
+        "training", "training/run.json", "training/result.json", f"training/{kept.name}",
     }  # fmt: skip
     noted = json.loads((folder.folder / "training" / "result.json").read_text())
     assert noted == {"steps": 3, "best": 81.5}
