@@ -155,7 +155,7 @@ def num_threads() -> int:
 
     Fewer where this process may use fewer: by its affinity, or by the quota of its container.
     """
-    return max(1, min(_num_cores(), _quota_cores(), MAX_THREADS))
+    return max(1, min(_num_cores(), quota_cores(), MAX_THREADS))
 
 
 def _num_cores() -> int:
@@ -164,7 +164,7 @@ def _num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _quota_cores(path: Path = CPU_QUOTA) -> int:
+def quota_cores(path: Path = CPU_QUOTA) -> int:
     """Returns how many cores' time the control group's quota is worth, rounded up."""
     try:
         quota, period = path.read_text(encoding="ascii").split()

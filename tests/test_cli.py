@@ -727,12 +727,15 @@ def test_reference_that_is_not_found_skips_pytorch_and_ends_parity(
     assert "--reference MODEL" in told
 
 
-@pytest.mark.parametrize("command", ["ask", "parity", "eval"])
 @pytest.mark.parametrize(
-    ("runtime", "reason"),
+    ("command", "runtime", "reason"),
     [
-        ("executorch", "executorch: the bundle has no executorch artifact"),
-        ("pytorch", "was not found: it was not built on this machine"),
+        *(
+            (command, "executorch", "executorch: the bundle has no executorch artifact")
+            for command in ("ask", "parity", "eval")
+        ),
+        ("ask", "pytorch", "was not found: it was not built on this machine"),
+        ("eval", "pytorch", "was not found: it was not built on this machine"),
     ],
 )
 def test_nothing_that_could_run_is_no_success(

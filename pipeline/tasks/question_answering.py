@@ -229,9 +229,12 @@ def prefers_no_answer(
 
     Source: Devlin et al. 2019, section 4.3, with a threshold of 0, and its ``run_squad.py``.
     """
-    none = min(float(row["start_logits"][0, 0] + row["end_logits"][0, 0]) for row in outputs)
+    # NumPy's minimum keeps what is not a number, which is ahead of nothing.
+    none = np.min(
+        [float(row["start_logits"][0, 0]) + float(row["end_logits"][0, 0]) for row in outputs]
+    )
     (best, _, _), _, _ = _best(encoded, outputs, rules)
-    return none > best
+    return bool(none > best)
 
 
 def margin(

@@ -100,3 +100,28 @@ def test_run_message_with_line_ends_is_one_line(run):
 
 def test_run_exit_code_of_an_interruption_that_typer_swallowed_is_told(run):
     assert run(lambda: 130)[2].startswith("pocketbert: interrupted")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="macOS has no affinity")
+def test_threads_are_those_that_this_process_may_use():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert console.num_threads() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert console.num_threads() == min(len(before), console.quota_cores(), console.MAX_THREADS)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        ("200000 100000\n", 2), ("150000 100000\n", 2), ("50000 100000\n", 1), ("1000 100000", 1),
+        ("max 100000\n", 4), ("", 4), ("100000 0", 4), (None, 4),
+    ],
+)  # fmt: skip
+def test_quota_of_a_control_group_counts_as_cores(tmp_path, quota, cores):
+    path = tmp_path / "cpu.max"
+    if quota is not None:
+        path.write_text(quota)
+    assert console.quota_cores(path) == cores

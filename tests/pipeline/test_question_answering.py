@@ -269,6 +269,34 @@ def test_decode_one_window_of_nan_leaves_the_span_of_the_others(tokenizer):
     assert math.isnan(decoded.score)
 
 
+@pytest.mark.parametrize(
+    ("none", "best", "expected"),
+    [
+        ((9.0, 3.0), 2.9, True),
+        ((9.0, 3.0), 3.0, False),  # no farther ahead than the span: the threshold is 0
+        ((3.0, 9.0), 3.1, False),  # the window where it is smallest counts
+        ((-1.0, -1.0), -1.5, True),
+        ((math.nan, 9.0), 0.0, False),
+        ((9.0, math.nan), 0.0, False),
+    ],
+)
+def test_no_answer_is_ahead_where_it_is_so_in_every_window(tokenizer, none, best, expected):
+    encoded = encode(tokenizer, "Who?", "the tower and the road " * 10, seq_lens=(48,))
+    first, *others = encoded.windows
+    assert others
+    outputs = []
+    for window, value in zip(encoded.windows, (none[0], *[none[1]] * len(others)), strict=True):
+        start = np.full((1, window.seq_len), -50, np.float32)
+        start[0, 0] = value - 0.25
+        end = start.copy()
+        end[0, 0] = 0.25
+        outputs.append({"start_logits": start, "end_logits": end})
+    outputs[1]["start_logits"][0, others[0].first] = best
+    outputs[1]["end_logits"][0, others[0].first] = 0
+    outputs[0]["end_logits"][0, first.num_tokens :] = 99  # padding is no span
+    assert task.prefers_no_answer(encoded, outputs) is expected
+
+
 def test_margin_between_spans_is_the_difference_of_their_logits():
     tokenizer = make_tokenizer("a", "b", "who")
     encoded = encode(tokenizer, "who", "a b a")
