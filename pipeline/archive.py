@@ -1,8 +1,7 @@
 """Zips: written whole, the same bytes each time, and unpacked without trusting them."""
 
-import os
+import secrets
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -29,19 +28,19 @@ def pack(files: Mapping[str, Path], archive: Path, *, as_they_are: frozenset[str
         as_they_are: Names of files that are not worth compressing.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
+    # Not by tempfile, whose files are private: the zip is as the umask says.
+    partial = archive.parent / f".{archive.name}.{secrets.token_hex(8)}"
     try:
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as opened:
+        with partial.open("xb") as file, zipfile.ZipFile(file, "w") as opened:
             for name, path in sorted(files.items()):
                 member = zipfile.ZipInfo(name, date_time=_EPOCH)
                 member.create_system = 3  # of which the mode that follows is
                 member.external_attr = (stat.S_IFREG | 0o644) << 16
                 kind = zipfile.ZIP_STORED if name in as_they_are else zipfile.ZIP_DEFLATED
                 opened.writestr(member, path.read_bytes(), compress_type=kind)
-        Path(partial).chmod(0o644)
-        Path(partial).replace(archive)
+        partial.replace(archive)
     finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:

@@ -6,6 +6,7 @@ import fcntl
 import glob
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -41,13 +42,13 @@ def staged(destination: Path) -> Iterator[Path]:
         # Only one build at a time looks who else is at work, and says that it is.
         with _lock(destination.parent, waits=True):
             _clear_away_killed(destination)
-            folder = Path(
-                tempfile.mkdtemp(prefix=_partial_prefix(destination), dir=destination.parent)
-            )
+            # Not by tempfile, whose folders are private: the bundle's is as the umask says.
+            name = f"{_partial_prefix(destination)}{secrets.token_hex(8)}"
+            folder = destination.parent / name
+            folder.mkdir()
             stack.enter_context(_lock(folder))
         try:
             yield folder
-            folder.chmod(0o755)
             _replace(folder, destination)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -73,7 +73,8 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
         artifacts=parts,
         task_library=variant,
         thresholds={
-            name: vars(thresholds.thresholds_of(artifact)) for name, artifact in sorted(named.items())
+            name: vars(thresholds.thresholds_of(artifact))
+            for name, artifact in sorted(named.items())
         },
         verdicts=tuple(
             manifest.VerdictPart(
