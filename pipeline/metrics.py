@@ -26,7 +26,9 @@ def relative_error(*, actual: np.ndarray, reference: np.ndarray) -> float:
 def cosine(*, actual: np.ndarray, reference: np.ndarray) -> float:
     """Returns the cosine of the angle between two arrays taken as vectors."""
     lengths = _length(actual) * _length(reference)
-    return _total(actual * reference) / lengths if lengths else math.nan
+    return (
+        _total(np.multiply(actual, reference, dtype=np.float64)) / lengths if lengths else math.nan
+    )
 
 
 def snr_db(*, actual: np.ndarray, reference: np.ndarray) -> float:
@@ -70,7 +72,7 @@ def paired_interval(losses: np.ndarray) -> tuple[float, float]:
 
 
 def _length(values: np.ndarray) -> float:
-    return math.sqrt(_total(np.square(values)))
+    return math.sqrt(_total(np.square(values, dtype=np.float64)))
 
 
 def _total(values: np.ndarray) -> float:
