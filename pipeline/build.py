@@ -194,7 +194,9 @@ def build(
             )
         budget.check(made.cost)
         if for_task_library:
-            made = _with_task_library(made, student, examples, num_threads, stages)
+            made = with_task_library(
+                made, student, examples=examples, num_threads=num_threads, stages=stages
+            )
         stated = self_test.observe(
             student, made.artifacts, folder=folder, examples=examples,
             num_threads=num_threads, cache=cache, stages=stages,
@@ -218,14 +220,15 @@ def build(
     )
 
 
-def _with_task_library(
+def with_task_library(
     made: Made,
     student: Student,
+    *,
     examples: Sequence[Question],
     num_threads: int,
     stages: Stages,
 ) -> Made:
-    """Adds the variant for Google's Task Library, and what that says of it."""
+    """Adds the variant for Google's Task Library and what that says of it, or why there is none."""
     try:
         variant = task_library.add(_tflite(made), student, stages=stages)
     except StorageError:
