@@ -1,13 +1,15 @@
 """Zips: written whole, the same bytes each time, and unpacked without trusting them."""
 
-import secrets
+import os
 import stat
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pipeline.errors import InputError, first_line, storage_error
+from pipeline.permissions import open_up
 
 MAX_UNPACKED_BYTES = 4 * 10**9
 """No bundle of a student that a phone can hold comes near it; a zip bomb does."""
@@ -28,19 +30,19 @@ def pack(files: Mapping[str, Path], archive: Path, *, as_they_are: frozenset[str
         as_they_are: Names of files that are not worth compressing.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
-    # Not by tempfile, whose files are private: the zip is as the umask says.
-    partial = archive.parent / f".{archive.name}.{secrets.token_hex(8)}"
+    descriptor, partial = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
     try:
-        with partial.open("xb") as file, zipfile.ZipFile(file, "w") as opened:
+        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as opened:
             for name, path in sorted(files.items()):
                 member = zipfile.ZipInfo(name, date_time=_EPOCH)
                 member.create_system = 3  # of which the mode that follows is
                 member.external_attr = (stat.S_IFREG | 0o644) << 16
                 kind = zipfile.ZIP_STORED if name in as_they_are else zipfile.ZIP_DEFLATED
                 opened.writestr(member, path.read_bytes(), compress_type=kind)
-        partial.replace(archive)
+        open_up(Path(partial))
+        Path(partial).replace(archive)
     finally:
-        partial.unlink(missing_ok=True)
+        Path(partial).unlink(missing_ok=True)
 
 
 def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:

@@ -6,7 +6,6 @@ import fcntl
 import glob
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError, storage_error
 from pipeline.manifest import FILE_NAME
+from pipeline.permissions import open_up
 
 _HINT = "choose another folder with -o"
 _EXCHANGE = 2
@@ -42,13 +42,13 @@ def staged(destination: Path) -> Iterator[Path]:
         # Only one build at a time looks who else is at work, and says that it is.
         with _lock(destination.parent, waits=True):
             _clear_away_killed(destination)
-            # Not by tempfile, whose folders are private: the bundle's is as the umask says.
-            name = f"{_partial_prefix(destination)}{secrets.token_hex(8)}"
-            folder = destination.parent / name
-            folder.mkdir()
+            folder = Path(
+                tempfile.mkdtemp(prefix=_partial_prefix(destination), dir=destination.parent)
+            )
             stack.enter_context(_lock(folder))
         try:
             yield folder
+            open_up(folder)
             _replace(folder, destination)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

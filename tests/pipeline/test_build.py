@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import converters
 from pipeline.build import BuildResult, build
+from pipeline.permissions import umask
 from pipeline.recipe import recipe_of
 from pipeline.squad import read_squad
 from pipeline.stage_cache import StageCache
@@ -183,9 +184,7 @@ def test_build_gives_files_the_permissions_that_the_umask_leaves(
     first: Built, again: Built, apart: Built
 ) -> None:
     assert first.modes == again.modes
-    umask = os.umask(0)
-    os.umask(umask)
-    for built, hidden in ((first, umask), (apart, 0o077)):
+    for built, hidden in ((first, umask()), (apart, 0o077)):
         for name, mode in built.modes.items():
             full = 0o777 if (built.folder / name).is_dir() else 0o666
             assert mode == oct(full & ~hidden), name
@@ -240,12 +239,12 @@ def build_around(
 ) -> list[dict[str, bytes]]:
     """Returns the contents of two bundles, built in surroundings that differ in all they can."""
     contents = []
-    for name, env, umask in (("here", HERE, 0o022), ("elsewhere", ELSEWHERE, 0o077)):
+    for name, env, hidden in (("here", HERE, 0o022), ("elsewhere", ELSEWHERE, 0o077)):
         (place / name).mkdir()
         finished = pocketbert(
             "build", *([student] if student else []), "-o", place / f"bundle-{name}", *options,
             *(["--data", data] if data else []), "--no-cache", "--json",
-            env={"TMPDIR": str(place / name), **env}, umask=umask, timeout=3600,
+            env={"TMPDIR": str(place / name), **env}, umask=hidden, timeout=3600,
         )  # fmt: skip
         assert finished.code in (0, 1), finished.stdout + finished.stderr
         contents.append(read(place / f"bundle-{name}"))
