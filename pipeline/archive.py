@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pipeline.errors import InputError, first_line, storage_error
 from pipeline.manifest import MAX_MANIFEST_BYTES
+from pipeline.permissions import open_up
 
 MAX_UNPACKED_BYTES = 4 * 10**9
 """No bundle of a student that a phone can hold comes near it; a zip bomb does."""
@@ -46,7 +47,7 @@ def pack(files: Mapping[str, Path], archive: Path, *, as_they_are: frozenset[str
                 member.external_attr = (stat.S_IFREG | 0o644) << 16
                 kind = zipfile.ZIP_STORED if name in as_they_are else zipfile.ZIP_DEFLATED
                 opened.writestr(member, path.read_bytes(), compress_type=kind)
-        Path(partial).chmod(0o644)
+        open_up(Path(partial))
         Path(partial).replace(archive)
     finally:
         Path(partial).unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from pipeline.examples import sort_out
 from pipeline.kept_weights import calibrated, quantized
 from pipeline.load import Student, load
 from pipeline.made import Made, Unbuilt
+from pipeline.quantize import Quantizer
 from pipeline.recipe import Recipe, recipe_of
 from pipeline.runtimes import Skipped
 from pipeline.search import Step, search
@@ -29,6 +30,7 @@ from pipeline.squad import Example, Question, Unreadable
 from pipeline.stage_cache import StageCache
 from pipeline.stages import Stages
 from pipeline.trace import check_seq_lens, trace
+from pipeline.traced import TracedModel
 from pipeline.trim import Trimming, trim
 from pipeline.values import Artifact, ComputeUnits
 from pipeline.verdict import Parity
@@ -72,6 +74,50 @@ class BuildResult:
     def passed(self) -> bool:
         """Whether every artifact was built, ran, and kept to its thresholds."""
         return not self.unbuilt and all(verdict.verdict == "pass" for verdict in self.parity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Maker:
+    """Makes and judges the artifacts of one recipe after another, all else the same."""
+
+    student: Student
+    traced: TracedModel
+    quantizer: Quantizer
+    backends: Sequence[str]
+    compute_units: ComputeUnits
+    budget: Budget
+    examples: Sequence[Question]
+    folder: Path
+    num_threads: int
+    cache: StageCache | None
+    stages: Stages
+
+    def __call__(self, recipe: Recipe) -> Made:
+        """Returns the artifacts of a recipe, judged unless they are too large."""
+        artifacts, unbuilt = convert(
+            self.traced,
+            self.backends,
+            weights=quantized(self.quantizer, recipe, cache=self.cache, stages=self.stages),
+            compute_units=self.compute_units,
+            folder=self.folder,
+            cache=self.cache,
+            stages=self.stages,
+        )
+        made = Made(recipe=recipe, artifacts=artifacts, unbuilt=unbuilt)
+        if not self.budget.allows_size(made.cost):
+            return made
+        verdicts, not_run = parity.check(
+            self.student,
+            artifacts,
+            examples=self.examples,
+            recipe=recipe,
+            matrices=self.quantizer.matrices,
+            num_below_longest=None if self.budget.limits_answers else _NUM_BELOW_LONGEST,
+            num_threads=self.num_threads,
+            cache=self.cache,
+            stages=self.stages,
+        )
+        return replace(made, verdicts=verdicts, not_run=not_run)
 
 
 def build(
@@ -142,34 +188,11 @@ def build(
         traced = trace(student, seq_lens=lengths)
     quantizer = calibrated(student, traced, recipe, examples, cache=cache, stages=stages)
     with staging.staged(destination) as folder:
-
-        def make(recipe: Recipe) -> Made:
-            weights = quantized(quantizer, recipe, cache=cache, stages=stages)
-            artifacts, unbuilt = convert(
-                traced,
-                chosen,
-                weights=weights,
-                compute_units=compute_units or "all",
-                folder=folder,
-                cache=cache,
-                stages=stages,
-            )
-            made = Made(recipe=recipe, artifacts=artifacts, unbuilt=unbuilt)
-            if not budget.allows_size(made.cost):
-                return made
-            verdicts, not_run = parity.check(
-                student,
-                artifacts,
-                examples=examples,
-                recipe=recipe,
-                matrices=quantizer.matrices,
-                num_below_longest=None if budget.limits_answers else _NUM_BELOW_LONGEST,
-                num_threads=num_threads,
-                cache=cache,
-                stages=stages,
-            )
-            return replace(made, verdicts=verdicts, not_run=not_run)
-
+        make = _Maker(
+            student=student, traced=traced, quantizer=quantizer, backends=chosen,
+            compute_units=compute_units or "all", budget=budget, examples=examples, folder=folder,
+            num_threads=num_threads, cache=cache, stages=stages,
+        )  # fmt: skip
         steps: tuple[Step, ...] = ()
         if recipe is not None:
             made = make(recipe)
@@ -179,7 +202,9 @@ def build(
             )
         budget.check(made.cost)
         if for_task_library:
-            made = _with_task_library(made, student, examples, num_threads, stages)
+            made = with_task_library(
+                made, student, examples=examples, num_threads=num_threads, stages=stages
+            )
         stated = self_test.observe(
             student, made.artifacts, folder=folder, examples=examples,
             num_threads=num_threads, cache=cache, stages=stages,
@@ -205,14 +230,15 @@ def build(
     )
 
 
-def _with_task_library(
+def with_task_library(
     made: Made,
     student: Student,
+    *,
     examples: Sequence[Question],
     num_threads: int,
     stages: Stages,
 ) -> Made:
-    """Adds the variant for Google's Task Library, and what that says of it."""
+    """Adds the variant for Google's Task Library and what that says of it, or why there is none."""
     try:
         variant = task_library.add(_tflite(made), student, stages=stages)
     except StorageError:

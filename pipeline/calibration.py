@@ -10,6 +10,7 @@ from torch import nn
 from converters.activations import LinearActivations, linear_activations
 from pipeline.load import Student
 from pipeline.squad import Question
+from pipeline.threads import one_thread
 from pipeline.trace import ExportableEncoder
 
 MAX_EXAMPLES = 200
@@ -24,6 +25,7 @@ MAX_SEQ_LEN = 384
 """Tokens. Longer texts are cut into windows, as in the artifacts."""
 
 
+@one_thread()
 def activation_ranges(
     student: Student, examples: Sequence[Question]
 ) -> dict[str, LinearActivations]:
@@ -47,6 +49,7 @@ def activation_ranges(
     }
 
 
+@one_thread()
 def second_moments(student: Student, examples: Sequence[Question]) -> dict[str, np.ndarray]:
     """Returns the second moments of the inputs of all linear layers.
 

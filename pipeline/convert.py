@@ -1,6 +1,5 @@
 """Converts a traced student for every backend, each in a process of its own."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pipeline import audit
 from pipeline.errors import StorageError
 from pipeline.fingerprint import of_trace, stage_key
 from pipeline.made import Unbuilt
+from pipeline.permissions import open_up
 from pipeline.reuse import Kept, run_jobs
 from pipeline.stage_cache import Contents, StageCache, as_array, from_array
 from pipeline.stages import Stages
@@ -183,7 +183,5 @@ def unpack(contents: Contents, folder: Path) -> Artifact:
 
 def _open_to_readers(folder: Path) -> None:
     """Gives files the permissions that new ones get; Core ML's come from a temporary folder."""
-    hidden = os.umask(0)
-    os.umask(hidden)
     for path in folder.rglob("*"):
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~hidden)
+        open_up(path)

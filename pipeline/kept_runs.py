@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 import converters
 from pipeline import runtimes
@@ -51,15 +50,14 @@ class StudentRuns:
         self._model = of_student(student) if cache is not None else ""
 
     def run(self, rows: Sequence[Arrays]) -> Results:
-        """Returns what ``runtimes.run_student`` gives."""
+        """Returns what ``runtimes.run_student_rows`` gives."""
         if self._cache is None:
-            return runtimes.run_student(self._student, rows)
+            return runtimes.run_student_rows(self._student, rows)
         inputs = {
             "model": self._model, "computes_as": self._computes_as, "rows": rows,
-            "num_threads": torch.get_num_threads(),
         }  # fmt: skip
         results, is_reused = take_or_make(
-            lambda: runtimes.run_student(self._student, rows),
+            lambda: runtimes.run_student_rows(self._student, rows),
             kept=Kept(
                 key=stage_key("run pytorch", inputs, packages=_STUDENT_NEEDS),
                 pack=pack,

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from converters.activations import LinearActivations
 from converters.weights import ModelWeights, QuantizedWeight
 from pipeline.calibration import activation_ranges, second_moments
@@ -46,7 +44,6 @@ def calibrated(
             "student": of_student(student),
             "tokenizer": student.tokenizer.to_str(),
             "texts": examples,
-            "num_threads": torch.get_num_threads(),
         }
         key = stage_key(learned, inputs, packages=_LEARNING_NEEDS)
         if learned == "activations":

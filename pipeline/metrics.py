@@ -19,20 +19,21 @@ def mean_abs_diff(*, actual: np.ndarray, reference: np.ndarray) -> float:
 
 def relative_error(*, actual: np.ndarray, reference: np.ndarray) -> float:
     """Returns the length of the difference over that of the reference, both taken as vectors."""
-    length = float(np.linalg.norm(reference))
-    return float(np.linalg.norm(actual - reference)) / length if length else math.nan
+    length = _length(reference)
+    return _length(actual - reference) / length if length else math.nan
 
 
 def cosine(*, actual: np.ndarray, reference: np.ndarray) -> float:
     """Returns the cosine of the angle between two arrays taken as vectors."""
-    lengths = float(np.linalg.norm(actual)) * float(np.linalg.norm(reference))
-    return float(actual.ravel() @ reference.ravel()) / lengths if lengths else math.nan
+    lengths = _length(actual) * _length(reference)
+    return (
+        _total(np.multiply(actual, reference, dtype=np.float64)) / lengths if lengths else math.nan
+    )
 
 
 def snr_db(*, actual: np.ndarray, reference: np.ndarray) -> float:
     """Returns the power of the reference over that of the difference, in decibels."""
-    noise = float(np.square(actual - reference).sum())
-    signal = float(np.square(reference).sum())
+    noise, signal = _total(np.square(actual - reference)), _total(np.square(reference))
     if noise == 0:
         return math.inf
     if signal == 0 or math.isinf(noise):
@@ -68,6 +69,18 @@ def paired_interval(losses: np.ndarray) -> tuple[float, float]:
     chosen = random.integers(0, len(losses), (NUM_RESAMPLES, len(losses)))
     low, high = np.percentile(losses[chosen].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
+
+
+def _length(values: np.ndarray) -> float:
+    return math.sqrt(_total(np.square(values, dtype=np.float64)))
+
+
+def _total(values: np.ndarray) -> float:
+    """Returns a sum that is the same on any number of threads.
+
+    NumPy adds in pairs; BLAS, which its products and norms call, gives each thread a part.
+    """
+    return float(values.sum(dtype=np.float64))
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

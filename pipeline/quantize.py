@@ -8,6 +8,7 @@ from converters.activations import LinearActivations
 from converters.weights import ModelWeights, QuantizedWeight, quantize
 from pipeline.errors import InputError
 from pipeline.recipe import Integers, Recipe, tensor_group
+from pipeline.threads import one_thread
 
 
 class Quantizer:
@@ -61,6 +62,7 @@ class Quantizer:
             self._made[name, form] = self._quantize(name, form)
         return self._made[name, form]
 
+    @one_thread()
     def _quantize(self, name: str, form: Integers) -> QuantizedWeight:
         weight = self.matrices[name]
         if form == "int8":

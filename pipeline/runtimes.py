@@ -6,6 +6,7 @@ and its memory is the runtime's own.
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -165,6 +166,27 @@ def run_student(
             return _run(runner, rows, report)
         finally:
             torch.set_num_threads(before)
+
+
+def run_student_rows(student: "Student", rows: Sequence[Arrays]) -> Results:
+    """Runs rows through the PyTorch student in fp32 to outputs that no number of threads changes.
+
+    Each row runs on one thread, and as many rows at a time as PyTorch has threads.
+    """
+    import torch
+
+    from pipeline.threads import one_thread
+
+    num_threads = torch.get_num_threads()
+    runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+
+    def run(row: Arrays) -> tuple[dict[str, np.ndarray], float]:
+        begin = time.perf_counter()
+        return runner.run(row), (time.perf_counter() - begin) * 1e3
+
+    with one_thread(), ThreadPoolExecutor(num_threads) as pool:
+        done = list(pool.map(run, rows))
+    return Results(outputs=[each for each, _ in done], latency_ms=[each for _, each in done])
 
 
 class TorchRunner:

@@ -280,7 +280,7 @@ class Exam:
 
     def _run(self, model: Student) -> list[list[dict[str, np.ndarray]]]:
         rows = [window.inputs for case in self._cases for window in case.encoded.windows]
-        outputs = iter(runtimes.run_student(model, rows).outputs)
+        outputs = iter(runtimes.run_student_rows(model, rows).outputs)
         return [[next(outputs) for _ in case.encoded.windows] for case in self._cases]
 
 

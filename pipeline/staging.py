@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import InputError, storage_error
 from pipeline.manifest import FILE_NAME
+from pipeline.permissions import open_up
 from pipeline.signature import FILE_NAME as SIGNATURE
 from pipeline.signature import KEY_FILE_NAME
 
@@ -62,7 +63,7 @@ def staged(destination: Path) -> Iterator[Path]:
             stack.enter_context(_lock(folder))
         try:
             yield folder
-            folder.chmod(0o755)
+            open_up(folder)
             check_destination(destination)  # the work took its time
             if place == destination:
                 _fill(folder, destination)

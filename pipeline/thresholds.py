@@ -71,12 +71,12 @@ STATIC_THRESHOLDS = replace(THRESHOLDS["int8"], max_abs_diff=3.0, answer_agreeme
 EXECUTORCH_FP16_THRESHOLDS = replace(
     THRESHOLDS["fp16"], max_abs_diff=0.3, cosine=0.999, snr_db=26, hard_rows_snr_db=16
 )
-"""ExecuTorch computes fp16 in halves, and how it rounds the sums differs between processors.
+"""ExecuTorch computes fp16 in halves, and processors round the sums differently.
 
-x86 has no arithmetic in halves but conversions, so XNNPACK adds up floats there: logits are 0.01 to
-0.03 off. On arm64 it adds up halves: 0.05 to 0.13 off, 4 to 7 times as far (measured under
-emulation of the instruction set). The gates must hold for a healthy phone: twice its largest
-difference, and 14 dB, which are five times the noise, off those of fp16 elsewhere.
+On x86 XNNPACK turns halves into floats and adds those up: logits are 0.01 to 0.03 off. On arm64 it
+adds up halves: 0.05 to 0.13, 4 to 7 times as far (measured under emulation of the instruction set).
+A healthy phone must pass, so the gates are twice its largest difference, and 14 dB, which is five
+times the noise, below those of fp16 elsewhere.
 """
 
 FP16_EXCESS_ON_ARM64 = 7.0
@@ -85,7 +85,7 @@ FP16_EXCESS_ON_ARM64 = 7.0
 
 
 def computes_in_halves(artifact: Artifact) -> bool:
-    """Tells whether an artifact is in fp16, and its arithmetic on phones not what it is here."""
+    """Tells whether an artifact is rounded otherwise on phones, for it adds up halves there."""
     return artifact.backend == "executorch" and artifact.precision == "fp16"
 
 

@@ -41,6 +41,7 @@ def pocketbert(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     timeout: float = 600,
+    umask: int = -1,
 ) -> Finished:
     """Runs ``pocketbert`` to its end; a traceback fails the test at once.
 
@@ -49,6 +50,7 @@ def pocketbert(
         env: Added to the environment.
         cwd: The folder that it runs in.
         timeout: Seconds.
+        umask: That it runs with; -1 leaves it.
     """
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
@@ -59,6 +61,7 @@ def pocketbert(
         encoding="utf-8",
         timeout=timeout,
         check=False,
+        umask=umask,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Finished(code=done.returncode, stdout=done.stdout, stderr=done.stderr)

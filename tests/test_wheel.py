@@ -57,4 +57,4 @@ def test_wheel_builds_a_bundle_in_a_clean_environment(wheel: Path, tmp_path: Pat
     assert [each["verdict"] for each in result["parity"]] == ["pass"]
     skipped = {each["runtime"]: each["reason"] for each in result["skipped"]}
     assert "pip install 'pocketbert[executorch]'" in skipped["executorch"]
-    assert "pip install 'pocketbert[tflite]'" in skipped["tflite"]
+    assert "pip install 'pocketbert[tflite]'" in skipped["litert"]

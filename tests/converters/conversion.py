@@ -77,10 +77,16 @@ def convert_each(
 
 
 def run(
-    artifacts: Mapping[FixedPrecision, Artifact], runtime: str, rows: Sequence[Arrays]
+    artifacts: Mapping[FixedPrecision, Artifact],
+    runtime: str,
+    rows: Sequence[Arrays],
+    *,
+    num_threads: int = 1,
 ) -> dict[FixedPrecision, list[dict[str, np.ndarray]]]:
     """Returns the outputs of each row, a list a precision; one process runs them all."""
-    arguments = {"artifacts": artifacts, "runtime": runtime, "rows": rows}
+    arguments = {
+        "artifacts": artifacts, "runtime": runtime, "rows": rows, "num_threads": num_threads,
+    }  # fmt: skip
     job = Job(name=f"run {runtime}", function=run_each, arguments=arguments)
     outputs: dict[FixedPrecision, list[dict[str, np.ndarray]]]
     outputs = run_jobs([job], max_parallel=1)[0].get()
@@ -92,12 +98,13 @@ def run_each(
     artifacts: Mapping[FixedPrecision, Artifact],
     runtime: str,
     rows: Sequence[Arrays],
+    num_threads: int,
     report: Report,
 ) -> dict[FixedPrecision, list[dict[str, np.ndarray]]]:
     """The body of the worker."""
     return {
         precision: runtimes.run_artifact(
-            artifact=artifact, runtime=runtime, rows=rows, num_threads=1, report=report
+            artifact=artifact, runtime=runtime, rows=rows, num_threads=num_threads, report=report
         ).outputs
         for precision, artifact in artifacts.items()
     }

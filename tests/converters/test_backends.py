@@ -63,6 +63,21 @@ def test_artifact_computes_what_the_student_computes_at_each_length(
         assert_close(expected, rows, outputs[precision], tolerance=TOLERANCE[precision])
 
 
+@pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)
+def test_runtime_gives_the_same_bits_on_any_number_of_threads(
+    artifacts: dict[str, dict[FixedPrecision, Artifact]],
+    students: dict[str, Student],
+    runtime: converters.Runtime,
+) -> None:
+    rows = random_rows(students["distilbert"], seq_len=SEQ_LENS[1], num_tokens=(SEQ_LENS[1], 9))
+    one, two = (
+        run(artifacts[runtime.backend], runtime.name, rows, num_threads=count) for count in (1, 2)
+    )
+    for precision in FIXED_PRECISIONS:
+        for first, second in zip(one[precision], two[precision], strict=True):
+            assert all(np.array_equal(first[name], second[name]) for name in first), precision
+
+
 def test_litert_keeps_its_weights_off_the_disk(
     artifacts: dict[str, dict[FixedPrecision, Artifact]],
     students: dict[str, Student],
@@ -263,7 +278,11 @@ def test_artifact_says_what_to_call_and_what_it_requires(
     artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
     least = {
-        "executorch": {"fp32": {"executorch": "1.4"}, "int4": {"executorch": "1.4"}},
+        "executorch": {
+            "fp32": {"executorch": "1.4"},
+            "fp16": {"executorch": "1.4", "arm64-fp16": "8.2"},
+            "int4": {"executorch": "1.4"},
+        },
         "tflite": {"fp32": {"tensorflow-lite": "2.9.0"}, "int4": {"tensorflow-lite": "2.21.0"}},
         # Several lengths are several functions, which came with iOS 18.
         "coreml": {key: {"ios": "18.0", "macos": "15.0"} for key in ("fp32", "int4")},

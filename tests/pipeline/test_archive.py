@@ -170,3 +170,19 @@ def test_pack_that_fails_leaves_what_was_there(tmp_path):
         pack({"a": tmp_path / "absent"}, archive, as_they_are=frozenset())
     assert archive.read_bytes() == b"earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
+def test_pack_under_any_umask_gives_the_same_bytes_with_the_permissions_that_it_leaves(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    found = {}
+    for umask in (0o022, 0o002, 0o077):
+        archive = tmp_path / f"{umask:o}.zip"
+        before = os.umask(umask)
+        try:
+            pack({"file": tmp_path / "file"}, archive, as_they_are=frozenset())
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(archive.stat().st_mode) == 0o666 & ~umask
+        found[umask] = archive.read_bytes()
+    assert len(set(found.values())) == 1
+    assert len(list(tmp_path.iterdir())) == 4

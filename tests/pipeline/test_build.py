@@ -6,7 +6,7 @@ import random
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pipeline import runtimes
 from pipeline.budget import Budget
 from pipeline.build import BuildResult, build
 from pipeline.errors import GateError
+from pipeline.permissions import umask
 from pipeline.recipe import recipe_of
 from pipeline.squad import Question, Unreadable, read_squad
 from pipeline.stage_cache import StageCache
@@ -35,6 +36,10 @@ STAGES = {
     "vectors", "test executorch", "test litert", "test coreml-reference",
 }  # fmt: skip
 """All that a build at four bits keeps."""
+
+HERE = {"OMP_NUM_THREADS": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+ELSEWHERE = {"OMP_NUM_THREADS": "2", "TZ": "Pacific/Chatham", "LC_ALL": "POSIX"}
+"""Surroundings that must not show in a bundle; PyTorch and NumPy take their threads from them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ class Built:
         """The permissions of every file and folder, by its name in the bundle."""
         return {
             path.relative_to(self.folder).as_posix(): oct(path.stat().st_mode & 0o777)
-            for path in self.folder.rglob("*")
+            for path in (self.folder, *self.folder.rglob("*"))
         }
 
 
@@ -77,6 +82,7 @@ def build_all(
     *options: str | Path,
     cache: Path,
     env: Mapping[str, str],
+    umask: int = -1,
 ) -> Built:
     """Builds for all backends in a fresh process that works in another folder."""
     for name in ("tmp", "work"):
@@ -91,6 +97,7 @@ def build_all(
             "XDG_CACHE_HOME": str(cache),
             **env,
         },
+        umask=umask,
     )  # fmt: skip
     # A student of random weights need not keep to the gates of trained ones.
     assert finished.code in (0, 1), finished.stdout + finished.stderr
@@ -106,7 +113,7 @@ def first(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
     place = tmp_path_factory.mktemp("first")
-    seed = {"PYTHONHASHSEED": "1"}
+    seed = {"PYTHONHASHSEED": "1", **HERE}
     return build_all(
         student_folder, squad_file, place, "--sign", keys[0], cache=place / "cache", env=seed
     )
@@ -119,14 +126,14 @@ def apart(
     keys: tuple[Path, Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
-    """The same again, from and to folders of longer names, with nothing of it reused."""
+    """The same again, from and to folders of longer names, elsewhere, with nothing reused."""
     place = tmp_path_factory.mktemp("built-elsewhere") / "deeper"
     student = shutil.copytree(student_folder, place / "models" / student_folder.name)
     data = shutil.copy(squad_file, place / "other-name.json")
-    seed = {"PYTHONHASHSEED": "20261"}
+    seed = {"PYTHONHASHSEED": "20261", **ELSEWHERE}
     return build_all(
         Path(student), Path(data), place, "--no-cache", "--sign", keys[0],
-        cache=place / "cache", env=seed,
+        cache=place / "cache", env=seed, umask=0o077,
     )  # fmt: skip
 
 
@@ -178,13 +185,76 @@ def test_build_with_no_cache_keeps_nothing(apart: Built) -> None:
     assert not (apart.cache / "pocketbert" / "stages").exists()
 
 
-def test_build_gives_files_the_same_permissions(first: Built, again: Built, apart: Built) -> None:
-    assert first.modes == again.modes == apart.modes
-    # Whoever may read one file of a bundle may read all.
-    kinds = {path.is_dir(): set() for path in first.folder.rglob("*")}
-    for name, mode in first.modes.items():
-        kinds[(first.folder / name).is_dir()].add(mode)
-    assert all(len(modes) == 1 for modes in kinds.values()), kinds
+def test_build_gives_files_the_permissions_that_the_umask_leaves(
+    first: Built, again: Built, apart: Built
+) -> None:
+    assert first.modes == again.modes
+    for built, hidden in ((first, umask()), (apart, 0o077)):
+        for name, mode in built.modes.items():
+            full = 0o777 if (built.folder / name).is_dir() else 0o666
+            assert mode == oct(full & ~hidden), name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--precision", "fp32", "--backend", "tflite"), id="fp32"),
+        pytest.param(("--precision", "fp16", "--backend", "executorch"), id="fp16"),
+        pytest.param(("--precision", "int8", "--backend", "tflite"), id="int8"),
+        pytest.param(
+            ("--activations", "static", "--trim-vocab", "DATA", "--backend", "executorch",
+             "--backend", "coreml", "--compute-units", "cpu-and-ne"),
+            id="static, trimmed, Neural Engine",
+        ),
+        pytest.param(
+            ("--precision", "auto", "--max-size-mb", "1", "--backend", "tflite", "--task-library",
+             "--seq-len", "384"),
+            id="auto, Task Library",
+        ),
+    ],
+)  # fmt: skip
+def test_build_gives_the_same_bytes_whatever_is_around_it(
+    options: tuple[str, ...],
+    student_folder: Path,
+    squad_file: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if "--task-library" in options:
+        request.getfixturevalue("task_library_python")
+    arguments = [squad_file if each == "DATA" else each for each in options]
+    if "--seq-len" not in options:
+        arguments += ["--seq-len", "32"]
+    contents = build_around(student_folder, arguments, squad_file, tmp_path)
+    assert_same_files(contents[1], contents[0])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int4", "auto"])
+def test_build_of_the_embedded_student_gives_the_same_bytes_whatever_is_around_it(
+    precision: str, tmp_path: Path
+) -> None:
+    options = ["--precision", precision, *(["--max-size-mb", "14"] if precision == "auto" else [])]
+    contents = build_around(None, options, None, tmp_path)
+    assert_same_files(contents[1], contents[0])
+
+
+def build_around(
+    student: Path | None, options: Sequence[str | Path], data: Path | None, place: Path
+) -> list[dict[str, bytes]]:
+    """Returns the contents of two bundles, built in surroundings that differ in all they can."""
+    contents = []
+    for name, env, hidden in (("here", HERE, 0o022), ("elsewhere", ELSEWHERE, 0o077)):
+        (place / name).mkdir()
+        finished = pocketbert(
+            "build", *([student] if student else []), "-o", place / f"bundle-{name}", *options,
+            *(["--data", data] if data else []), "--no-cache", "--json",
+            env={"TMPDIR": str(place / name), **env}, umask=hidden, timeout=3600,
+        )  # fmt: skip
+        assert finished.code in (0, 1), finished.stdout + finished.stderr
+        contents.append(read(place / f"bundle-{name}"))
+        assert "parity.json" in contents[-1], finished.stdout
+    return contents
 
 
 def assert_same_files(actual: dict[str, bytes], expected: dict[str, bytes]) -> None:

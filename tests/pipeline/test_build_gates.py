@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 import converters
+from pipeline import build as flow
 from pipeline import cli, convert, task_library
 from pipeline.budget import Budget
-from pipeline.build import BuildResult, build
+from pipeline.build import BuildResult
 from pipeline.bundle import open_bundle, verify
 from pipeline.bundle_parity import check_bundle
 from pipeline.convert import convert_saved
 from pipeline.errors import GateError, PocketBertError, StorageError
+from pipeline.load import Student
+from pipeline.made import Made, Unbuilt
 from pipeline.precision import FixedPrecision
 from pipeline.recipe import recipe_of
 from pipeline.squad import labelled_questions
@@ -41,7 +44,7 @@ def build_at(student_folder: Path, tmp_path: Path) -> Build:
             "stages": Stages(quiet=True),
             **changes,
         }
-        return build(str(student_folder), **arguments)
+        return flow.build(str(student_folder), **arguments)
 
     return build_at
 
@@ -153,13 +156,19 @@ def test_build_whose_only_backend_fails_raises_its_own_error(
 
 
 def test_task_library_without_its_tflite_artifact_is_missing_with_the_reason(
-    fail_at: Callable[..., None], build_at: Build
+    students: dict[str, Student],
 ) -> None:
-    fail_at("tflite")
-    result = build_at("fp32", backends=("tflite", "coreml"), seq_lens=(384,), for_task_library=True)
-    assert not result.passed
-    assert result.task_library is None
-    reasons = {each.runtime: each.reason for each in result.skipped}
+    unbuilt = Unbuilt.of_backend("tflite", GateError("no tflite today"))
+    made = flow.with_task_library(
+        Made(recipe=recipe_of("int8"), artifacts=(), unbuilt=(unbuilt,)),
+        students["distilbert"],
+        examples=EXAMPLES,
+        num_threads=1,
+        stages=Stages(quiet=True),
+    )
+    assert made.task_library is None
+    reasons = {each.runtime: each.reason for each in made.skipped}
+    assert set(reasons) == {"litert", "tensorflow", task_library.RUNTIME}
     assert "no tflite today" in reasons["litert"]
     assert "derived from could not be built" in reasons[task_library.RUNTIME]
 

@@ -2,9 +2,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pipeline.metrics import (
     cosine,
@@ -16,11 +18,43 @@ from pipeline.metrics import (
     rms_diff,
     snr_db,
 )
+from pipeline.threads import one_thread
 
 
 def test_max_abs_diff_by_hand():
     actual, reference = np.array([1.0, -2.0, 3.0]), np.array([1.5, 1.0, 3.0])
     assert max_abs_diff(actual=actual, reference=reference) == 3.0
+
+
+def test_metrics_give_the_same_bits_on_any_number_of_threads():
+    random = np.random.default_rng(0)
+    reference = random.standard_normal(200_001)
+    actual = reference + 0.1 * random.standard_normal(len(reference))
+
+    def measured(num_threads: int) -> list[float]:
+        with threadpool_limits(limits=num_threads, user_api="blas"):
+            return [
+                metric(actual=actual, reference=reference)
+                for metric in (cosine, relative_error, snr_db, rms_diff, mean_abs_diff)
+            ]
+
+    assert measured(1) == measured(2) == measured(3)
+
+
+def test_one_thread_holds_for_the_block_alone():
+    def blas_threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            with pytest.raises(KeyError), one_thread():
+                assert (torch.get_num_threads(), blas_threads()) == (1, {1})
+                raise KeyError
+            assert (torch.get_num_threads(), blas_threads()) == (2, {2})
+        finally:
+            torch.set_num_threads(before)
 
 
 def test_cosine_by_hand():

@@ -30,7 +30,19 @@ def test_staged_moves_the_folder_into_place(tmp_path):
         write_bundle(work)
     assert problems_of(destination) == ()
     assert entries(destination.parent) == ["bundle"]
-    assert stat.S_IMODE(destination.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_staged_folder_has_the_permissions_that_the_umask_leaves(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        with staged(tmp_path / "bundle") as work:
+            write_bundle(work)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "bundle", *(tmp_path / "bundle").rglob("*")):
+        full = 0o777 if path.is_dir() else 0o666
+        assert stat.S_IMODE(path.stat().st_mode) == full & ~umask, path
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit, MemoryError])

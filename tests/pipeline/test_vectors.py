@@ -95,6 +95,23 @@ def test_describe_tolerates_twice_what_was_seen_between_rounding_and_the_gate(st
     assert tolerance([]) == gate
 
 
+def test_describe_tolerates_what_phones_round_otherwise_in_executorchs_fp16(students, artifacts):
+    student = students["distilbert"]
+    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    off = shift_logits([case.outputs for case in cases], 0.015)
+    found = vectors.describe(
+        cases,
+        {backend: (artifacts[backend]["fp16"], off) for backend in artifacts},
+        seq_lens=(384,),
+        task=student.task,
+        tokenizer=student.tokenizer,
+    )
+    # The largest difference that was seen on arm64, where that on x86 is a fourth to a seventh.
+    assert found.tolerances["executorch"] == pytest.approx(0.21, rel=1e-3) > 0.13
+    assert found.tolerances["tflite"] == pytest.approx(0.03, rel=1e-3)
+    assert found.tolerances["coreml"] == found.tolerances["tflite"]
+
+
 def test_describe_names_artifacts_that_answer_otherwise(students, artifacts):
     student, artifact = students["distilbert"], artifacts["tflite"]["fp32"]
     cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))

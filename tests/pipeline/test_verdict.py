@@ -387,6 +387,27 @@ def test_static_activations_loosen_two_gates_and_no_other():
     assert replace(static, **same) == replace(dynamic, **same)
 
 
+def test_gates_of_executorchs_fp16_hold_for_a_healthy_phone_and_no_others_are_wider():
+    cases = make_cases(20)
+    outputs = copy_outputs(cases)
+    noise = np.random.default_rng(0).uniform(-0.13, 0.13, (20, 2, SEQ_LEN)).astype(np.float32)
+    for (row,), own in zip(outputs, noise, strict=True):
+        for values, each in zip(row.values(), own, strict=True):
+            values += each
+    for backend in ("executorch", "tflite", "coreml"):
+        artifact = replace(ARTIFACT, backend=backend, precision="fp16")
+        parity = judge(
+            artifact, backend, cases=cases, outputs=outputs, task=task,
+            thresholds=thresholds_of(artifact), seq_len=SEQ_LEN,
+        )  # fmt: skip
+        assert parity.verdict == ("pass" if backend == "executorch" else "fail"), parity.reason
+    for precision in PRECISIONS:
+        for backend in ("executorch", "tflite", "coreml"):
+            own = thresholds_of(replace(ARTIFACT, backend=backend, precision=precision))
+            is_wider = own != THRESHOLDS[precision]
+            assert is_wider == ((backend, precision) == ("executorch", "fp16"))
+
+
 def test_thresholds_exist_for_every_precision_and_loosen_with_it():
     assert tuple(THRESHOLDS) == PRECISIONS
     fp32, fp16, int8, int4, auto = (THRESHOLDS[name] for name in PRECISIONS)

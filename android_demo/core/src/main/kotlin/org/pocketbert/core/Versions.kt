@@ -9,7 +9,7 @@ package org.pocketbert.core
 fun checkRuntime(artifact: Artifact, versions: Map<String, String>) {
     for ((runtime, least) in artifact.requires) {
         val own = versions[runtime] ?: throw UnsupportedArtifactException(
-            "${artifact.path} runs on $runtime $least, which this app does not hold",
+            "${artifact.path} runs on $runtime $least, which this app or phone does not have",
         )
         if (!isAtLeast(own, least)) {
             throw UnsupportedArtifactException(

@@ -8,7 +8,8 @@ object RuntimeVersions {
     /** LiteRT's runs all that this release of TensorFlow Lite does, and more. */
     const val TENSORFLOW_LITE = "2.21.0"
 
-    /** By the names that an artifact's `requires` uses. */
+    /** By the names that an artifact's `requires` uses, with what the phone's processor has. */
     val byName: Map<String, String> =
-        mapOf("executorch" to EXECUTORCH, "tensorflow-lite" to TENSORFLOW_LITE)
+        mapOf("executorch" to EXECUTORCH, "tensorflow-lite" to TENSORFLOW_LITE) +
+            processorVersions()
 }
