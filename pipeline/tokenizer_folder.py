@@ -16,19 +16,14 @@ from tokenizers import Tokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.json_files import check_size, read_json_object
-from pipeline.manifest import TokenizerPart
 from pipeline.model_config import check_config
-from pipeline.on_device.unicode import read_tables
-from pipeline.on_device.wordpiece import WordPiece
 from pipeline.quiet import quiet_transformers
 from pipeline.tokenization import (
     SPECIAL_TOKENS,
     check_token,
     set_second_type,
     tokenizer_part,
-    vocabulary_text,
 )
-from pipeline.unicode_tables import KEPT
 
 MAX_TOKENS = 1_000_000
 """Of a vocabulary, added tokens counted in; LaBSE, the largest known of the family, has 501,153."""
@@ -90,7 +85,6 @@ def _read(folder: Path) -> Tokenizer:
     if len(part.added_tokens) + len(part.normalized_added_tokens) > MAX_ADDED_TOKENS:
         raise InputError(f"more than {MAX_ADDED_TOKENS:,} tokens are added to it", hint=_TRAINED)
     set_second_type(tokenizer, _second_type(made, part.special_tokens))
-    _check_repeated(tokenizer, part)
     return tokenizer
 
 
@@ -173,19 +167,6 @@ def _unused(index: int, taken: Mapping[str, int]) -> str:
     while name in taken:
         name += "]"
     return name
-
-
-def _check_repeated(tokenizer: Tokenizer, part: TokenizerPart) -> None:
-    """Holds what an app does with added tokens against the library."""
-    words = vocabulary_text(tokenizer).removesuffix("\n").split("\n")
-    app = WordPiece(part, words, read_tables(KEPT))
-    for token in (*part.added_tokens, *part.normalized_added_tokens):
-        found, made = app.tokenize(token), tokenizer.encode(token, add_special_tokens=False)
-        if (list(found.ids), list(found.offsets)) != (made.ids, made.offsets):
-            raise InputError(
-                f"an app would cut its added token {token!r} in another way",
-                hint="give a student without it",
-            )
 
 
 def _check_files(folder: Path) -> Path:

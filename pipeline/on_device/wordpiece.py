@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -61,14 +60,14 @@ class WordPiece:
         self._longest = max(map(len, vocabulary))
         self._added = _longest_of(settings.added_tokens)
         normalized: dict[str, int] = {}
-        for token, id_ in sorted(settings.normalized_added_tokens.items(), key=itemgetter(1)):
+        for token, id_ in settings.normalized_added_tokens.items():
             made = "".join(character for character, _ in self._normalize(token, 0, len(token)))
-            if not made:
+            if not made or made in normalized:
                 raise InputError(
-                    f"nothing is left of the added token {token!r} once it is normalized",
+                    f"nothing of its own is left of the added token {token!r}, normalized",
                     hint="build the bundle again",
                 )
-            normalized.setdefault(made, id_)
+            normalized[made] = id_
         self._normalized_ids = normalized
         self._normalized = _longest_of(normalized)
 

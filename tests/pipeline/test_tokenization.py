@@ -6,6 +6,8 @@ from tokenizers import AddedToken, Tokenizer
 
 from pipeline.errors import InputError
 from pipeline.tokenization import (
+    bundle_tokenizer,
+    set_second_type,
     tokenizer_part,
     vocabulary_text,
     write_tokenizer,
@@ -47,6 +49,35 @@ def test_added_token_that_an_app_could_not_find_is_refused(setting):
     tokenizer.add_tokens([AddedToken("<new>", **settings)])
     with pytest.raises(InputError, match=f"the added token '<new>' is {setting}"):
         tokenizer_part(tokenizer)
+
+
+@pytest.mark.parametrize("content", ["\u0301", "\0", "\u200d"])
+def test_normalized_added_token_of_which_nothing_is_left_is_refused(content):
+    tokenizer = small_tokenizer()
+    tokenizer.add_tokens([AddedToken(content, normalized=True)])
+    with pytest.raises(InputError, match="nothing is left of the added token"):
+        tokenizer_part(tokenizer)
+
+
+def test_normalized_added_tokens_that_are_the_same_are_refused():
+    tokenizer = small_tokenizer()
+    tokenizer.add_tokens(["COvid", "x", "cóvid"])
+    with pytest.raises(InputError, match="'COvid' and 'cóvid' are the same once normalized"):
+        tokenizer_part(tokenizer)
+
+
+def test_bundle_tokenizer_is_the_one_that_was_described(tmp_path):
+    tokenizer = small_tokenizer()
+    tokenizer.add_tokens(
+        [AddedToken(each, normalized=each.islower()) for each in ["Qé", "covid", "<Q>"]]
+    )
+    set_second_type(tokenizer, 0)
+    write_tokenizer(tokenizer, tmp_path / "tokenizer")
+    again = bundle_tokenizer(tmp_path, tokenizer_part(tokenizer))
+    for text in ("QÉ qé Qé COVID <q><Q>", "covid [SEP]"):
+        made, expected = again.encode(text, text), tokenizer.encode(text, text)
+        assert (made.ids, made.offsets) == (expected.ids, expected.offsets)
+        assert made.type_ids == expected.type_ids == [0] * len(made.ids)
 
 
 @pytest.mark.parametrize("ids", [{"x": 5, "y": 7}, {"x": 5, "y": 5}, {"x": 6, "y": 7}])

@@ -342,6 +342,10 @@ def with_pairs(pair: str) -> dict[str, Any]:
         ({"tokenizer": changed(added_tokens=[added("x", 50, single_word=True)])}, "'x' is single"),
         ({"tokenizer": changed(added_tokens=[added("\u0301", 50, normalized=True)])},
          "nothing is left of the added token"),
+        ({"tokenizer": changed(added_tokens=[
+            added("covid", WORDS.index("covid"), normalized=True),
+            added("COVID", len(WORDS), normalized=True, special=True)])},
+         "left to chance"),
         ({"tokenizer": changed(model={"max_input_chars_per_word": 10**12})},
          "up to 1000000000000 characters"),
         ({"tokenizer": changed(model={"max_input_chars_per_word": -1})}, "up to -1 characters"),

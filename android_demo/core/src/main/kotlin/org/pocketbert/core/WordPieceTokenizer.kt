@@ -69,16 +69,17 @@ internal class WordPieceTokenizer(
         return end
     }
 
-    /** Returns what becomes of added tokens; of those that become the same, the first is meant. */
+    /** Returns what becomes of added tokens. */
     private fun normalized(added: Map<String, Int>): Map<String, Int> {
-        val ids = LinkedHashMap<String, Int>()
-        for ((token, id) in added.entries.sortedBy { it.value }) {
+        val ids = HashMap<String, Int>()
+        for ((token, id) in added) {
             val made = StringBuilder()
             val normalizer = Normalizer(settings, tables, CharacterCollector(made))
             token.forEachCodePoint(normalizer::add)
             normalizer.finish()
-            require(made.isNotEmpty()) { "nothing is left of $token once it is normalized" }
-            ids.putIfAbsent(made.toString(), id)
+            require(made.isNotEmpty() && ids.put(made.toString(), id) == null) {
+                "nothing of its own is left of $token once it is normalized"
+            }
         }
         return ids
     }
