@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from pipeline.errors import InputError, first_line
-from pipeline.manifest import TokenizerPart
+from pipeline.manifest import MAX_CHARS_PER_WORD, MAX_VOCABULARY, TokenizerPart
 from pipeline.on_device.wordpiece import read_vocabulary
 from pipeline.unicode_tables import KEPT
 
@@ -94,6 +94,7 @@ def tokenizer_part(tokenizer: Tokenizer) -> TokenizerPart:
     strip = normalizer["strip_accents"]
     _check_unknown(model)
     _check_vocabulary(tokenizer)
+    _check_bounds(model)
     return TokenizerPart(
         clean_text=normalizer["clean_text"],
         handle_chinese_chars=normalizer["handle_chinese_chars"],
@@ -132,6 +133,19 @@ def _check_vocabulary(tokenizer: Tokenizer) -> None:
     for token in tokenizer.get_vocab():
         if "\n" in token:
             raise InputError(f"the token {token!r} of the vocabulary holds a newline", hint=hint)
+
+
+def _check_bounds(model: dict[str, Any]) -> None:
+    """Refuses what the manifest of a bundle could not say."""
+    for name, number, most in (
+        ("max_input_chars_per_word", model["max_input_chars_per_word"], MAX_CHARS_PER_WORD),
+        ("number of tokens", len(model["vocab"]), MAX_VOCABULARY),
+    ):
+        if not 1 <= number <= most:
+            raise InputError(
+                f"the {name} of the tokenizer is {number:,}; a bundle's is 1 to {most:,}",
+                hint="give a student with a tokenizer of the BERT family",
+            )
 
 
 def _added_tokens(described: list[dict[str, Any]]) -> dict[str, int]:
