@@ -22,6 +22,7 @@ from pipeline.errors import (
     storage_error,
 )
 from pipeline.manifest import json_value
+from pipeline.scratch import own_temporary_folder
 from pipeline.terminal import Terminal, lines, one_line, warnings_in_plain_text
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
@@ -44,7 +45,7 @@ def run(command: Callable[[], int | None], arguments: Sequence[str]) -> int:
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     as_json, code = "--json" in arguments, 0
     try:
-        with _results_apart(), warnings_in_plain_text():
+        with _results_apart(), warnings_in_plain_text(), own_temporary_folder():
             code = _attempt(command, as_json=as_json)
     except BrokenPipeError:  # whoever reads the results has read enough
         return code
@@ -65,6 +66,11 @@ def _attempt(command: Callable[[], int | None], *, as_json: bool) -> int:
     except KeyboardInterrupt:
         error = PocketBertError("interrupted", hint="what was there before is as it was")
         code = INTERRUPTED
+    except SystemExit as err:
+        # So Rich ends where nobody reads its help any more, which is no failure.
+        if isinstance(err.__context__, BrokenPipeError):
+            return 0
+        raise
     except TyperException as err:
         error = InputError(err.format_message(), hint="see `pocketbert --help`")
         code = error.exit_code
@@ -113,6 +119,7 @@ def parse_numbers(text: str, *, option: str, example: str) -> tuple[int, ...]:
 @contextlib.contextmanager
 def _results_apart() -> Iterator[None]:
     """Keeps stdout for results: what native libraries print there goes to stderr instead."""
+    _open_closed_streams()
     sys.stdout.flush()
     kept = os.dup(1)
     before = sys.stdout
@@ -125,6 +132,20 @@ def _results_apart() -> Iterator[None]:
         finally:
             sys.stdout = before
             os.dup2(kept, 1)
+
+
+def _open_closed_streams() -> None:
+    """Opens streams that were closed before the start, to hold nothing and lead nowhere.
+
+    Else the next file that is opened would take the place of one, and get what is printed.
+    """
+    for number, name, way in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, way, encoding="utf-8", closefd=False))
 
 
 def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:

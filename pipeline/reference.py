@@ -10,14 +10,14 @@ bundle's tokenizer tells which pieces were kept, and the student that is found i
 import json
 from pathlib import Path
 
-import platformdirs
-
-from pipeline import trim
+from pipeline import trim, user_cache
 from pipeline.bundle import Bundle
 from pipeline.errors import InputError, PocketBertError
 from pipeline.load import EMBEDDED, Student, load
 from pipeline.manifest import StudentPart
 from pipeline.tokenization import bundle_tokenizer
+
+_FOLDER = "students"
 
 
 class ReferenceNotFoundError(InputError):
@@ -28,9 +28,12 @@ def remember(student: Student) -> None:
     """Notes where a student's weights lie; a cache that cannot be written is no reason to stop."""
     if student.source is None:
         return
-    path = _note(student.weights_sha256)
+    folder = user_cache.user_cache(_FOLDER)
+    if folder is None:
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        user_cache.make(folder)
+        path = _note(folder, student.weights_sha256)
         path.write_text(json.dumps({"model": student.source}), encoding="utf-8")
     except OSError:
         return
@@ -72,8 +75,11 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
 
 
 def _remembered(part: StudentPart) -> str:
+    folder = user_cache.user_cache(_FOLDER)
+    if folder is None:
+        raise _not_found(part, "where it lies is noted in this user's cache, which is not used")
     try:
-        note = json.loads(_note(part.weights_sha256).read_text(encoding="utf-8"))
+        note = json.loads(_note(folder, part.weights_sha256).read_text(encoding="utf-8"))
         return str(note["model"])
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise _not_found(part, "it was not built on this machine") from err
@@ -86,6 +92,5 @@ def _not_found(part: StudentPart, reason: str) -> ReferenceNotFoundError:
     )
 
 
-def _note(weights_sha256: str) -> Path:
-    folder = platformdirs.user_cache_path("pocketbert") / "students"
+def _note(folder: Path, weights_sha256: str) -> Path:
     return folder / f"{weights_sha256}.json"

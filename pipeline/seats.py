@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import PocketBertError, first_line
+from pipeline.spawning import without_the_script
 from pipeline.values import Arrays, Runner
 from pipeline.workers import WorkerCrash, end_with_the_caller, peak_rss_bytes
 
@@ -65,7 +66,9 @@ class Seat:
 
     def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
         try:
-            return self._pool.submit(function, *arguments).result()
+            with without_the_script():  # the first call starts the process
+                asked = self._pool.submit(function, *arguments)
+            return asked.result()
         except PocketBertError:
             raise
         except BrokenProcessPool as err:
