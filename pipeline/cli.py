@@ -31,6 +31,7 @@ from pipeline.errors import InputError
 from pipeline.parity_command import parity
 from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
+from pipeline.scratch import use_own_temporary_folder
 from pipeline.tokenize_command import tokenize
 from pipeline.values import COMPUTE_UNITS, ComputeUnits, StoredTensor
 
@@ -336,6 +337,7 @@ def main() -> None:
         if signal.getsignal(name) is signal.SIG_DFL:
             # As on Ctrl-C, what is half done is cleared away; nohup stays as it is.
             signal.signal(name, signal.default_int_handler)
+    use_own_temporary_folder()
     sys.exit(run(sys.argv[1:]))
 
 

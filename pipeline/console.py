@@ -22,7 +22,6 @@ from pipeline.errors import (
     storage_error,
 )
 from pipeline.manifest import json_value
-from pipeline.scratch import own_temporary_folder
 from pipeline.terminal import Terminal, lines, one_line, warnings_in_plain_text
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
@@ -45,7 +44,7 @@ def run(command: Callable[[], int | None], arguments: Sequence[str]) -> int:
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     as_json, code = "--json" in arguments, 0
     try:
-        with _results_apart(), warnings_in_plain_text(), own_temporary_folder():
+        with _results_apart(), warnings_in_plain_text():
             code = _attempt(command, as_json=as_json)
     except BrokenPipeError:  # whoever reads the results has read enough
         return code

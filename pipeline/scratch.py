@@ -6,6 +6,7 @@ process that dies, however it dies, and whoever finds such a folder of this user
 removes it.
 """
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -13,60 +14,49 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = ".pocketbert-tmp-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
 
 
-@contextlib.contextmanager
-def own_temporary_folder() -> Iterator[None]:
+def use_own_temporary_folder() -> None:
     """Lets this process, and those that it starts, write temporary files in a folder of their own.
 
-    Where there is no place for one, all stays as it is: many commands need none.
+    It goes when the process ends, after what libraries clear away themselves then. Where there is
+    no place for one, all stays as it is: many commands need none.
+
+    It is the home of a user who has none, for libraries would make a folder named ``~`` where the
+    process works.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            root = Path(tempfile.gettempdir())
-            _clear_away_killed(root)
-            folder = stack.enter_context(_locked_folder(root))
-        except OSError:
-            folder = None
-        if folder is not None:
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            stack.enter_context(_in_use(folder))
-        yield
-
-
-@contextlib.contextmanager
-def _in_use(folder: Path) -> Iterator[None]:
-    told, kept = os.environ.get("TMPDIR"), tempfile.tempdir
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     try:
-        yield
-    finally:
-        tempfile.tempdir = kept
-        if told is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = told
+        root = Path(tempfile.gettempdir())
+        _clear_away_killed(root)
+        folder = _locked_folder(root)
+    except OSError:
+        return
+    atexit.register(_remove, folder, os.getpid())  # the last to be called is the first registered
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    if not Path(os.path.expanduser("~")).is_absolute():  # noqa: PTH111  Path's raises an error
+        os.environ["HOME"] = str(folder)
 
 
-@contextlib.contextmanager
-def _locked_folder(root: Path) -> Iterator[Path]:
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder(root: Path) -> Path:
+    """Returns a new folder, whose lock this process keeps until it ends."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            with contextlib.suppress(OSError):  # this file system knows no locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Another process may have come between, and taken it for a folder that nobody holds.
-            if _is_at(descriptor, folder):
-                yield folder
-                return
-        finally:
-            os.close(descriptor)
+        with contextlib.suppress(OSError):  # this file system knows no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Another process may have come between, and taken it for a folder that nobody holds.
+        if _is_at(descriptor, folder):
+            return folder
+        os.close(descriptor)
 
 
 def _is_at(descriptor: int, folder: Path) -> bool:
