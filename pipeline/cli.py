@@ -23,6 +23,7 @@ from pipeline.interruption import end_on_signals
 from pipeline.parity_command import parity
 from pipeline.precision import ACTIVATIONS, PRECISIONS
 from pipeline.recipe import Recipe, read_recipe, recipe_of
+from pipeline.scratch import use_own_temporary_folder
 from pipeline.tokenize_command import tokenize
 from pipeline.values import COMPUTE_UNITS, ComputeUnits, StoredTensor
 
@@ -250,6 +251,7 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     end_on_signals()
+    use_own_temporary_folder()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -69,6 +69,11 @@ def _attempt(command: Callable[[], int | None], *, as_json: bool) -> int:
     except KeyboardInterrupt:
         error = PocketBertError("interrupted", hint="what was there before is as it was")
         code = INTERRUPTED
+    except SystemExit as err:
+        # So Rich ends where nobody reads its help any more, which is no failure.
+        if isinstance(err.__context__, BrokenPipeError):
+            return 0
+        raise
     except TyperException as err:
         error = InputError(err.format_message(), hint="see `pocketbert --help`")
         code = error.exit_code
@@ -117,6 +122,7 @@ def parse_numbers(text: str, *, option: str, example: str) -> tuple[int, ...]:
 @contextlib.contextmanager
 def _results_apart() -> Iterator[None]:
     """Keeps stdout for results: what native libraries print there goes to stderr instead."""
+    _open_closed_streams()
     sys.stdout.flush()
     kept = os.dup(1)
     before = sys.stdout
@@ -129,6 +135,20 @@ def _results_apart() -> Iterator[None]:
         finally:
             sys.stdout = before
             os.dup2(kept, 1)
+
+
+def _open_closed_streams() -> None:
+    """Opens streams that were closed before the start, to hold nothing and lead nowhere.
+
+    Else the next file that is opened would take the place of one, and get what is printed.
+    """
+    for number, name, way in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, way, encoding="utf-8", closefd=False))
 
 
 def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:

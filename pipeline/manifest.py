@@ -31,6 +31,20 @@ SCHEMA_VERSION = "1.0"
 
 MAX_MANIFEST_BYTES = 16 * 10**6
 """A bundle's takes some ten thousand; what its reader makes of it takes many times as much."""
+MAX_SEQ_LEN = 8192
+"""Tokens. Encoders of BERT's family have 512 positions, a few that were stretched 4,096. A row of
+this length takes 268 MB a head in its attention."""
+MAX_SEQ_LENS = 64
+"""Lengths of one artifact; each is a function of its own in some formats."""
+MAX_VOCABULARY = 2**20
+"""Tokens. The largest vocabulary of BERT's kind, of 109 languages, has half as many."""
+MAX_CHARS_PER_WORD = 256
+"""Of a word that is cut into pieces: BERT's own code has 200, and transformers 100. A word is
+looked up from each of its characters to each behind it, so its time grows with the cube."""
+MAX_TEXT_CHARACTERS = 10**7
+"""Of a question or context; bundles say 200,000."""
+MAX_ARTIFACT_BYTES = 2**34
+"""No phone loads as much."""
 
 Platform = Literal["android", "ios"]
 
@@ -51,14 +65,22 @@ def _inside(path: str) -> str:
 
 
 def _ascending(lengths: tuple[int, ...]) -> tuple[int, ...]:
-    if not lengths or lengths[0] < 1 or list(lengths) != sorted(set(lengths)):
+    if list(lengths) != sorted(set(lengths)):
         raise ValueError("not one or more lengths in ascending order")
     return lengths
 
 
 Inside = Annotated[str, AfterValidator(_inside)]
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-_SeqLens = Annotated[tuple[int, ...], AfterValidator(_ascending)]
+SeqLen = Annotated[int, Field(ge=1, le=MAX_SEQ_LEN)]
+NumTokens = Annotated[int, Field(ge=0, le=MAX_SEQ_LEN)]
+TokenId = Annotated[int, Field(ge=0, lt=MAX_VOCABULARY)]
+SeqLens = Annotated[
+    tuple[SeqLen, ...],
+    Field(min_length=1, max_length=MAX_SEQ_LENS),
+    AfterValidator(_ascending),
+]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -84,17 +106,19 @@ class TokenizerPart(_Part):
     strip_accents: bool
     lowercase: bool
     continuing_subword_prefix: str
-    max_input_chars_per_word: int
-    special_tokens: dict[str, int]
-    added_tokens: dict[str, int] = Field(
+    max_input_chars_per_word: int = Field(ge=1, le=MAX_CHARS_PER_WORD)
+    special_tokens: dict[str, TokenId]
+    added_tokens: dict[str, TokenId] = Field(
         description="What is a token wherever a text holds it, letter by letter."
     )
-    normalized_added_tokens: dict[str, int] = Field(
+    normalized_added_tokens: dict[str, TokenId] = Field(
         default={},
         description="What is a token wherever a normalized text holds it, itself normalized.",
     )
     num_pieces: int = Field(
-        description="Words are cut into the first so many tokens; those after them are added ones."
+        ge=1,
+        le=MAX_VOCABULARY,
+        description="Words are cut into the first so many tokens; those after them are added ones.",
     )
     second_token_type: int = Field(
         default=1,
@@ -109,15 +133,19 @@ class TokenizerPart(_Part):
 class SpanRulesPart(_Part):
     """How windows are cut and spans are chosen, in tokens; the specification tells the rest."""
 
-    max_question_tokens: int
-    max_answer_tokens: int
-    window_overlap_tokens: int
+    max_question_tokens: NumTokens
+    max_answer_tokens: SeqLen
+    window_overlap_tokens: NumTokens
     score: Literal["softmax_over_all_windows"] = Field(
         default="softmax_over_all_windows",
         description="The probability of the start times that of the end, each over all windows.",
     )
-    max_text_characters: int = Field(description="Of a question or context, in code points.")
-    max_unknown_share: float = Field(description="Of unknown tokens among those of a text.")
+    max_text_characters: int = Field(
+        ge=1, le=MAX_TEXT_CHARACTERS, description="Of a question or context, in code points."
+    )
+    max_unknown_share: float = Field(
+        ge=0, le=1, description="Of unknown tokens among those of a text."
+    )
 
 
 class TensorPart(_Part):
@@ -134,8 +162,8 @@ class ArtifactPart(_Part):
     backend: str
     precision: Precision
     path: Inside
-    size_bytes: int = Field(ge=0)
-    seq_lens: _SeqLens
+    size_bytes: int = Field(ge=0, le=MAX_ARTIFACT_BYTES)
+    seq_lens: SeqLens
     entry_points: tuple[str, ...] = Field(
         description="What to call for each length: a method of ExecuTorch, a signature of "
         "TensorFlow Lite, a function of Core ML."
@@ -168,7 +196,7 @@ class VerdictPart(_Part):
 
     backend: str
     runtime: str
-    seq_len: int
+    seq_len: SeqLen
     verdict: Literal["pass", "fail"]
     reason: str
 
@@ -185,7 +213,7 @@ class Manifest(_Part):
     task_library: ArtifactPart | None = Field(
         default=None, description="The TFLite artifact again, as Google's Task Library opens it."
     )
-    thresholds: dict[str, dict[str, float]]
+    thresholds: dict[str, dict[str, _Finite]]
     verdicts: tuple[VerdictPart, ...]
     versions: dict[str, str] = Field(description="Packages that built and tested the artifacts.")
     licences: dict[str, str] = Field(description="By what they are for; names of SPDX.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, first_line
 from pipeline.json_files import read_json_object
+from pipeline.manifest import MAX_VOCABULARY
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -21,8 +22,6 @@ MAX_WIDTH = 16_384
 MAX_FEED_FORWARD_WIDTH = 4 * MAX_WIDTH
 MAX_POSITIONS = 16_384
 """Models of the family for long texts have 8,192; attention grows with the square."""
-MAX_VOCABULARY = 1_000_000
-"""Rows of the embedding. LaBSE, the largest known of the family, has 501,153."""
 MAX_TYPES = 1_024
 MAX_LABELS = 10_000
 """Each of them gets a name in the configuration."""

@@ -11,9 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
-
-from pipeline import trim
+from pipeline import trim, user_cache
 from pipeline.bundle import Bundle
 from pipeline.errors import InputError, PocketBertError
 from pipeline.load import EMBEDDED, Student, load
@@ -27,6 +25,8 @@ _READING = (
 )  # fmt: skip
 _ADDED = ("added_tokens", "normalized_added_tokens")
 """Settings that trimming a vocabulary leaves as they are, but for the ids of added tokens."""
+
+_FOLDER = "students"
 
 
 class ReferenceNotFoundError(InputError):
@@ -51,9 +51,12 @@ def remember(student: Student) -> None:
     """Notes where a student's weights lie; a cache that cannot be written is no reason to stop."""
     if student.source is None:
         return
-    path = _note(student.weights_sha256)
+    folder = user_cache.user_cache(_FOLDER)
+    if folder is None:
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        user_cache.make(folder)
+        path = _note(folder, student.weights_sha256)
         path.write_text(json.dumps({"model": student.source}), encoding="utf-8")
     except OSError:
         return
@@ -119,8 +122,11 @@ def _check_reading(student: Student, stated: TokenizerPart) -> None:
 
 
 def _remembered(part: StudentPart) -> str:
+    folder = user_cache.user_cache(_FOLDER)
+    if folder is None:
+        raise _not_found(part, "where it lies is noted in this user's cache, which is not used")
     try:
-        note = json.loads(_note(part.weights_sha256).read_text(encoding="utf-8"))
+        note = json.loads(_note(folder, part.weights_sha256).read_text(encoding="utf-8"))
         return str(note["model"])
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise _not_found(part, "it was not built on this machine") from err
@@ -133,6 +139,5 @@ def _not_found(part: StudentPart, reason: str) -> ReferenceNotFoundError:
     )
 
 
-def _note(weights_sha256: str) -> Path:
-    folder = platformdirs.user_cache_path("pocketbert") / "students"
+def _note(folder: Path, weights_sha256: str) -> Path:
     return folder / f"{weights_sha256}.json"

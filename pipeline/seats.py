@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.errors import PocketBertError, first_line
 from pipeline.runtimes import MAX_SECONDS_PER_ROW
+from pipeline.spawning import without_the_script
 from pipeline.values import Arrays, Runner
 from pipeline.workers import WorkerCrash, end_with_the_caller, limit_memory, peak_rss_bytes
 
@@ -67,7 +68,9 @@ class Seat:
 
     def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
         try:
-            return self._pool.submit(function, *arguments).result(MAX_SECONDS_PER_ROW)
+            with without_the_script():  # the first call starts the process
+                asked = self._pool.submit(function, *arguments)
+            return asked.result(MAX_SECONDS_PER_ROW)
         except PocketBertError:
             raise
         except TimeoutError as err:

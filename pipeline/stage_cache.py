@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from safetensors.numpy import load, save
+
+from pipeline import user_cache
 
 Contents = Mapping[str, np.ndarray]
 """What an entry holds, arrays by name."""
@@ -45,9 +46,10 @@ class StageCache:
         self._max_bytes = max_bytes
 
     @classmethod
-    def of_user(cls) -> "StageCache":
-        """Returns that of the user who runs this."""
-        return cls(platformdirs.user_cache_path("pocketbert") / "stages")
+    def of_user(cls) -> "StageCache | None":
+        """Returns that of the user who runs this; ``None`` where it is not theirs alone."""
+        folder = user_cache.user_cache("stages")
+        return None if folder is None else cls(folder)
 
     def take(self, key: str) -> dict[str, np.ndarray] | None:
         """Returns what was kept under a key, in its order, or nothing; damage removes an entry."""
@@ -73,7 +75,7 @@ class StageCache:
         numbered = enumerate(contents.items())
         body = save({f"{n:09} {name}": np.ascontiguousarray(each) for n, (name, each) in numbered})
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            user_cache.make(self._folder)
             if shutil.disk_usage(self._folder).free - len(body) < _LEAST_FREE_BYTES:
                 return
             self._write(self._folder / key, hashlib.sha256(body).digest(), body)

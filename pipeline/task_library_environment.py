@@ -15,23 +15,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
-
+from pipeline import user_cache
 from pipeline.errors import MissingPackageError, first_line
 
-PINS = (
-    "tflite-support==0.4.4",
-    "protobuf==3.20.3",
-    "flatbuffers==25.12.19",
-    "numpy==2.4.6",
-    "libusb-package==1.0.30.0",
-)
-"""All that it needs; tflite-support's own list adds audio, which needs a library of the system."""
+REQUIREMENTS = Path(__file__).with_name("data") / "task-library.txt"
+"""Every wheel that it needs, by its hash."""
 
 CLIENT = Path(__file__).with_name("task_library_client.py")
 _PIP = (
     "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--retries=1",
-    "--no-deps", "--only-binary=:all:",
+    "--no-deps", "--only-binary=:all:", "--require-hashes",
 )  # fmt: skip
 _MAX_SECONDS = 900
 """For 60 MB of downloads."""
@@ -48,10 +41,12 @@ def ensure() -> Path:
         UnavailableError: There is no network, no wheel for this Python, or no place for it.
     """
     folder = _folder()
+    if folder is None:
+        raise _unavailable("this user's cache is not used")
     if _works(_python(folder)):
         return _python(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        user_cache.make(folder.parent)
         # One process makes it, and the others wait. The lock ends with the process that holds it.
         with (folder.parent / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -64,7 +59,8 @@ def ensure() -> Path:
 
 def is_made() -> bool:
     """Tells whether the environment is there already."""
-    return _python(_folder()).exists()
+    folder = _folder()
+    return folder is not None and _python(folder).exists()
 
 
 def run_client(python: Path, arguments: Sequence[str], *, timeout: float) -> tuple[int, str]:
@@ -83,7 +79,7 @@ def _make(folder: Path) -> None:
     staged = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
         _call([sys.executable, "-m", "venv", str(staged)])
-        _call([str(_python(staged)), "-I", *_PIP, *PINS])
+        _call([str(_python(staged)), "-I", *_PIP, "-r", str(REQUIREMENTS)])
         code, said = run_client(_python(staged), (), timeout=_MAX_SECONDS)
         if code:
             raise _unavailable(said)
@@ -126,10 +122,14 @@ def _unavailable(reason: str) -> UnavailableError:
     )
 
 
-def _folder() -> Path:
-    named = (sysconfig.get_platform(), sysconfig.get_python_version(), *PINS)
-    digest = hashlib.sha256("\n".join(named).encode()).hexdigest()
-    return platformdirs.user_cache_path("pocketbert") / "task-library" / digest[:16]
+def _folder() -> Path | None:
+    """Returns where the environment is, or is to be; ``None`` where no place is safe for it."""
+    parent = user_cache.user_cache("task-library")
+    if parent is None:
+        return None
+    requirements = REQUIREMENTS.read_text(encoding="utf-8")
+    named = (sysconfig.get_platform(), sysconfig.get_python_version(), requirements)
+    return parent / hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
 
 
 def _python(folder: Path) -> Path:

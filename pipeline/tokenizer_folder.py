@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from pipeline.errors import InputError, first_line
 from pipeline.json_files import check_size, read_json_object
+from pipeline.manifest import MAX_CHARS_PER_WORD, MAX_VOCABULARY
 from pipeline.model_config import check_config
 from pipeline.quiet import quiet_transformers
 from pipeline.tokenization import (
@@ -25,15 +26,10 @@ from pipeline.tokenization import (
     tokenizer_part,
 )
 
-MAX_TOKENS = 1_000_000
-"""Of a vocabulary, added tokens counted in; LaBSE, the largest known of the family, has 501,153."""
 MAX_VOCABULARY_BYTES = 50_000_000
 """Of tokenizer.json or vocab.txt: a million tokens take some 40 million bytes of JSON."""
 MAX_ADDED_TOKENS = 10_000
 """That are searched for in every text; models with words of their own field have some thousand."""
-MAX_WORD_CHARACTERS = 256
-"""Of a word that is cut into pieces: BERT's own code has 200, and transformers 100. The time that a
-text of one endless word takes grows with it."""
 
 CLASSES = (
     "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer",
@@ -231,16 +227,16 @@ def _check_packed(path: Path) -> None:
         raise InputError(f"{path} holds no vocabulary or no list of added_tokens", hint=_AGAIN)
     _check_number(len(words) + len(added), path)
     for word, index in words.items():  # the library would count up to the greatest
-        if not isinstance(index, int) or not 0 <= index < MAX_TOKENS:
+        if not isinstance(index, int) or not 0 <= index < MAX_VOCABULARY:
             raise InputError(
-                f"{path} gives {word!r} the id {index}, where ids go from 0 to {MAX_TOKENS - 1}",
+                f"{path} gives {word!r} the id {index}, where ids go from 0 to {MAX_VOCABULARY - 1}",
                 hint=_AGAIN,
             )
-    longest = model.get("max_input_chars_per_word", 0)
-    if not isinstance(longest, int) or not 0 <= longest <= MAX_WORD_CHARACTERS:
+    longest = model.get("max_input_chars_per_word", 100)
+    if not isinstance(longest, int) or not 1 <= longest <= MAX_CHARS_PER_WORD:
         raise InputError(
             f"{path} cuts words of up to {longest} characters into pieces, where BERT's have 100; "
-            f"at most {MAX_WORD_CHARACTERS} are supported",
+            f"at most {MAX_CHARS_PER_WORD} are supported",
             hint="set max_input_chars_per_word to the model's own number",
         )
 
@@ -266,7 +262,8 @@ def _check_lines(path: Path) -> None:
 
 
 def _check_number(tokens: int, path: Path) -> None:
-    if tokens > MAX_TOKENS:
+    if tokens > MAX_VOCABULARY:
         raise InputError(
-            f"{path} holds {tokens:,} tokens, where at most {MAX_TOKENS:,} are read", hint=_TRAINED
+            f"{path} holds {tokens:,} tokens, where at most {MAX_VOCABULARY:,} are read",
+            hint=_TRAINED,
         )

@@ -6,6 +6,7 @@ from torch import nn
 from pipeline.attention import one_row_attention
 from pipeline.errors import InputError
 from pipeline.load import Student
+from pipeline.manifest import MAX_SEQ_LEN, MAX_SEQ_LENS
 from pipeline.one_at_a_time import ALONE
 from pipeline.traced import TracedModel, dynamic_shapes, sample_inputs
 
@@ -89,6 +90,7 @@ def check_seq_lens(seq_lens: tuple[int, ...], *, longest: int) -> tuple[int, ...
     Raises:
         InputError: There is none, or one of them cannot be served.
     """
+    longest = min(longest, MAX_SEQ_LEN)
     if not seq_lens:
         raise InputError("no sequence length was given", hint="for example: --seq-len 384")
     for length in seq_lens:
@@ -97,4 +99,9 @@ def check_seq_lens(seq_lens: tuple[int, ...], *, longest: int) -> tuple[int, ...
                 f"sequence length {length} is outside what this student can serve",
                 hint=f"choose lengths from {MIN_SEQ_LEN} to {longest}, its number of positions",
             )
+    if len(set(seq_lens)) > MAX_SEQ_LENS:
+        raise InputError(
+            f"{len(set(seq_lens))} sequence lengths are more than an artifact can have",
+            hint=f"choose {MAX_SEQ_LENS} or fewer",
+        )
     return tuple(sorted(set(seq_lens)))

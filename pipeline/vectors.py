@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,12 +10,28 @@ from tokenizers import Tokenizer
 
 from pipeline.compare import Case, Outputs
 from pipeline.errors import InputError
-from pipeline.manifest import Inside, canonical_json, json_value
+from pipeline.manifest import (
+    MAX_SEQ_LEN,
+    MAX_TEXT_CHARACTERS,
+    Inside,
+    SeqLen,
+    SeqLens,
+    TokenId,
+    canonical_json,
+    json_value,
+)
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.squad import Question
 from pipeline.tasks import Task
 from pipeline.thresholds import FP16_EXCESS_ON_ARM64, computes_in_halves, thresholds_of
 from pipeline.values import Artifact
+
+MAX_VECTORS_BYTES = 64 * 10**6
+"""A bundle's takes a few hundred thousand."""
+MAX_VECTORS = 1_000
+"""Texts, and questions. A reader runs them all."""
+MAX_TOLERANCE = 100.0
+"""Logits. Beyond it nothing is compared."""
 
 NUM_VECTORS = 8
 """Enough to notice a wrong tokenizer, artifact or decoder, and done in a blink on a phone."""
@@ -48,14 +65,17 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_Span = tuple[int, int]
+_Place = Annotated[int, Field(ge=0, le=2 * MAX_TEXT_CHARACTERS)]
+"""In a text; a character outside of the first plane takes two units of UTF-16."""
+_Span = tuple[_Place, _Place]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class TextVector(_Part):
     """A text and its tokens; offsets in code points and in UTF-16 units."""
 
     text: str
-    ids: tuple[int, ...]
+    ids: tuple[TokenId, ...]
     offsets: tuple[_Span, ...]
     utf16_offsets: tuple[_Span, ...]
 
@@ -66,22 +86,22 @@ class WindowVector(_Part):
     ``offsets`` are those of its context tokens, in code points of the context.
     """
 
-    seq_len: int
-    input_ids: tuple[int, ...]
-    offsets: tuple[_Span, ...]
-    start_logits: tuple[float | None, ...]
-    end_logits: tuple[float | None, ...]
+    seq_len: SeqLen
+    input_ids: tuple[TokenId, ...] = Field(max_length=MAX_SEQ_LEN)
+    offsets: tuple[_Span, ...] = Field(max_length=MAX_SEQ_LEN)
+    start_logits: tuple[_Number | None, ...] = Field(max_length=MAX_SEQ_LEN)
+    end_logits: tuple[_Number | None, ...] = Field(max_length=MAX_SEQ_LEN)
 
 
 class AnswerVector(_Part):
     """The answer of the PyTorch student; ``start`` and ``end`` in code points of the context."""
 
     text: str
-    start: int
-    end: int
-    utf16_start: int
-    utf16_end: int
-    score: float | None
+    start: _Place
+    end: _Place
+    utf16_start: _Place
+    utf16_end: _Place
+    score: _Number | None
 
 
 class QuestionVector(_Part):
@@ -99,10 +119,10 @@ class QuestionVector(_Part):
 class Vectors(_Part):
     """All that an app tests itself with."""
 
-    texts: tuple[TextVector, ...]
-    seq_lens: tuple[int, ...] = Field(description="Lengths that windows are cut for, ascending.")
-    questions: tuple[QuestionVector, ...]
-    tolerances: dict[Inside, float] = Field(
+    texts: tuple[TextVector, ...] = Field(max_length=MAX_VECTORS)
+    seq_lens: SeqLens = Field(description="Lengths that windows are cut for, ascending.")
+    questions: tuple[QuestionVector, ...] = Field(max_length=MAX_VECTORS)
+    tolerances: dict[Inside, Annotated[float, Field(ge=0, le=MAX_TOLERANCE)]] = Field(
         description="By artifact, the largest difference of a logit from the student's."
     )
 
@@ -163,9 +183,16 @@ def read(path: Path) -> Vectors:
         InputError: The file is absent, or damaged.
     """
     try:
-        return Vectors.model_validate_json(path.read_bytes())
+        with path.open("rb") as file:
+            raw = file.read(MAX_VECTORS_BYTES + 1)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as err:
         raise InputError(f"no vectors at {path}", hint="build the bundle again") from err
+    if len(raw) > MAX_VECTORS_BYTES:
+        raise InputError(
+            f"{path} takes more than {MAX_VECTORS_BYTES:,} bytes", hint="build the bundle again"
+        )
+    try:
+        return Vectors.model_validate_json(raw)
     except ValidationError as err:
         first = err.errors()[0]
         where = ".".join(map(str, first["loc"]))

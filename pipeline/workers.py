@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PocketBertError, first_line, storage_error
+from pipeline.spawning import without_the_script
 
 Report = Callable[[int], None]
 """Told how many units of its work a job has done."""
@@ -136,7 +137,8 @@ class _Running:
             # The worker is born with SIGINT blocked, until it ignores it.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                process.start()
+                with without_the_script():
+                    process.start()
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             self._processes.append(process)

@@ -446,7 +446,7 @@ def test_inspect_json(built, call):
         assert sizes == sorted(sizes, reverse=True)
 
 
-VERIFIED = {"ok": True, "problems": [], "signature": "none", "platform": None}
+VERIFIED = {"ok": True, "problems": [], "signature": "none", "signer": None, "platform": None}
 
 
 def test_verify_json(bundle_copy, call):
@@ -690,11 +690,11 @@ def test_eval_model_with_an_artifacts_runtime_is_refused(call, student_folder, s
 def test_ask_artifact_that_cannot_be_loaded_fails_and_the_others_answer(call, bundle_copy):
     (bundle_copy / "tflite" / "model.tflite").write_bytes(b"no flatbuffer")
     finished = asked(call, bundle_copy, "-c", CONTEXT, "--json")
-    assert finished.code != 0
+    assert finished.code == 1
     assert [answer["runtime"] for answer in finished.json["answers"]] == ["pytorch"]
     (skipped,) = finished.json["skipped"]
     assert skipped["runtime"] == "litert"
-    assert skipped["reason"].startswith("failed: ")
+    assert skipped["reason"].startswith("failed: tflite/model.tflite of the bundle is not what")
 
 
 # The student of a bundle

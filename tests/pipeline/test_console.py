@@ -2,6 +2,7 @@ import errno
 import json
 import math
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ import pytest
 
 from pipeline import console
 from pipeline.errors import InputError
+from tests.bundles import write_bundle
+from tests.command import COMMAND, ROOT, pocketbert
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -125,3 +128,48 @@ def test_quota_of_a_control_group_counts_as_cores(tmp_path, quota, cores):
     if quota is not None:
         path.write_text(quota)
     assert console.quota_cores(path) == cores
+
+
+def run_with_closed(numbers: tuple[int, ...], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command with streams that were closed before it began."""
+    closing = " ".join(f"{number}>&-" if number else "<&-" for number in numbers)
+    script = f'exec "$@" {closing}'
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *COMMAND, *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("numbers", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_stream_changes_no_exit_code(tmp_path, numbers):
+    folder = write_bundle(tmp_path / "bundle")
+    for arguments, code in (
+        (("--version",), 0), (("verify", str(folder)), 0), (("verify", str(folder), "--json"), 0),
+        (("verify", str(folder / "none")), 2), (("verify", "--none"), 2),
+    ):  # fmt: skip
+        done = run_with_closed(numbers, *arguments)
+        assert done.returncode == code, (arguments, done.stderr)
+        assert "Traceback" not in done.stderr
+    (folder / "added").touch()
+    assert run_with_closed(numbers, "verify", str(folder)).returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("build", "--help"), ("--version",)])
+def test_help_that_nobody_reads_is_no_failure(arguments):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [*COMMAND, *arguments], cwd=ROOT, stdout=write_end, stderr=subprocess.PIPE, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_command_leaves_no_temporary_files_and_clears_those_of_a_killed_one(tmp_path):
+    left = tmp_path / ".pocketbert-tmp-0123abcd"
+    left.mkdir(mode=0o700)
+    (left / "half").touch()
+    done = pocketbert("verify", tmp_path / "none", env={"TMPDIR": str(tmp_path)})
+    assert done.code == 2
+    assert list(tmp_path.iterdir()) == []

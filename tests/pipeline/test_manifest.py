@@ -18,6 +18,7 @@ from pipeline.manifest import (
     read_manifest,
     write_manifest,
 )
+from pipeline.vectors import Vectors
 from tests.bundles import MANIFEST
 
 
@@ -231,6 +232,85 @@ def test_read_bundle_of_an_older_version_says_which_wrote_it(tmp_path, content, 
     with pytest.raises(ManifestDamagedError, match="Field required") as caught:
         read_manifest(tmp_path)
     assert caught.value.hint.startswith(f"PocketBERT 0.0.1 wrote it, and this is {__version__}: ")
+
+
+BOUNDS = [
+    (("tokenizer", "max_input_chars_per_word"), 1, 256),
+    (("tokenizer", "num_pieces"), 1, 2**20),
+    (("tokenizer", "special_tokens", "[PAD]"), 0, 2**20 - 1),
+    (("tokenizer", "added_tokens", "[SEP]"), 0, 2**20 - 1),
+    (("tokenizer", "normalized_added_tokens", "[NUM]"), 0, 2**20 - 1),
+    (("span_rules", "max_question_tokens"), 0, 8192),
+    (("span_rules", "max_answer_tokens"), 1, 8192),
+    (("span_rules", "window_overlap_tokens"), 0, 8192),
+    (("span_rules", "max_text_characters"), 1, 10**7),
+    (("span_rules", "max_unknown_share"), 0, 1),
+    (("artifacts", 0, "size_bytes"), 0, 2**34),
+    (("artifacts", 0, "seq_lens", 1), 65, 8192),
+    (("verdicts", 0, "seq_len"), 1, 8192),
+]
+
+
+def set_at(content: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
+    place: Any = content
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+
+
+@pytest.mark.parametrize(("path", "least", "most"), BOUNDS, ids=str)
+def test_read_number_out_of_its_bounds_is_refused(tmp_path, content, path, least, most):
+    for value in (least, most):
+        set_at(content, path, value)
+        write_content(tmp_path, content)
+        read_manifest(tmp_path)
+    for value in (least - 1, most + 1, 600_000_000, 10**12, -(10**30)):
+        if not least <= value <= most:
+            set_at(content, path, value)
+            write_content(tmp_path, content)
+            with pytest.raises(ManifestDamagedError, match="not a valid manifest"):
+                read_manifest(tmp_path)
+
+
+def numbers_in(schema: Any, path: str = "") -> dict[str, dict[str, Any]]:
+    """Returns each description of a number in a JSON Schema, by where it stands."""
+    found: dict[str, dict[str, Any]] = {}
+    if isinstance(schema, dict):
+        if schema.get("type") in ("integer", "number"):
+            found[path] = schema
+        for key, value in schema.items():
+            found |= numbers_in(value, f"{path}/{key}")
+    elif isinstance(schema, list):
+        for place, value in enumerate(schema):
+            found |= numbers_in(value, f"{path}/{place}")
+    return found
+
+
+FREE = ("thresholds", "start_logits", "end_logits", "score")
+"""Compared only; nothing is made that grows with them."""
+
+
+@pytest.mark.parametrize("model", [Manifest, Vectors])
+def test_every_number_has_bounds(model):
+    for path, number in numbers_in(model.model_json_schema()).items():
+        if not any(free in path for free in FREE):
+            assert {"minimum"} <= number.keys(), path
+            assert {"maximum", "exclusiveMaximum"} & number.keys(), path
+
+
+def test_read_more_lengths_than_an_artifact_can_have_is_refused(tmp_path, content):
+    lengths = list(range(1, 66))
+    content["artifacts"][0] |= {"seq_lens": lengths, "entry_points": ["a"] * len(lengths)}
+    write_content(tmp_path, content)
+    with pytest.raises(ManifestDamagedError, match=r"not a valid manifest: artifacts.0.seq_lens"):
+        read_manifest(tmp_path)
+
+
+def test_read_manifest_of_endless_bytes_is_refused_before_it_is_parsed(tmp_path):
+    with (tmp_path / FILE_NAME).open("wb") as file:
+        file.truncate(20 * 10**9)
+    with pytest.raises(ManifestDamagedError, match="takes more than 16,000,000 bytes"):
+        read_manifest(tmp_path)
 
 
 def test_read_artifact_from_before_there_were_compute_units(tmp_path, content):

@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import bundle as bundles
 from pipeline import self_test, vectors
 from pipeline.bundle import open_bundle
 from pipeline.errors import InputError
-from pipeline.manifest import VECTORS, Manifest, write_manifest
+from pipeline.manifest import VECTORS
 from pipeline.on_device.self_test import SelfTest
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.runtimes import load_artifact
 from pipeline.self_test import _row
 from pipeline.stages import Stages
-from tests.bundles import problems_of
+from tests.bundles import restate
 from tests.command import pocketbert
 
 PATH = "tflite/model.tflite"
@@ -144,18 +143,6 @@ def test_run_tests_the_artifact_in_every_runtime(built):
     assert {each.found.num_same for each in found.done} == {7}  # six questions, and the long one
 
 
-def rewrite(folder: Path, **changes) -> None:
-    """Changes a bundle's manifest, its hash included, so that only the self test can notice."""
-    with open_bundle(folder) as opened:
-        manifest = opened.manifest
-    files = bundles.hash_files(folder)
-    changed = Manifest.model_validate(
-        manifest.model_copy(update={"files": files, **changes}).model_dump()
-    )
-    write_manifest(changed, folder)
-    assert problems_of(folder) == ()
-
-
 def test_run_of_a_bundle_whose_manifest_names_the_outputs_wrongly_is_told(bundle_copy):
     with open_bundle(bundle_copy) as opened:
         (artifact,) = opened.manifest.artifacts
@@ -164,7 +151,7 @@ def test_run_of_a_bundle_whose_manifest_names_the_outputs_wrongly_is_told(bundle
         start.model_copy(update={"artifact_name": end.artifact_name}),
         end.model_copy(update={"artifact_name": start.artifact_name}),
     )
-    rewrite(bundle_copy, artifacts=(artifact.model_copy(update={"outputs": swapped}),))
+    restate(bundle_copy, artifacts=(artifact.model_copy(update={"outputs": swapped}),))
     with open_bundle(bundle_copy) as opened:
         found = self_test.run(opened, names=["litert"], num_threads=1, stages=Stages(quiet=True))
     assert {problem.path for problem in found.problems} == {PATH}
@@ -175,7 +162,7 @@ def test_run_of_a_bundle_whose_manifest_names_the_outputs_wrongly_is_told(bundle
 def test_bundle_whose_manifest_names_the_entry_points_wrongly_is_told(bundle_copy, built, names):
     with open_bundle(bundle_copy) as opened:
         (artifact,) = opened.manifest.artifacts
-    rewrite(bundle_copy, artifacts=(artifact.model_copy(update={"entry_points": names}),))
+    restate(bundle_copy, artifacts=(artifact.model_copy(update={"entry_points": names}),))
     with open_bundle(bundle_copy) as opened:
         found = self_test.run(opened, num_threads=1, stages=Stages(quiet=True))
     assert [problem.path for problem in found.problems] == [PATH, PATH]  # LiteRT and TensorFlow
@@ -186,7 +173,7 @@ def test_bundle_whose_manifest_names_the_entry_points_wrongly_is_told(bundle_cop
 
 def test_run_of_an_artifact_that_cannot_be_loaded_is_told(bundle_copy):
     (bundle_copy / PATH).write_bytes(b"no model")
-    rewrite(bundle_copy)
+    restate(bundle_copy)
     with open_bundle(bundle_copy) as opened:
         found = self_test.run(opened, names=["litert"], num_threads=1, stages=Stages(quiet=True))
     (problem,) = found.problems
@@ -199,7 +186,7 @@ def test_run_of_other_vectors_is_told_before_an_engine_is_asked(bundle_copy):
     content = json.loads(path.read_bytes())
     content["texts"][0]["ids"][0] += 1
     path.write_text(json.dumps(content))
-    rewrite(bundle_copy)
+    restate(bundle_copy)
     with open_bundle(bundle_copy) as opened:
         found = self_test.run(opened, num_threads=1, stages=Stages(quiet=True))
     assert found.done == ()
@@ -227,7 +214,7 @@ def test_verify_vectors_runs_the_self_test(built):
 def test_verify_vectors_that_fail_end_with_exit_code_1(bundle_copy):
     path = bundle_copy / VECTORS
     path.write_bytes(path.read_bytes().replace(b'"start":', b'"start":1', 1))
-    rewrite(bundle_copy)
+    restate(bundle_copy)
     finished = pocketbert("verify", bundle_copy, "--vectors", "--json")
     assert finished.code == 1
     assert [each["path"] for each in json.loads(finished.stdout)["problems"]] == [VECTORS]

@@ -384,7 +384,7 @@ def test_folder_without_config_json_is_read_or_refused_as_transformers_does(tmp_
 
 def test_vocabulary_of_a_million_lines_and_more_is_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", None)
-    write(tmp_path, vocab=lines() + b"x\n" * tokenizer_folder.MAX_TOKENS)
+    write(tmp_path, vocab=lines() + b"x\n" * tokenizer_folder.MAX_VOCABULARY)
     with pytest.raises(InputError, match=r"holds 1,000,0\d\d tokens, where at most"):
         read_tokenizer(tmp_path)
 
@@ -404,7 +404,7 @@ def test_file_of_too_many_bytes_is_refused_unread(tmp_path, monkeypatch, name):
 
 def test_packed_tokenizer_of_too_many_tokens_is_refused(tmp_path, monkeypatch):
     write(tmp_path, tokenizer=packed())
-    monkeypatch.setattr(tokenizer_folder, "MAX_TOKENS", len(WORDS))
+    monkeypatch.setattr(tokenizer_folder, "MAX_VOCABULARY", len(WORDS))
     with pytest.raises(InputError, match=f"holds {len(WORDS) + len(SPECIAL)} tokens, where"):
         read_tokenizer(tmp_path)
 

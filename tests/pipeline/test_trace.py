@@ -169,3 +169,12 @@ def test_check_seq_lens_beyond_the_range_is_refused(students, length):
 def test_check_seq_lens_without_any_is_refused():
     with pytest.raises(InputError, match="no sequence length was given"):
         check_seq_lens((), longest=512)
+
+
+def test_check_seq_lens_that_no_bundle_can_say_is_refused():
+    assert check_seq_lens((8192,), longest=10**9) == (8192,)
+    with pytest.raises(InputError, match="sequence length 8193 is outside"):
+        check_seq_lens((8193,), longest=10**9)
+    assert len(check_seq_lens(tuple(range(8, 72)), longest=512)) == 64
+    with pytest.raises(InputError, match="65 sequence lengths are more than an artifact can have"):
+        check_seq_lens(tuple(range(8, 73)), longest=512)

@@ -1,5 +1,13 @@
 package org.pocketbert.core
 
+// What a reader takes in memory and time grows with these numbers, so they have bounds.
+private const val MAX_SEQ_LEN = 8192
+private const val MAX_SEQ_LENS = 64
+private const val MAX_VOCABULARY = 1 shl 20
+private const val MAX_CHARS_PER_WORD = 256
+private const val MAX_TEXT_CHARACTERS = 10_000_000
+private const val MAX_ARTIFACT_BYTES = 1L shl 34
+
 /**
  * Refuses a manifest that is well-formed but makes no sense.
  *
@@ -32,27 +40,47 @@ private fun checkTokenizer(settings: TokenizerSettings) {
         require(token in settings.specialTokens) { "the tokenizer has no $token" }
     }
     require(settings.secondTokenType in 0..1) { "the second token type is neither 0 nor 1" }
+    require(settings.maxInputCharsPerWord in 1..MAX_CHARS_PER_WORD) {
+        "words of ${settings.maxInputCharsPerWord} characters are outside 1 to $MAX_CHARS_PER_WORD"
+    }
+    require(settings.numPieces in 1..MAX_VOCABULARY) {
+        "${settings.numPieces} pieces are outside 1 to $MAX_VOCABULARY"
+    }
+    for ((token, id) in settings.specialTokens + settings.addedTokens + settings.normalizedAddedTokens) {
+        require(id in 0 until MAX_VOCABULARY) { "$token has the id $id" }
+    }
     checkInside(settings.vocabulary)
     checkInside(settings.unicodeTables)
 }
 
 private fun checkSpanRules(rules: SpanRules) {
     require(rules.score == "softmax_over_all_windows") { "the score ${rules.score} is not known" }
-    require(rules.maxQuestionTokens >= 0 && rules.windowOverlapTokens >= 0) {
-        "a number of tokens is negative"
+    require(rules.maxQuestionTokens in 0..MAX_SEQ_LEN && rules.windowOverlapTokens in 0..MAX_SEQ_LEN) {
+        "a number of tokens is outside 0 to $MAX_SEQ_LEN"
     }
-    require(rules.maxAnswerTokens >= 1) { "no answer may have a token" }
+    require(rules.maxAnswerTokens in 1..MAX_SEQ_LEN) {
+        "answers of ${rules.maxAnswerTokens} tokens are outside 1 to $MAX_SEQ_LEN"
+    }
+    require(rules.maxTextCharacters in 1..MAX_TEXT_CHARACTERS) {
+        "texts of ${rules.maxTextCharacters} characters are outside 1 to $MAX_TEXT_CHARACTERS"
+    }
+    require(rules.maxUnknownShare in 0.0..1.0) { "a share of unknown tokens is outside 0 to 1" }
 }
 
 private fun checkArtifact(artifact: Artifact) {
     checkInside(artifact.path)
-    require(artifact.sizeBytes >= 0) { "the size of ${artifact.path} is negative" }
+    require(artifact.sizeBytes in 0..MAX_ARTIFACT_BYTES) {
+        "the size of ${artifact.path} is outside 0 to $MAX_ARTIFACT_BYTES"
+    }
     require(artifact.inputs.isNotEmpty() && artifact.outputs.isNotEmpty()) {
         "${artifact.path} has no inputs or no outputs"
     }
     val lengths = artifact.seqLens
     require(lengths.isNotEmpty() && lengths.first() > 0 && lengths == lengths.distinct().sorted()) {
         "${artifact.path} has no lengths in ascending order"
+    }
+    require(lengths.last() <= MAX_SEQ_LEN && lengths.size <= MAX_SEQ_LENS) {
+        "${artifact.path} has lengths beyond $MAX_SEQ_LEN, or more than $MAX_SEQ_LENS"
     }
     require(lengths.last() > NUM_SPECIAL) { "${artifact.path} has no room for a token" }
     require(artifact.entryPoints.size == lengths.size) {
