@@ -9,6 +9,8 @@ import torch
 from torch.utils import _pytree as pytree
 
 from pipeline.errors import InputError, first_line, storage_error
+from pipeline.program_archive import read_program
+from pipeline.program_schema import RefusalError
 from pipeline.values import Arrays
 
 
@@ -36,15 +38,20 @@ def _no_npz(path: Path) -> InputError:
 
 
 def load_program(path: Path) -> torch.export.ExportedProgram:
-    """Returns what ``torch.export.save`` wrote.
+    """Returns what ``torch.export.save`` wrote; the file may come from anyone.
 
     Raises:
-        InputError: The file is missing, or is something else.
+        InputError: The file is missing, is something else, or holds more than a program of tensors.
     """
     if not path.is_file():
         raise InputError(f"no file {path}", hint="check --reference")
     try:
-        return torch.export.load(path)
+        return read_program(path)
+    except RefusalError as err:
+        raise InputError(
+            f"{path} is not read: {err}",
+            hint="a program of tensors, saved with this version of torch.export.save, is",
+        ) from err
     except Exception as err:  # the reader raises whatever its parts raise
         raise storage_error(err) or InputError(
             f"{path} is no saved torch.export program: {first_line(err)}",
