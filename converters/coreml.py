@@ -63,12 +63,30 @@ def convert(
 def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
     """Loads a package into our evaluator, or on macOS into Apple's Core ML."""
 
-    def open_function(function: str | None) -> Runner:
-        if runtime == "coreml":
-            return _AppleModel(artifact, function)
-        return CoreMLReference(artifact.path, num_threads=num_threads, function=function)
+    def open_one(function: str | None) -> Runner:
+        return open_function(
+            artifact.path,
+            function,
+            runtime=runtime,
+            num_threads=num_threads,
+            compute_units=artifact.compute_units,
+        )
 
-    return _FunctionRunner(artifact, open_function)
+    return _FunctionRunner(artifact, open_one)
+
+
+def open_function(
+    path: Path,
+    function: str | None,
+    *,
+    runtime: str,
+    num_threads: int,
+    compute_units: ComputeUnits | None = None,
+) -> Runner:
+    """Loads one function of any package into a runtime; None is the package's default."""
+    if runtime == "coreml":
+        return _AppleModel(path, function, compute_units)
+    return CoreMLReference(path, num_threads=num_threads, function=function)
 
 
 def inspect(path: Path) -> Inspection:
@@ -104,11 +122,11 @@ class _FunctionRunner:
 class _AppleModel:
     """Apple's Core ML, on macOS."""
 
-    def __init__(self, artifact: Artifact, function: str | None) -> None:
-        units = ct.ComputeUnit[(artifact.compute_units or "all").replace("-", "_").upper()]
-        self._model = ct.models.MLModel(
-            str(artifact.path), function_name=function, compute_units=units
-        )
+    def __init__(
+        self, path: Path, function: str | None, compute_units: ComputeUnits | None
+    ) -> None:
+        units = ct.ComputeUnit[(compute_units or "all").replace("-", "_").upper()]
+        self._model = ct.models.MLModel(str(path), function_name=function, compute_units=units)
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         # Its Python interface takes numbers as 32-bit floats.

@@ -1,5 +1,6 @@
 """Turns a MIL function into a flat list of steps, its constants expanded once and for all."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from converters.mil_limits import TooLargeError, check_size
 from converters.mil_operators import OPERATORS, VALUE_PRESERVING
 from converters.mil_package import HINT_UNSUPPORTED
 from converters.mil_weights import CONSTANT_EXPRESSIONS
@@ -16,7 +18,12 @@ from pipeline.errors import InputError
 Rounding = Literal["fp32", "fp16"]
 Values = dict[str, Tensor]
 
-SUPPORTED_OPERATORS = frozenset(OPERATORS) | frozenset(CONSTANT_EXPRESSIONS)
+CLASSIFY = "classify"
+_CONTROL = frozenset({"cond", "while_loop"})
+MAX_ROUNDS = 2**20
+"""Of a loop. A recurrent layer takes as many as its sequence is long."""
+
+SUPPORTED_OPERATORS = frozenset(OPERATORS) | frozenset(CONSTANT_EXPRESSIONS) | _CONTROL | {CLASSIFY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,13 @@ class Step:
         """Reads its arguments from ``values`` and adds its results to them."""
         arguments = {key: _resolve(value, values) for key, value in self.arguments.items()}
         try:
+            check_size(self.op_type, arguments)
             computed = self.compute(**arguments)
+        except TooLargeError as err:
+            raise InputError(
+                f"Core ML operator {self.op_type!r} ({self.name!r}) is not run: {err}",
+                hint="give a smaller input, or run the package on a device",
+            ) from err
         except NotImplementedError as err:
             raise InputError(
                 f"Core ML operator {self.op_type!r} ({self.name!r}) is not supported in this form: "
@@ -66,17 +79,87 @@ class Step:
 
     def reads(self) -> Iterable[str]:
         """Yields the names of the values that it needs."""
-        for argument in self.arguments.values():
-            for part in argument if isinstance(argument, list) else [argument]:
-                if isinstance(part, ValueName):
-                    yield part.name
+        yield from _names(self.arguments.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Steps inside of a step.
+
+    Attributes:
+        inputs: Names of the values that the step around it gives.
+        outputs: What the block gives back, as arguments are given.
+    """
+
+    inputs: tuple[str, ...]
+    steps: tuple["Step | Branch", ...]
+    outputs: list[Any]
+
+    def run(self, given: list[Tensor], values: Values) -> list[Tensor]:
+        """Returns its outputs, from what is given and what the steps before it computed."""
+        scope = {**values, **dict(zip(self.inputs, given, strict=True))}
+        for step in self.steps:
+            step.run(scope)
+        outputs: list[Tensor] = _resolve(self.outputs, scope)
+        return outputs
+
+    def reads(self) -> Iterable[str]:
+        """Yields the names of the values that it needs from outside."""
+        own = {*self.inputs, *(name for step in self.steps for name, _ in step.results)}
+        for name in (*(n for step in self.steps for n in step.reads()), *_names(self.outputs)):
+            if name not in own:
+                yield name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """A loop that runs while its first block gives true, or a choice between two blocks.
+
+    Attributes:
+        given: What a loop starts with, or what chooses the block; as arguments are given.
+        results: As those of a ``Step``.
+        unused_after: As that of a ``Step``.
+    """
+
+    op_type: str
+    name: str
+    blocks: tuple[Block, ...]
+    given: list[Any]
+    results: tuple[tuple[str, Callable[[Tensor], Tensor]], ...]
+    unused_after: tuple[str, ...] = ()
+
+    def run(self, values: Values) -> None:
+        """Runs its blocks and adds its results to ``values``."""
+        state: list[Tensor] = _resolve(self.given, values)
+        first, second = self.blocks
+        if self.op_type == "cond":
+            state = (first if state[0].all() else second).run([], values)
+        else:
+            for num_rounds in itertools.count():
+                if not first.run(state, values)[0].all():
+                    break
+                if num_rounds >= MAX_ROUNDS:
+                    raise InputError(
+                        f"Core ML operator 'while_loop' ({self.name!r}) runs more than "
+                        f"{MAX_ROUNDS} rounds",
+                        hint="check the condition of the loop",
+                    )
+                state = second.run(state, values)
+        for (name, settle_result), value in zip(self.results, state, strict=True):
+            values[name] = settle_result(value)
+
+    def reads(self) -> Iterable[str]:
+        """Yields the names of the values that it needs."""
+        yield from _names(self.given)
+        for block in self.blocks:
+            yield from block.reads()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
     """A whole function: its constant values that are results, and its steps in order."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Branch, ...]
     constant_results: Mapping[str, Tensor]
 
 
@@ -101,17 +184,23 @@ def bind(function: Any, *, rounding: Rounding) -> Steps:
 class _Binder:
     """Collects constants and steps, operation by operation."""
 
-    def __init__(self, rounding: Rounding) -> None:
-        self.steps: list[Step] = []
+    def __init__(self, rounding: Rounding, stored: dict[Any, Tensor | str] | None = None) -> None:
+        self.steps: list[Step | Branch] = []
         self._rounding = rounding
-        self._stored: dict[Any, Tensor | str] = {}
+        self._stored = {} if stored is None else stored
         self._operands: dict[Any, Tensor | str] = {}
 
     def bind(self, operation: Any) -> None:
         if operation.op_type == "const":
-            self._stored[operation.outputs[0]] = self._as_stored(operation.outputs[0].val)
+            # A classifier's labels are a list; their order is all that counts here.
+            if not isinstance(operation.outputs[0].val, list):
+                self._stored[operation.outputs[0]] = self._as_stored(operation.outputs[0].val)
         elif operation.op_type in CONSTANT_EXPRESSIONS:
             self._expand(operation)
+        elif operation.op_type in _CONTROL:
+            self._branch(operation)
+        elif operation.op_type == CLASSIFY:
+            self._classify(operation)
         else:
             self._append(operation)
 
@@ -129,6 +218,36 @@ class _Binder:
         expanded = expand(**{name: self._stored[var] for name, var in operation.inputs.items()})
         values = (expanded,) if isinstance(expanded, Tensor) else expanded
         self._stored.update(zip(operation.outputs, values, strict=True))
+
+    def _branch(self, operation: Any) -> None:
+        given = operation.loop_vars if operation.op_type == "while_loop" else [operation.pred]
+        results = tuple((var.name, self._settle(operation, var)) for var in operation.outputs)
+        blocks = tuple(self._block(block) for block in operation.blocks)
+        self.steps.append(
+            Branch(
+                op_type=operation.op_type,
+                name=operation.name,
+                blocks=blocks,
+                given=self._argument(list(given)),
+                results=results,
+            )
+        )
+
+    def _block(self, block: Any) -> Block:
+        inner = _Binder(self._rounding, self._stored)
+        for operation in block.operations:
+            inner.bind(operation)
+        return Block(
+            inputs=tuple(var.name for var in block.inputs),
+            steps=tuple(inner.steps),
+            outputs=self._argument(list(block.outputs)),
+        )
+
+    def _classify(self, operation: Any) -> None:
+        arguments = {"probabilities": self._argument(operation.probabilities)}
+        label, probabilities = operation.outputs
+        results = ((label.name, Tensor.int), (probabilities.name, Tensor.float))
+        self.steps.append(Step(CLASSIFY, operation.name, _best, arguments, results))
 
     def _append(self, operation: Any) -> None:
         arguments = {name: self._argument(var) for name, var in operation.inputs.items()}
@@ -161,6 +280,12 @@ class _Binder:
         return settle(var, rounding="fp32" if preserves else self._rounding)
 
 
+def _best(probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the position of the best label, and the probabilities of all, ``(labels,)``."""
+    flat = probabilities.flatten()
+    return flat.argmax(), flat
+
+
 def settle(var: Any, *, rounding: Rounding) -> Callable[[Tensor], Tensor]:
     """Returns what brings a value to the type that the program declares for it.
 
@@ -189,6 +314,14 @@ def _as_operand(stored: Tensor | str) -> Tensor | str:
     return stored.float() if stored.is_floating_point() else stored.int()
 
 
+def _names(arguments: Iterable[Any]) -> Iterable[str]:
+    """Yields the names of the values among arguments."""
+    for argument in arguments:
+        for part in argument if isinstance(argument, list) else [argument]:
+            if isinstance(part, ValueName):
+                yield part.name
+
+
 def _resolve(argument: Any, values: Values) -> Any:
     if isinstance(argument, ValueName):
         return values[argument.name]
@@ -197,7 +330,7 @@ def _resolve(argument: Any, values: Values) -> Any:
     return argument
 
 
-def _free_early(steps: list[Step], outputs: set[str]) -> tuple[Step, ...]:
+def _free_early(steps: list[Step | Branch], outputs: set[str]) -> tuple[Step | Branch, ...]:
     """Notes on each step which values are read or written there for the last time."""
     needed = set(outputs)
     noted = []
