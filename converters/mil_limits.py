@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 MAX_ELEMENTS = 2**28
@@ -29,7 +29,7 @@ def check_size(op_type: str, arguments: Mapping[str, Any]) -> None:
     Raises:
         TooLargeError: It has more than ``MAX_ELEMENTS`` elements.
     """
-    count = _COUNTS.get(op_type, _count_broadcast)
+    count: Callable[..., float] = _COUNTS.get(op_type, _count_broadcast)
     check_elements(count(**arguments))
 
 
@@ -38,8 +38,8 @@ def _count_broadcast(**arguments: Any) -> float:
     tensors = [each for each in arguments.values() if isinstance(each, Tensor)]
     shapes = [each.shape for each in tensors if each.dim()]
     try:
-        return math.prod(torch.broadcast_shapes(*shapes))
-    except RuntimeError:  # operands of different roles, such as weights
+        return math.prod(np.broadcast_shapes(*shapes))
+    except ValueError:  # operands of different roles, such as weights
         return max((each.numel() for each in tensors), default=0)
 
 
@@ -94,7 +94,7 @@ def _count_conv_transpose(
             x.shape[2:], strides.tolist(), weight.shape[2:], dilations.tolist(), strict=True
         )
     ]
-    return x.shape[0] * weight.shape[1] * int(groups) * math.prod(sizes)
+    return float(x.shape[0] * weight.shape[1] * int(groups) * math.prod(sizes))
 
 
 def _count_spatial(
@@ -105,14 +105,14 @@ def _count_spatial(
         size + max(more, window)
         for size, more, window in zip(x.shape[2:], pads, windows, strict=False)
     ]
-    return x.shape[0] * channels * math.prod(sizes)
+    return float(x.shape[0] * channels * math.prod(sizes))
 
 
 def _count_matmul(x: Tensor, y: Tensor, transpose_x: Tensor, transpose_y: Tensor) -> float:
     x, y = (x.mT if transpose_x else x), (y.mT if transpose_y else y)
     if min(x.dim(), y.dim()) < 2:
         return max(x.numel(), y.numel())
-    batch = math.prod(torch.broadcast_shapes(x.shape[:-2], y.shape[:-2]))
+    batch = math.prod(np.broadcast_shapes(x.shape[:-2], y.shape[:-2]))
     # Both operands are spread over the batch, too.
     rows, depth, columns = x.shape[-2], x.shape[-1], y.shape[-1]
     return batch * max(rows * columns, rows * depth, depth * columns)

@@ -50,7 +50,8 @@ class Package:
         other_functions: Names of the functions that were not asked for.
         parts: The specification of each program, in the order that they run in.
         unread: Kinds of the parts of a pipeline that follow them and are no programs.
-        root: The file that it came from.
+        path: The folder.
+        root: The file in it that describes the rest.
     """
 
     interface: Interface
@@ -58,6 +59,7 @@ class Package:
     other_functions: tuple[str, ...] = ()
     parts: tuple[Any, ...]
     unread: tuple[str, ...] = ()
+    path: Path
     root: Path
 
 
@@ -82,6 +84,7 @@ def open_package(path: Path, *, function: str | None = None) -> Package:
             function=name,
             other_functions=tuple(sorted(set(spec.mlProgram.functions) - {name})),
             parts=(spec,),
+            path=path,
             root=root,
         )
     if function is not None:
@@ -104,6 +107,7 @@ def open_package(path: Path, *, function: str | None = None) -> Package:
         function=None,
         parts=tuple(programs),
         unread=tuple(kind or "part of no type" for kind in kinds[len(programs) :]),
+        path=path,
         root=root,
     )
 

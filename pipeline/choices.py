@@ -5,13 +5,9 @@ positions is not compared by its numbers alone: the scores that the PyTorch prog
 kept, and another position whose score is as good by them is a near tie.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 NEAR_TIE_DEVIATIONS = 3
 """Standard deviations of noise that two scores may differ by and still be as good."""
@@ -49,6 +45,14 @@ class Choice:
     def score_rows(self) -> np.ndarray:
         """Returns the scores as ``(rows, scores)``."""
         return np.moveaxis(self.scores, self.axis, -1).reshape(-1, self.scores.shape[self.axis])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """One output of a program, and the scores behind it where it holds positions."""
+
+    array: np.ndarray
+    choice: Choice | None = None
 
 
 def settle(
@@ -89,59 +93,3 @@ def _are_in(positions: np.ndarray, size: int) -> bool:
 
 def _are_distinct(rows: np.ndarray) -> bool:
     return all(len(np.unique(row)) == len(row) for row in rows)
-
-
-class ChoiceRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Keeps, while a program runs, the scores behind each tensor of positions."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._found: dict[int, tuple[torch.Tensor, Choice]] = {}
-
-    def of(self, positions: Any) -> Choice | None:
-        """Returns the choice behind a tensor, or None if it holds other numbers."""
-        kept = self._found.get(id(positions))
-        return kept[1] if kept else None
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        """Runs an operator; what it chose is kept, and handed on where numbers stay in order."""
-        given = kwargs or {}
-        result = func(*args, **given)
-        if str(func) in _CHOOSERS:
-            positions = result[-1] if isinstance(result, tuple | list) else result
-            self._keep(positions, _choice(func, args, given))
-        elif func._schema.name in _IN_ORDER and (choice := self.of(args[0])) is not None:
-            self._keep(result, choice)
-        return result
-
-    def _keep(self, positions: torch.Tensor, choice: Choice) -> None:
-        # The tensor is kept, too: another with its id would be taken for it.
-        self._found[id(positions)] = (positions, choice)
-
-
-_CHOOSERS = frozenset({
-    "aten.topk.default", "aten.sort.default", "aten.sort.stable", "aten.argsort.default",
-    "aten.argsort.stable", "aten.argmax.default", "aten.argmin.default", "aten.max.dim",
-    "aten.min.dim",
-})  # fmt: skip
-_IN_ORDER = frozenset(
-    f"aten::{name}" for name in (
-        "_to_copy", "clone", "alias", "detach", "view", "_unsafe_view", "squeeze", "unsqueeze",
-        "lift_fresh", "lift_fresh_copy", "_reshape_alias",
-    )
-)  # fmt: skip
-"""Operators that give the numbers they take, in the same order."""
-
-
-def _choice(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Choice:
-    """Returns the scores and the axis of an operator that chooses."""
-    arguments = func._schema.arguments
-    given = {each.name: each.default_value for each in arguments if each.has_default_value()}
-    given.update(zip((each.name for each in arguments), args, strict=False))
-    given.update(kwargs)
-    scores = given["self"].detach().double().numpy().copy()
-    if given["dim"] is None or not scores.ndim:
-        return Choice.among_all(scores)
-    return Choice(scores=scores, axis=given["dim"] % scores.ndim)

@@ -5,95 +5,30 @@ inputs by name, in their exact shapes. Where the program's own names differ, inp
 by order.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
 import converters
-from pipeline import metrics, report
+from pipeline import report
+from pipeline.choices import Expected
 from pipeline.errors import InputError
-from pipeline.manifest import json_value
+from pipeline.package_verdict import BACKEND, LEAST_SNR_DB, OutputParity, PackageParity, judge
 from pipeline.runtimes import Skipped
 from pipeline.values import Arrays
-from pipeline.verdict import Gate, Verdict, at_least
 from pipeline.workers import Job, Report, run_jobs
 
 if TYPE_CHECKING:
+    import torch
+
     from converters.mil_package import Package
-    from pipeline.package_reference import Expected
 
-BACKEND = "coreml"
+__all__ = ["LEAST_SNR_DB", "PackageParity", "check", "check_apart", "table"]
+
 _EMULATION = "coreml-reference"
-
-LEAST_SNR_DB: Mapping[str, float] = {
-    # Some hundred roundings of a part in 2**24 leave over 100 dB; a wrong constant never does.
-    "fp32": 90,
-    # A part in 2**11 at each of some hundred operators.
-    "fp16": 40,
-    # Five to eight bits a weight: noise is a few percent of the signal.
-    **dict.fromkeys(("int8", "int7", "int6", "int5"), 20),
-    # The best table of so many entries leaves 20, 15, 9 and 4 dB of a weight with a normal
-    # distribution (Max, "Quantizing for minimum distortion", 1960); tables for groups do a little
-    # better, several layers a little worse.
-    "int4": 15,
-    "int3": 10,
-    "int2": 5,
-    "int1": 1,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputParity:
-    """One output of the package, over all samples.
-
-    Attributes:
-        num_near_ties: Positions that the package chose otherwise, of scores that are as good. They
-            count as the program's own.
-    """
-
-    name: str
-    verdict: Verdict
-    max_abs_diff: float
-    mean_abs_diff: float
-    relative_error: float
-    cosine: float
-    snr_db: float
-    num_near_ties: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackageParity:
-    """A package in one runtime; its numbers are those of the worst output.
-
-    Attributes:
-        precision: ``fp32``, ``fp16``, or ``int`` and the bits of the most compressed weight.
-        function: The one that was compared, of a package with several; None of another package.
-    """
-
-    runtime: str
-    precision: str
-    verdict: Verdict
-    max_abs_diff: float
-    cosine: float
-    snr_db: float
-    num_inputs: int
-    gates: tuple[Gate, ...]
-    reason: str
-    outputs: tuple[OutputParity, ...]
-    function: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns what ``parity`` of a bundle gives, too, and the outputs one by one."""
-        fields = {key: json_value(value) for key, value in asdict(self).items()}
-        if self.function is None:
-            del fields["function"]
-        return {"backend": BACKEND, **fields, "seq_len": None, "answer_agreement": None}
 
 
 def check(
@@ -136,14 +71,24 @@ def check(
         skipped.append(Skipped(runtime=BACKEND, reason="it is not asked for images and labels"))
     program = load_program(reference)
     samples = [read_sample(path) for path in inputs]
-    compared = _Compared(package=opened, path=package, precision=precision(opened))
     # The package first: its inputs have fixed names and shapes, and errors that say so.
-    actual = {name: compared.run(name, samples, inputs, num_threads) for name in chosen}
-    expected = compared.expected(program, samples, reference)
+    actual = {name: _run(opened, name, samples, inputs, num_threads) for name in chosen}
+    expected = _expect(opened, program, samples, reference)
+    stored = precision(opened)
     skipped += [
         Skipped(runtime=name, reason=reason) for name in chosen for reason in _not_seen(opened)
     ]
-    return [compared.judge(name, actual[name], expected) for name in chosen], skipped
+    return [
+        judge(
+            actual[name],
+            expected,
+            names=opened.interface.output_names,
+            runtime=name,
+            precision=stored,
+            function=opened.function if opened.other_functions else None,
+        )
+        for name in chosen
+    ], skipped
 
 
 def check_apart(
@@ -259,157 +204,42 @@ def _choose(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     return chosen, skipped
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Compared:
-    """A package that is compared, and what its description tells of it."""
+def _run(
+    package: "Package",
+    runtime: str,
+    samples: Sequence[Arrays],
+    paths: Sequence[Path],
+    num_threads: int,
+) -> list[Arrays]:
+    """Returns a runtime's outputs for each sample."""
+    from converters.coreml import open_function
 
-    package: "Package"
-    path: Path
-    precision: str
-
-    def run(
-        self, runtime: str, samples: Sequence[Arrays], paths: Sequence[Path], threads: int
-    ) -> list[Arrays]:
-        """Returns a runtime's outputs for each sample."""
-        from converters.coreml import open_function
-
-        runner = open_function(
-            self.path, self.package.function, runtime=runtime, num_threads=threads
-        )
-        outputs: list[Arrays] = []
-        for sample, path in zip(samples, paths, strict=True):
-            try:
-                outputs.append(runner.run(sample))
-            except InputError as err:
-                raise InputError(f"{path}: {err.message}", hint=err.hint) from err
-        return outputs
-
-    def expected(
-        self, program: Any, samples: Sequence[Arrays], path: Path
-    ) -> list[Mapping[str, "Expected"]]:
-        """Returns the program's outputs for each sample, under the package's names."""
-        from converters.coreml_reference import CoreMLReference
-        from pipeline.package_reference import pair_outputs, run_program
-
-        interface = self.package.interface
-        if any(each.is_image for each in interface.inputs):
-            # The program takes what the package makes of pixels.
-            reference = CoreMLReference(self.path, function=self.package.function)
-            samples = [reference.preprocessed(sample) for sample in samples]
-        return [
-            pair_outputs(run_program(program, sample, interface.input_names, path), interface, path)
-            for sample in samples
-        ]
-
-    def judge(
-        self, runtime: str, actual: Sequence[Arrays], expected: Sequence[Mapping[str, "Expected"]]
-    ) -> PackageParity:
-        """Returns the verdict on one runtime's outputs."""
-        names = self.package.interface.output_names
-        by_name = {
-            name: ([each[name] for each in actual], [each[name] for each in expected])
-            for name in names
-        }
-        floats = [name for name in names if by_name[name][1][0].array.dtype.kind == "f"]
-        compared = {name: _compare_floats(name, self.precision, *by_name[name]) for name in floats}
-        # Positions are chosen by scores as noisy as what the package gives, at most as the gate
-        # allows.
-        ratios = [output.snr_db for output, _ in compared.values()]
-        snr_db = max(
-            [LEAST_SNR_DB[self.precision], *(r for r in [min(ratios, default=0)] if r > 0)]
-        )
-        for name in names:
-            if name not in compared:
-                compared[name] = _compare_numbers(name, self.precision, snr_db, *by_name[name])
-        outputs = tuple(compared[name][0] for name in names)
-        gates = tuple(compared[name][1] for name in names)
-        failed = [gate for gate in gates if gate.verdict == "fail"]
-        return PackageParity(
-            runtime=runtime,
-            precision=self.precision,
-            verdict="fail" if failed else "pass",
-            max_abs_diff=float(np.max([each.max_abs_diff for each in outputs])),
-            cosine=float(np.min([each.cosine for each in outputs])),
-            snr_db=float(np.min([each.snr_db for each in outputs])),
-            num_inputs=len(actual),
-            gates=gates,
-            reason="; ".join(map(_reason, failed)),
-            outputs=outputs,
-            function=self.package.function if self.package.other_functions else None,
-        )
+    runner = open_function(package.path, package.function, runtime=runtime, num_threads=num_threads)
+    outputs: list[Arrays] = []
+    for sample, path in zip(samples, paths, strict=True):
+        try:
+            outputs.append(runner.run(sample))
+        except InputError as err:
+            raise InputError(f"{path}: {err.message}", hint=err.hint) from err
+    return outputs
 
 
-def _reason(gate: Gate) -> str:
-    detail = f" ({gate.detail})" if gate.detail else ""
-    return f"{gate.name} is {gate.value:.4g}, the gate is {gate.threshold:g}{detail}"
+def _expect(
+    package: "Package",
+    program: "torch.export.ExportedProgram",
+    samples: Sequence[Arrays],
+    path: Path,
+) -> list[Mapping[str, Expected]]:
+    """Returns the program's outputs for each sample, under the package's names."""
+    from converters.coreml_reference import CoreMLReference
+    from pipeline.package_reference import pair_outputs, run_program
 
-
-def _compare_floats(
-    name: str, precision: str, actual: Sequence[np.ndarray], expected: Sequence["Expected"]
-) -> tuple[OutputParity, Gate]:
-    _check_shapes(name, actual, expected)
-    both = _flat(actual, [each.array for each in expected])
-    num_odd = both["actual"].size - int(np.isfinite(both["actual"]).sum())
-    snr = math.nan if num_odd else metrics.snr_db(**both)
-    detail = f"{num_odd} of {both['actual'].size} values are not finite" if num_odd else ""
-    gate = at_least(f"snr_db of {name}", snr, LEAST_SNR_DB[precision], detail=detail)
-    return _output(name, gate, snr, both), gate
-
-
-def _compare_numbers(
-    name: str,
-    precision: str,
-    snr_db: float,
-    actual: Sequence[np.ndarray],
-    expected: Sequence["Expected"],
-) -> tuple[OutputParity, Gate]:
-    """Compares whole numbers: equal, or positions of scores that are as good."""
-    from pipeline.choices import settle
-
-    _check_shapes(name, actual, expected)
-    settled, wanted, num_near_ties = [], [], 0
-    for got, each in zip(actual, expected, strict=True):
-        if each.choice is None:
-            pair = (got, each.array, 0)
-        else:
-            pair = settle(got, each.array, choice=each.choice, precision=precision, snr_db=snr_db)
-        settled.append(pair[0])
-        wanted.append(pair[1])
-        num_near_ties += pair[2]
-    both = _flat(settled, wanted)
-    share = float(np.mean(both["actual"] == both["reference"]))
-    detail = f"{num_near_ties} near ties count as equal" if num_near_ties else ""
-    gate = at_least(f"share of equal numbers in {name}", share, 1.0, detail=detail)
-    return _output(name, gate, metrics.snr_db(**both), both, num_near_ties), gate
-
-
-def _flat(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    return {
-        "actual": np.concatenate([np.asarray(each, np.float64).ravel() for each in actual]),
-        "reference": np.concatenate([np.asarray(each, np.float64).ravel() for each in expected]),
-    }
-
-
-def _output(
-    name: str, gate: Gate, snr: float, both: dict[str, np.ndarray], num_near_ties: int = 0
-) -> OutputParity:
-    return OutputParity(
-        name=name,
-        verdict=gate.verdict,
-        max_abs_diff=metrics.max_abs_diff(**both),
-        mean_abs_diff=metrics.mean_abs_diff(**both),
-        relative_error=metrics.relative_error(**both),
-        cosine=metrics.cosine(**both),
-        snr_db=snr,
-        num_near_ties=num_near_ties,
-    )
-
-
-def _check_shapes(name: str, actual: Sequence[np.ndarray], expected: Sequence["Expected"]) -> None:
-    for got, wanted in zip(actual, expected, strict=True):
-        if got.shape != wanted.array.shape:
-            raise InputError(
-                f"output {name!r} has shape {got.shape} in the package, {wanted.array.shape} in "
-                "the program",
-                hint="outputs go by order where names differ: export the same program",
-            )
+    interface = package.interface
+    if any(each.is_image for each in interface.inputs):
+        # The program takes what the package makes of pixels.
+        reference = CoreMLReference(package.path, function=package.function)
+        samples = [reference.preprocessed(sample) for sample in samples]
+    return [
+        pair_outputs(run_program(program, sample, interface.input_names, path), interface, path)
+        for sample in samples
+    ]

@@ -4,7 +4,6 @@ import math
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -13,12 +12,12 @@ import torch
 from torch.utils import _pytree as pytree
 
 from converters.mil_interface import Interface
-from pipeline.choices import Choice, ChoiceRecorder
+from pipeline.choice_recorder import ChoiceRecorder
+from pipeline.choices import Choice, Expected
 from pipeline.errors import InputError, first_line, storage_error
 from pipeline.program_archive import read_program
 from pipeline.program_schema import RefusalError
 from pipeline.values import Arrays
-
 
 MAX_SAMPLE_BYTES = 2**31
 """Of the arrays of one sample, unpacked."""
@@ -117,14 +116,6 @@ def load_program(path: Path) -> torch.export.ExportedProgram:
             f"{path} is no saved torch.export program: {first_line(err)}",
             hint="write it with torch.export.save, and load it with the same version of torch",
         ) from err
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """One output of a program, and the scores behind it where it holds positions."""
-
-    array: np.ndarray
-    choice: Choice | None = None
 
 
 def run_program(
