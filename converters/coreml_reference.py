@@ -18,7 +18,9 @@ end at which nothing is rounded.
 
 import contextlib
 from collections.abc import Iterator
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +35,8 @@ from converters.mil_package import (
     read_program,
     stored_tensors,
 )
-from converters.mil_steps import SUPPORTED_OPERATORS, Rounding, Values, bind, settle
+from converters.mil_program import Values
+from converters.mil_steps import SUPPORTED_OPERATORS, Rounding, bind, settle
 from pipeline.errors import InputError
 from pipeline.values import Arrays
 
@@ -145,15 +148,15 @@ class _Program:
     """One ML program of a package, its weights expanded."""
 
     def __init__(self, package: PackageFunction, *, rounding: Rounding) -> None:
-        self._settle_inputs = {
-            name: settle(var, rounding=rounding) for name, var in package.function.inputs.items()
-        }
+        inputs = package.function.inputs.items()
+        self._settle_inputs = {name: settle(var, rounding=rounding) for name, var in inputs}
+        self._sizes = {name: tuple(var.shape) for name, var in inputs}
         self._steps = bind(package.function, rounding=rounding)
 
     def run(self, given: Values, *, keep_all: bool) -> Values:
         """Returns its results by name; others than its outputs only where all are kept."""
         values = {
-            name: settle_input(_of_part(name, given))
+            name: settle_input(_fitting(name, given, self._sizes[name]))
             for name, settle_input in self._settle_inputs.items()
         }
         values.update(self._steps.constant_results)
@@ -179,11 +182,22 @@ class _Program:
         return value
 
 
-def _of_part(name: str, given: Values) -> Tensor:
+def _fitting(name: str, given: Values, sizes: tuple[Any, ...]) -> Tensor:
+    """Returns an input of a program, whose own sizes it must have: results follow from them."""
     if name not in given:
         raise InputError(
-            f"a part of the pipeline takes {name!r}, which nothing before it gives",
-            hint="check the pipeline's inputs and outputs",
+            f"a program of the package takes {name!r}, which nothing before it gives",
+            hint="check the inputs and outputs of the pipeline's parts",
+        )
+    shape = given[name].shape
+    fits = len(shape) == len(sizes) and all(
+        size == known or not isinstance(known, Integral)
+        for size, known in zip(shape, sizes, strict=True)
+    )
+    if not fits:
+        raise InputError(
+            f"the program takes {name!r} in the shape {sizes}, not {tuple(shape)}",
+            hint="the package's description and its program differ: convert it anew",
         )
     return given[name]
 

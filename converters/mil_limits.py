@@ -23,14 +23,25 @@ def check_elements(count: float, *, most: int = MAX_ELEMENTS) -> None:
         raise TooLargeError(f"its result has {count:,.0f} elements, the bound is {most:,}")
 
 
-def check_size(op_type: str, arguments: Mapping[str, Any]) -> None:
-    """Checks the size of an operator's result before it is made.
+def check_size(op_type: str, arguments: Mapping[str, Any], *, is_known: bool) -> None:
+    """Checks the size of an operator's result, and of what it makes on the way.
+
+    Args:
+        op_type: Of the operator.
+        arguments: What it takes.
+        is_known: Whether the program tells the sizes of its results, which were checked with it.
 
     Raises:
-        TooLargeError: It has more than ``MAX_ELEMENTS`` elements.
+        TooLargeError: One has more than ``MAX_ELEMENTS`` elements.
     """
+    if not is_known or op_type in _COUNTS:
+        check_elements(count_elements(op_type, arguments))
+
+
+def count_elements(op_type: str, arguments: Mapping[str, Any]) -> float:
+    """Returns how many elements an operator makes, and at least those of its result."""
     count: Callable[..., float] = _COUNTS.get(op_type, _count_broadcast)
-    check_elements(count(**arguments))
+    return count(**arguments)
 
 
 def _count_broadcast(**arguments: Any) -> float:
@@ -51,7 +62,7 @@ def _count_scaled(
     x: Tensor, scale_factor_height: Tensor, scale_factor_width: Tensor, **_: Any
 ) -> float:
     height, width = float(scale_factor_height), float(scale_factor_width)
-    return _count_resized(x, x.shape[-2] * height, x.shape[-1] * width)
+    return _count_resized(x, x.shape[-2] * height + 1, x.shape[-1] * width + 1)
 
 
 def _count_resize(x: Tensor, shape: Tensor, resized_dims: Tensor, **_: Any) -> float:
@@ -149,7 +160,7 @@ def _count_gather_nd(
 
 
 def _count_range(end: Tensor, start: Tensor, step: Tensor) -> float:
-    return abs(float(end) - float(start)) / abs(float(step)) if float(step) else 0
+    return 1 + (abs(float(end) - float(start)) / abs(float(step)) if float(step) else 0)
 
 
 _COUNTS: dict[str, Callable[..., float]] = {

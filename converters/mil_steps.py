@@ -1,166 +1,24 @@
 """Turns a MIL function into a flat list of steps, its constants expanded once and for all."""
 
-import itertools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from converters.mil_limits import TooLargeError, check_size
 from converters.mil_operators import OPERATORS, VALUE_PRESERVING
-from converters.mil_package import HINT_UNSUPPORTED
+from converters.mil_program import Block, Branch, Step, Steps, ValueName
 from converters.mil_weights import CONSTANT_EXPRESSIONS
-from pipeline.errors import InputError
 
 Rounding = Literal["fp32", "fp16"]
-Values = dict[str, Tensor]
 
 CLASSIFY = "classify"
 _CONTROL = frozenset({"cond", "while_loop"})
-MAX_ROUNDS = 2**20
-"""Of a loop. A recurrent layer takes as many as its sequence is long."""
 
 SUPPORTED_OPERATORS = frozenset(OPERATORS) | frozenset(CONSTANT_EXPRESSIONS) | _CONTROL | {CLASSIFY}
-
-
-@dataclass(frozen=True, slots=True)
-class ValueName:
-    """Stands in an argument for a value that a run computes."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One operation of the program, ready to be computed.
-
-    Attributes:
-        arguments: Constants as they are; a ``ValueName``, or a list with some, for the rest.
-        results: The name of each result, and what brings it to its declared type.
-        unused_after: Values that no later step reads.
-    """
-
-    op_type: str
-    name: str
-    compute: Callable[..., Tensor | tuple[Tensor, ...]]
-    arguments: Mapping[str, Any]
-    results: tuple[tuple[str, Callable[[Tensor], Tensor]], ...]
-    unused_after: tuple[str, ...] = ()
-
-    def run(self, values: Values) -> None:
-        """Reads its arguments from ``values`` and adds its results to them."""
-        arguments = {key: _resolve(value, values) for key, value in self.arguments.items()}
-        try:
-            check_size(self.op_type, arguments)
-            computed = self.compute(**arguments)
-        except TooLargeError as err:
-            raise InputError(
-                f"Core ML operator {self.op_type!r} ({self.name!r}) is not run: {err}",
-                hint="give a smaller input, or run the package on a device",
-            ) from err
-        except NotImplementedError as err:
-            raise InputError(
-                f"Core ML operator {self.op_type!r} ({self.name!r}) is not supported in this form: "
-                f"{err}",
-                hint=HINT_UNSUPPORTED,
-            ) from err
-        except (RuntimeError, IndexError, ValueError) as err:
-            raise InputError(
-                f"Core ML operator {self.op_type!r} ({self.name!r}) failed: {err}",
-                hint="An input value may be out of range, as a token id beyond the vocabulary is.",
-            ) from err
-        if isinstance(computed, Tensor):
-            computed = (computed,)
-        for (name, settle), value in zip(self.results, computed, strict=True):
-            values[name] = settle(value)
-
-    def reads(self) -> Iterable[str]:
-        """Yields the names of the values that it needs."""
-        yield from _names(self.arguments.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """Steps inside of a step.
-
-    Attributes:
-        inputs: Names of the values that the step around it gives.
-        outputs: What the block gives back, as arguments are given.
-    """
-
-    inputs: tuple[str, ...]
-    steps: tuple["Step | Branch", ...]
-    outputs: list[Any]
-
-    def run(self, given: list[Tensor], values: Values) -> list[Tensor]:
-        """Returns its outputs, from what is given and what the steps before it computed."""
-        scope = {**values, **dict(zip(self.inputs, given, strict=True))}
-        for step in self.steps:
-            step.run(scope)
-        outputs: list[Tensor] = _resolve(self.outputs, scope)
-        return outputs
-
-    def reads(self) -> Iterable[str]:
-        """Yields the names of the values that it needs from outside."""
-        own = {*self.inputs, *(name for step in self.steps for name, _ in step.results)}
-        for name in (*(n for step in self.steps for n in step.reads()), *_names(self.outputs)):
-            if name not in own:
-                yield name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Branch:
-    """A loop that runs while its first block gives true, or a choice between two blocks.
-
-    Attributes:
-        given: What a loop starts with, or what chooses the block; as arguments are given.
-        results: As those of a ``Step``.
-        unused_after: As that of a ``Step``.
-    """
-
-    op_type: str
-    name: str
-    blocks: tuple[Block, ...]
-    given: list[Any]
-    results: tuple[tuple[str, Callable[[Tensor], Tensor]], ...]
-    unused_after: tuple[str, ...] = ()
-
-    def run(self, values: Values) -> None:
-        """Runs its blocks and adds its results to ``values``."""
-        state: list[Tensor] = _resolve(self.given, values)
-        first, second = self.blocks
-        if self.op_type == "cond":
-            state = (first if state[0].all() else second).run([], values)
-        else:
-            for num_rounds in itertools.count():
-                if not first.run(state, values)[0].all():
-                    break
-                if num_rounds >= MAX_ROUNDS:
-                    raise InputError(
-                        f"Core ML operator 'while_loop' ({self.name!r}) runs more than "
-                        f"{MAX_ROUNDS} rounds",
-                        hint="check the condition of the loop",
-                    )
-                state = second.run(state, values)
-        for (name, settle_result), value in zip(self.results, state, strict=True):
-            values[name] = settle_result(value)
-
-    def reads(self) -> Iterable[str]:
-        """Yields the names of the values that it needs."""
-        yield from _names(self.given)
-        for block in self.blocks:
-            yield from block.reads()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Steps:
-    """A whole function: its constant values that are results, and its steps in order."""
-
-    steps: tuple[Step | Branch, ...]
-    constant_results: Mapping[str, Tensor]
 
 
 def bind(function: Any, *, rounding: Rounding) -> Steps:
@@ -256,7 +114,12 @@ class _Binder:
                 arguments[name] = _as_operand(self._as_stored(default.val))
         results = tuple((var.name, self._settle(operation, var)) for var in operation.outputs)
         step = Step(
-            operation.op_type, operation.name, OPERATORS[operation.op_type], arguments, results
+            operation.op_type,
+            operation.name,
+            OPERATORS[operation.op_type],
+            arguments,
+            results,
+            is_known=all(_is_known(var.shape) for var in operation.outputs),
         )
         self.steps.append(step)
 
@@ -278,6 +141,10 @@ class _Binder:
     def _settle(self, operation: Any, var: Any) -> Callable[[Tensor], Tensor]:
         preserves = operation.op_type in VALUE_PRESERVING
         return settle(var, rounding="fp32" if preserves else self._rounding)
+
+
+def _is_known(shape: Sequence[Any]) -> bool:
+    return all(isinstance(size, Integral) for size in shape)
 
 
 def _best(probabilities: Tensor) -> tuple[Tensor, Tensor]:
@@ -312,22 +179,6 @@ def _as_operand(stored: Tensor | str) -> Tensor | str:
     if isinstance(stored, str) or stored.dtype == torch.bool:
         return stored
     return stored.float() if stored.is_floating_point() else stored.int()
-
-
-def _names(arguments: Iterable[Any]) -> Iterable[str]:
-    """Yields the names of the values among arguments."""
-    for argument in arguments:
-        for part in argument if isinstance(argument, list) else [argument]:
-            if isinstance(part, ValueName):
-                yield part.name
-
-
-def _resolve(argument: Any, values: Values) -> Any:
-    if isinstance(argument, ValueName):
-        return values[argument.name]
-    if isinstance(argument, list):
-        return [_resolve(part, values) for part in argument]
-    return argument
 
 
 def _free_early(steps: list[Step | Branch], outputs: set[str]) -> tuple[Step | Branch, ...]:

@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -150,7 +150,8 @@ def run_program(
     arguments, keywords = pytree.tree_unflatten(tensors, program.call_spec.in_spec)
     recorder = ChoiceRecorder()
     try:
-        with torch.inference_mode(), recorder:
+        # Not inference_mode: there the recorder would see compositions in place of operators.
+        with torch.no_grad(), recorder:
             outputs = program.module()(*arguments, **keywords)
     except (RuntimeError, AssertionError, IndexError, ValueError) as err:
         raise InputError(
@@ -158,13 +159,17 @@ def run_program(
             hint="export it for the shapes of --inputs",
         ) from err
     flat = [
-        Expected(array=np.asarray(leaf), choice=recorder.of(leaf))
+        Expected(array=np.asarray(_plain(leaf)), choice=recorder.of(leaf))
         for leaf in pytree.tree_leaves(outputs)
     ]
     if isinstance(outputs, dict) and len(outputs) == len(flat):
         return dict(zip(outputs, flat, strict=True))
     given = [str(name) for name in program.graph_signature.user_outputs]
     return dict(zip(given, flat, strict=True))
+
+
+def _plain(leaf: Any) -> Any:
+    return leaf.detach() if isinstance(leaf, torch.Tensor) else leaf
 
 
 def pair_outputs(

@@ -82,7 +82,7 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 
 
 _OF_TENSORS = re.compile(
-    r"torch \w+Storage|torch (Size|device|\w+\d+)|torch\._utils _rebuild_(tensor_v2|parameter)|"
+    r"torch \w+Storage|torch (Size|device|\w+\d+)|torch\._utils _rebuild_(tensor_v[23]|parameter)|"
     r"torch\.storage UntypedStorage|torch\.serialization _get_layout|collections OrderedDict"
 )
 """What a pickle of tensors names."""

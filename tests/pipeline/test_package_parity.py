@@ -18,6 +18,7 @@ from tests.command import Finished, pocketbert
 from tests.converters.foreign_networks import convert, example_of
 from tests.converters.mil_oracle import mb
 from tests.converters.small_models import ct, save
+from tests.pipeline.test_program_archive import pickled_weight, read, write
 
 
 class TwoHeads(nn.Module):
@@ -196,6 +197,19 @@ def test_command_ends_with_1_where_a_gate_fails(folder: Path, tmp_path: Path) ->
     assert finished.code == 1
     assert "FAIL" in finished.stdout
     assert "emulation" in finished.stdout
+
+
+def test_command_runs_nothing_of_a_hostile_program(folder: Path, tmp_path: Path) -> None:
+    mark, hostile = tmp_path / "mark", tmp_path / "hostile.pt2"
+    entries = read(folder / "model.pt2")
+    pickled_weight(entries, mark, name="head.bias")
+    write(hostile, entries)
+
+    finished = call(folder, "--reference", hostile, "--inputs", folder / "first.npz", "--json")
+
+    assert finished.code == 2
+    assert "stored as a pickle" in finished.error["message"]
+    assert not mark.exists()
 
 
 def _with(**arrays: np.ndarray) -> Callable[[Path], None]:

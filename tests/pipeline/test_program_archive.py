@@ -144,9 +144,9 @@ def _torch_pickle(content: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _pickled_weight(entries: Entries, mark: Path) -> None:
-    change_json(entries, WEIGHTS, lambda c: c["config"]["kept"].update(use_pickle=True))
-    meta = json.loads(entries[WEIGHTS])["config"]["kept"]
+def pickled_weight(entries: Entries, mark: Path, *, name: str = "kept") -> None:
+    change_json(entries, WEIGHTS, lambda c: c["config"][name].update(use_pickle=True))
+    meta = json.loads(entries[WEIGHTS])["config"][name]
     entries[f"data/weights/{meta['path_name']}"] = _torch_pickle(Touch(mark))
 
 
@@ -222,7 +222,7 @@ def _tree(entries: Entries, mark: Path) -> None:
 
 
 HOSTILE: dict[str, Callable[[Entries, Path], None]] = {
-    "weight that is a pickle": _pickled_weight,
+    "weight that is a pickle": pickled_weight,
     "constant that is a pickle": _pickled_constant,
     "object that is a pickle": _opaque_object,
     "sample inputs": _sample_inputs,
