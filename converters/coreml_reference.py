@@ -29,7 +29,6 @@ from torch import Tensor
 from converters.mil_interface import BRIGHTEST, InputShapes
 from converters.mil_limits import MAX_LIVE_ELEMENTS, TooLargeError, check_elements
 from converters.mil_package import (
-    PackageFunction,
     open_package,
     read_functions,
     read_program,
@@ -147,11 +146,11 @@ class CoreMLReference:
 class _Program:
     """One ML program of a package, its weights expanded."""
 
-    def __init__(self, package: PackageFunction, *, rounding: Rounding) -> None:
-        inputs = package.function.inputs.items()
+    def __init__(self, function: Any, *, rounding: Rounding) -> None:
+        inputs = function.inputs.items()
         self._settle_inputs = {name: settle(var, rounding=rounding) for name, var in inputs}
         self._sizes = {name: tuple(var.shape) for name, var in inputs}
-        self._steps = bind(package.function, rounding=rounding)
+        self._steps = bind(function, rounding=rounding)
 
     def run(self, given: Values, *, keep_all: bool) -> Values:
         """Returns its results by name; others than its outputs only where all are kept."""

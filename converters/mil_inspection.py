@@ -40,7 +40,7 @@ def precision(package: Package) -> str:
     Raises:
         InputError: The package is broken.
     """
-    functions = [part.function for part in read_functions(package)]
+    functions = read_functions(package)
     from coremltools.converters.mil.mil import types
 
     operations = [operation for function in functions for operation in _operations(function)]

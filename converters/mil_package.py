@@ -29,18 +29,6 @@ _HINT_BROKEN = "Copy the whole .mlpackage folder again, or build it anew."
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackageFunction:
-    """One function of a package, or of a part of a pipeline.
-
-    Attributes:
-        function: A coremltools ``Function``, its weights still as the file stores them.
-    """
-
-    function: Any
-    interface: Interface
-
-
-@dataclass(frozen=True, kw_only=True)
 class Package:
     """A package as its file describes it.
 
@@ -89,33 +77,36 @@ def open_package(path: Path, *, function: str | None = None) -> Package:
         )
     if function is not None:
         raise InputError(f"{path} is a pipeline, without functions", hint="leave --function out")
+    return _open_pipeline(spec, path, root)
+
+
+def _open_pipeline(spec: Any, path: Path, root: Path) -> Package:
+    """Returns the ML programs that a pipeline begins with."""
     models = list(_pipeline(spec).models)
-    kinds = [model.WhichOneof("Type") for model in models]
+    kinds = [model.WhichOneof("Type") or "part of no type" for model in models]
     programs = list(itertools.takewhile(lambda model: model.WhichOneof("Type") == PROGRAM, models))
     if not programs:
         raise InputError(
             f"{root} is a pipeline that begins with a {kinds[0] if kinds else 'part of no type'}",
             hint="save the pipeline's ML program alone, and compare that",
         )
-    whole = len(programs) == len(models)
-    given = read_interface(spec.description if whole else programs[-1].description)
-    taken = read_interface(programs[0].description).inputs
+    if len(programs) == len(models):
+        interface = read_interface(spec.description)
+    else:
+        first, last = (read_interface(programs[i].description) for i in (0, -1))
+        interface = replace(last, inputs=first.inputs)
     return Package(
-        interface=replace(
-            given, inputs=read_interface(spec.description).inputs if whole else taken
-        ),
+        interface=interface,
         function=None,
         parts=tuple(programs),
-        unread=tuple(kind or "part of no type" for kind in kinds[len(programs) :]),
+        unread=tuple(kinds[len(programs) :]),
         path=path,
         root=root,
     )
 
 
-def read_functions(
-    package: Package, *, supported: Collection[str] | None = None
-) -> list[PackageFunction]:
-    """Returns the function of each part of a package as the file holds it.
+def read_functions(package: Package, *, supported: Collection[str] | None = None) -> list[Any]:
+    """Returns a coremltools ``Function`` of each part, its weights still as the file stores them.
 
     Args:
         package: As ``open_package`` returns it.
@@ -126,16 +117,14 @@ def read_functions(
     """
     read = []
     for spec in package.parts:
-        name, description = _choose(spec, package.function, package.root)
+        name, _ = _choose(spec, package.function, package.root)
         functions = spec.mlProgram.functions
         # The loader reads every function, with a copy of the shared weights for each.
         for other in set(functions) - {name}:
             del functions[other]
         if supported is not None:
             _check_operators(functions[name], supported)
-        interface = read_interface(description)
-        function = _load(spec, package.root).functions[name]
-        read.append(PackageFunction(function=function, interface=interface))
+        read.append(_load(spec, package.root).functions[name])
     return read
 
 

@@ -130,7 +130,7 @@ def run_program(
         path: Of the program, for errors.
 
     Raises:
-        InputError: The program takes other inputs.
+        InputError: The program takes other inputs, or fails on these.
     """
     own = [str(name) for name in program.graph_signature.user_inputs]
     if len(own) != len(names):
@@ -141,20 +141,21 @@ def run_program(
         )
     ordered = own if set(own) == set(names) else names
     dtypes = {
-        node.name: node.meta["val"].dtype for node in program.graph.find_nodes(op="placeholder")
+        node.name: getattr(node.meta.get("val"), "dtype", None)
+        for node in program.graph.find_nodes(op="placeholder")
     }
-    tensors = [
-        torch.from_numpy(np.array(sample[name])).to(dtypes[mine])
-        for name, mine in zip(ordered, own, strict=True)
-    ]
-    arguments, keywords = pytree.tree_unflatten(tensors, program.call_spec.in_spec)
     recorder = ChoiceRecorder()
     try:
+        tensors = [
+            torch.from_numpy(np.array(sample[name])).to(dtypes[mine])
+            for name, mine in zip(ordered, own, strict=True)
+        ]
+        arguments, keywords = pytree.tree_unflatten(tensors, program.call_spec.in_spec)
         # Not inference_mode: there the recorder would see compositions in place of operators.
         with torch.no_grad(), recorder:
             outputs = program.module()(*arguments, **keywords)
-    except (RuntimeError, AssertionError, IndexError, ValueError) as err:
-        raise InputError(
+    except Exception as err:  # a program of others raises whatever its parts raise
+        raise storage_error(err) or InputError(
             f"{path} cannot take these inputs: {first_line(err)}",
             hint="export it for the shapes of --inputs",
         ) from err
@@ -191,8 +192,13 @@ def pair_outputs(
         )
     by_name = set(expected) == set(names)
     paired = expected if by_name else dict(zip(names, expected.values(), strict=True))
-    if label is None or scores is None:
+    if label is None:
         return paired
+    if scores is None:
+        raise InputError(
+            f"the package gives a label ({label}) and no probabilities to judge it by",
+            hint="convert it with a ClassifierConfig, which gives both",
+        )
     flat = paired[scores].array.reshape(-1)
     best = Expected(array=np.asarray(flat.argmax()), choice=Choice.among_all(flat))
     return {**paired, scores: Expected(array=flat), label: best}

@@ -19,7 +19,7 @@ from torch.export.pt2_archive import constants as layout
 from pipeline.program_schema import RefusalError, checked_payload, checked_program
 
 _MAX_ENTRIES = 100_000
-_MAX_TEXT_BYTES = 500 * 10**6
+_MAX_TEXT_BYTES = 200 * 10**6
 """Of the program itself; its weights are bounded by the file."""
 _MAX_ELEMENTS = 2**33
 """Of one weight; repeated rows take no room in the file."""

@@ -18,6 +18,7 @@ from coremltools.proto import Model_pb2
 from torch import Tensor, nn
 
 from pipeline import package_parity
+from pipeline.choice_recorder import ChoiceRecorder
 from pipeline.choices import Choice, settle
 from pipeline.errors import InputError
 from pipeline.package_reference import read_sample
@@ -157,6 +158,20 @@ def test_scores_behind_every_kind_of_choice_are_found(name: str, tmp_path: Path)
     assert found.verdict == "pass", found.reason
     assert found.outputs[0].num_near_ties > 0
     assert failed.verdict == "fail"
+
+
+def test_choice_among_all_scores_counts_through_them() -> None:
+    scores = torch.randn(2, 3)
+    with torch.no_grad(), ChoiceRecorder() as recorder:
+        best = scores.argmax().to(torch.int32).reshape(1, 1)
+        other = scores.long() + 1
+
+    choice = recorder.of(best)
+
+    assert choice is not None
+    assert choice.scores.shape == (6,)
+    assert choice.in_rows(best.numpy()).shape == (1, 1)
+    assert recorder.of(other) is None
 
 
 def test_settle_takes_no_position_twice_nor_one_out_of_range() -> None:
