@@ -71,14 +71,30 @@ def load(artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
     A package that names no entry points, as anyone's may be, runs its default function.
     """
 
-    def open_function(function: str | None) -> Runner:
-        if runtime == "coreml":
-            return _AppleModel(artifact, function)
-        return CoreMLReference(artifact.path, num_threads=num_threads, function=function)
+    def open_one(function: str | None) -> Runner:
+        return open_function(
+            artifact.path,
+            function,
+            runtime=runtime,
+            num_threads=num_threads,
+            compute_units=artifact.compute_units,
+        )
 
-    return (
-        _FunctionRunner(artifact, open_function) if artifact.entry_points else open_function(None)
-    )
+    return _FunctionRunner(artifact, open_one) if artifact.entry_points else open_one(None)
+
+
+def open_function(
+    path: Path,
+    function: str | None,
+    *,
+    runtime: str,
+    num_threads: int,
+    compute_units: ComputeUnits | None = None,
+) -> Runner:
+    """Loads one function of any package into a runtime; None is the package's default."""
+    if runtime == "coreml":
+        return _AppleModel(path, function, compute_units)
+    return CoreMLReference(path, num_threads=num_threads, function=function)
 
 
 def inspect(path: Path) -> Inspection:
@@ -114,10 +130,12 @@ class _FunctionRunner:
 class _AppleModel:
     """Apple's Core ML, on macOS."""
 
-    def __init__(self, artifact: Artifact, function: str | None) -> None:
-        units = ct.ComputeUnit[(artifact.compute_units or "all").replace("-", "_").upper()]
+    def __init__(
+        self, path: Path, function: str | None, compute_units: ComputeUnits | None
+    ) -> None:
+        units = ct.ComputeUnit[(compute_units or "all").replace("-", "_").upper()]
         self._model = ct.models.MLModel(
-            str(artifact.path),
+            str(path),
             function_name=None if function == _ONLY_FUNCTION else function,
             compute_units=units,
         )

@@ -1,12 +1,12 @@
 """Tells what a finished ``.mlpackage`` holds."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from converters.damage import refused
-from converters.mil_package import KIND, read_program, stored_tensors
-from pipeline.precision import FixedPrecision
+from converters.mil_package import KIND, Package, read_functions, read_program, stored_tensors
 from pipeline.values import Inspection
 
 
@@ -31,36 +31,46 @@ def inspect(path: Path) -> Inspection:
         )
 
 
-def precision(path: Path) -> FixedPrecision:
-    """Tells what a package computes in, or what its most compressed weight is stored as.
+def precision(package: Package) -> str:
+    """Tells what a package computes in, or how few bits an entry of its weights has.
 
-    Up to four bits a weight count as ``int4``, more as ``int8``, palettes included. A weight that
-    is sparse only is as exact as the rest.
+    That is ``fp32``, ``fp16``, or ``int`` and the bits of the most compressed weight, palettes
+    included. A weight that is sparse only is as exact as the rest.
 
     Raises:
-        InputError: The package is missing, broken or no ML program.
+        InputError: The package is broken.
     """
-    functions = read_program(path).functions.values()
+    functions = read_functions(package)
     from coremltools.converters.mil.mil import types
 
-    operations = [operation for function in functions for operation in function.operations]
+    operations = [operation for function in functions for operation in _operations(function)]
     bits = [_num_bits(op) for op in operations if op.op_type.startswith("constexpr_")]
     if min(bits, default=16) <= 8:
-        return "int4" if min(bits) <= 4 else "int8"
+        return f"int{min(bits)}"
     dtypes = {
         types.builtin_to_string(result.dtype)
         for op in operations
-        if op.op_type not in ("const", "cast")
+        if op.op_type not in ("const", "cast", "classify")
         for result in op.outputs
     }
     return "fp16" if "fp16" in dtypes else "fp32"
+
+
+def _operations(block: Any) -> Iterator[Any]:
+    """Yields the operations of a function, those of its loops included."""
+    for operation in block.operations:
+        yield operation
+        for inner in operation.blocks:
+            yield from _operations(inner)
 
 
 def _num_bits(expression: Any) -> int:
     """Returns the bits of an entry of a compressed weight."""
     if expression.op_type in ("constexpr_lut_to_dense", "constexpr_lut_to_sparse"):
         table = expression.lut.shape
-        return int(math.log2(table[0] if len(table) == 1 else table[-2]))
+        vectors = table[0] if len(table) == 1 else table[-2]
+        # An index may stand for several entries at once.
+        return max(1, int(math.log2(vectors)) // (1 if len(table) == 1 else table[-1]))
     data = {
         "constexpr_affine_dequantize": "quantized_data",
         "constexpr_blockwise_shift_scale": "data",

@@ -7,6 +7,7 @@ int32, whatever the program declares.
 Source: coremltools 9.0, ``converters/mil/mil/ops/defs``.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -32,7 +33,13 @@ def _einsum(values: Sequence[Tensor], equation: str) -> Tensor:
 def _scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None
 ) -> Tensor:
-    return F.scaled_dot_product_attention(query, key, value, attn_mask)
+    # By the format's own formula. PyTorch's operator gives zeros for a row that is masked whole;
+    # the formula, and a device, divides zero by zero there.
+    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    if attn_mask is not None:
+        is_bool = attn_mask.dtype == torch.bool
+        scores = torch.where(attn_mask, scores, -torch.inf) if is_bool else scores + attn_mask
+    return scores.softmax(-1) @ value
 
 
 def _layer_norm(

@@ -1,126 +1,131 @@
 """Reads a saved ``.mlpackage`` from disk into a MIL function, on any system."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from converters.damage import refused
-from converters.workarounds import coremltools_without_frameworks
+from converters.mil_interface import Interface, read_interface
+from converters.mil_limits import check_elements
+from converters.workarounds import (
+    coremltools_with_bounded_results,
+    coremltools_without_frameworks,
+)
 from pipeline.errors import InputError, MissingPackageError, path_error, storage_error
 from pipeline.values import StoredTensor
 
 KIND = "a Core ML program"
 
 HINT_UNSUPPORTED = "Convert the model without this operator, or run the package on macOS."
+PROGRAM = "mlProgram"
+_PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 _HINT_BROKEN = "Copy the whole .mlpackage folder again, or build it anew."
-_INT32_FLAG = 0x20000  # ArrayFeatureType: 0x1.... are floats, 0x2.... are integers
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputShapes:
-    """What one input accepts.
+class Package:
+    """A package as its file describes it.
 
     Attributes:
-        is_integer: Whether the input takes int32 rather than floats.
-        shapes: The accepted shapes, where they are listed.
-        ranges: The least and the greatest size of each dimension, where they are not; None is
-            no limit.
+        interface: Of the function that was asked for; of all its programs where it is a pipeline.
+        function: The function's name; None for a pipeline.
+        other_functions: Names of the functions that were not asked for.
+        parts: The specification of each program, in the order that they run in.
+        unread: Kinds of the parts of a pipeline that follow them and are no programs.
+        path: The folder.
+        root: The file in it that describes the rest.
     """
 
-    name: str
-    is_integer: bool
-    shapes: tuple[tuple[int, ...], ...] = ()
-    ranges: tuple[tuple[int, int | None], ...] = ()
-
-    def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Returns whether an array of this shape can be given."""
-        if self.shapes:
-            return shape in self.shapes
-        return len(shape) == len(self.ranges) and all(
-            least <= size and (greatest is None or size <= greatest)
-            for size, (least, greatest) in zip(shape, self.ranges, strict=True)
-        )
-
-    def __str__(self) -> str:
-        if self.shapes:
-            return " or ".join(map(str, self.shapes))
-        dims = (
-            str(least) if least == greatest else f"{least}..{'' if greatest is None else greatest}"
-            for least, greatest in self.ranges
-        )
-        return f"({', '.join(dims)})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interface:
-    """What a package takes and gives by default, in the order of its description."""
-
-    inputs: tuple[InputShapes, ...]
-    output_names: tuple[str, ...]
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The inputs' names."""
-        return tuple(each.name for each in self.inputs)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackageFunction:
-    """One function of a package.
-
-    Attributes:
-        function: A coremltools ``Function``, its weights still as the file stores them.
-    """
-
-    function: Any
     interface: Interface
+    function: str | None
+    other_functions: tuple[str, ...] = ()
+    parts: tuple[Any, ...]
+    unread: tuple[str, ...] = ()
+    path: Path
+    root: Path
 
 
-def read_interface(path: Path) -> Interface:
-    """Returns the inputs and outputs of a package's default function.
-
-    Raises:
-        InputError: The package is missing, broken, no ML program, or takes or gives something
-            else than arrays.
-        MissingPackageError: coremltools is not installed.
-    """
-    return _interface(_choose(open_spec(path)[0], None, path)[1])
-
-
-def _interface(description: Any) -> Interface:
-    return Interface(
-        inputs=tuple(_input_shapes(feature) for feature in description.input),
-        output_names=tuple(_output_name(feature) for feature in description.output),
-    )
-
-
-def read_function(path: Path, *, name: str | None, supported: Collection[str]) -> PackageFunction:
-    """Returns one function of a package as the file holds it.
+def open_package(path: Path, *, function: str | None = None) -> Package:
+    """Returns what a package describes of itself.
 
     Args:
         path: An ``.mlpackage`` folder.
-        name: One function of a multifunction package; None is the package's default.
-        supported: The operators that the caller can run.
+        function: One function of a multifunction package; None is the package's default.
 
     Raises:
-        InputError: The package is missing, broken, no ML program, lacks the function, or uses
-            another operator.
+        InputError: The package is missing, broken, lacks the function, begins with no ML program,
+            or takes or gives something else than arrays, images and a classifier's labels.
         MissingPackageError: coremltools is not installed.
     """
-    spec, root = open_spec(path)
-    name, description = _choose(spec, name, path)
-    functions = spec.mlProgram.functions
-    # The loader reads every function, with a copy of the shared weights for each.
-    for other in set(functions) - {name}:
-        del functions[other]
-    _check_operators(functions[name], supported)
-    interface = _interface(description)
-    return PackageFunction(function=_load(spec, root).functions[name], interface=interface)
+    spec, root = _open(path)
+    if spec.WhichOneof("Type") not in _PIPELINES:
+        _check_is_program(spec, root)
+        name, description = _choose(spec, function, path)
+        return Package(
+            interface=read_interface(description),
+            function=name,
+            other_functions=tuple(sorted(set(spec.mlProgram.functions) - {name})),
+            parts=(spec,),
+            path=path,
+            root=root,
+        )
+    if function is not None:
+        raise InputError(f"{path} is a pipeline, without functions", hint="leave --function out")
+    return _open_pipeline(spec, path, root)
+
+
+def _open_pipeline(spec: Any, path: Path, root: Path) -> Package:
+    """Returns the ML programs that a pipeline begins with."""
+    models = list(_pipeline(spec).models)
+    kinds = [model.WhichOneof("Type") or "part of no type" for model in models]
+    programs = list(itertools.takewhile(lambda model: model.WhichOneof("Type") == PROGRAM, models))
+    if not programs:
+        raise InputError(
+            f"{root} is a pipeline that begins with a {kinds[0] if kinds else 'part of no type'}",
+            hint="save the pipeline's ML program alone, and compare that",
+        )
+    if len(programs) == len(models):
+        interface = read_interface(spec.description)
+    else:
+        first, last = (read_interface(programs[i].description) for i in (0, -1))
+        interface = replace(last, inputs=first.inputs)
+    return Package(
+        interface=interface,
+        function=None,
+        parts=tuple(programs),
+        unread=tuple(kinds[len(programs) :]),
+        path=path,
+        root=root,
+    )
+
+
+def read_functions(package: Package, *, supported: Collection[str] | None = None) -> list[Any]:
+    """Returns a coremltools ``Function`` of each part, its weights still as the file stores them.
+
+    Args:
+        package: As ``open_package`` returns it.
+        supported: The operators that the caller can run; None where it runs none.
+
+    Raises:
+        InputError: A part is broken, or uses another operator.
+    """
+    read = []
+    for spec in package.parts:
+        name, _ = _choose(spec, package.function, package.root)
+        functions = spec.mlProgram.functions
+        # The loader reads every function, with a copy of the shared weights for each.
+        for other in set(functions) - {name}:
+            del functions[other]
+        if supported is not None:
+            _check_operators(functions[name], supported)
+        read.append(_load(spec, package.root).functions[name])
+    return read
 
 
 def read_program(path: Path) -> Any:
@@ -179,7 +184,7 @@ def _stored_tensor(var: Any, *, is_scale: bool) -> StoredTensor:
 def _load(spec: Any, root: Path) -> Any:
     from coremltools.converters.mil.frontend.milproto.load import load
 
-    with refused(root, KIND):
+    with refused(root, KIND), coremltools_with_bounded_results(check_elements):
         return load(
             spec,
             specification_version=spec.specificationVersion,
@@ -203,6 +208,12 @@ def open_spec(path: Path) -> tuple[Any, Path]:
     The manifest is read here rather than by coremltools, whose reader creates an empty package
     where it finds none.
     """
+    spec, root = _open(path)
+    _check_is_program(spec, root)
+    return spec, root
+
+
+def _open(path: Path) -> tuple[Any, Path]:
     _import_coremltools()
     from coremltools.proto import Model_pb2
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -221,13 +232,23 @@ def open_spec(path: Path) -> tuple[Any, Path]:
         spec = Model_pb2.Model.FromString(_read(root))
     except DecodeError as err:
         raise InputError(f"{root} is no Core ML model", hint=_HINT_BROKEN) from err
-    if spec.WhichOneof("Type") != "mlProgram":
-        raise InputError(
-            f"{root} holds a {spec.WhichOneof('Type') or 'model of no type'}, "
-            "expected an ML program",
-            hint="Convert with convert_to='mlprogram'.",
-        )
     return spec, root
+
+
+def _check_is_program(spec: Any, root: Path) -> None:
+    kind = spec.WhichOneof("Type")
+    if kind != PROGRAM:
+        raise InputError(
+            f"{root} holds a {kind or 'model of no type'}, expected an ML program",
+            hint="Save each of the pipeline's parts alone."
+            if kind in _PIPELINES
+            else "Convert with convert_to='mlprogram'.",
+        )
+
+
+def _pipeline(spec: Any) -> Any:
+    kind = spec.WhichOneof("Type")
+    return spec.pipeline if kind == "pipeline" else getattr(spec, kind).pipeline
 
 
 def _inside(path: Any) -> str:
@@ -255,7 +276,7 @@ def _choose(spec: Any, function: str | None, path: Path) -> tuple[str, Any]:
     if name not in names:
         raise InputError(
             f"{path} has no function {name!r}, it has {', '.join(names) or 'none'}",
-            hint="Choose one of them with the function argument.",
+            hint="Choose one of them with --function.",
         )
     described = {entry.name: entry for entry in spec.description.functions}
     return name, described.get(name, spec.description)
@@ -284,35 +305,3 @@ def _operations(block: Any) -> Iterator[Any]:
         yield operation
         for inner in operation.blocks:
             yield from _operations(inner)
-
-
-def _output_name(feature: Any) -> str:
-    kind = feature.type.WhichOneof("Type")
-    if kind != "multiArrayType":
-        raise InputError(
-            f"output {feature.name!r} is of type {kind}, expected a multi-array",
-            hint="Convert with TensorType outputs, and without a classifier's labels.",
-        )
-    return str(feature.name)
-
-
-def _input_shapes(feature: Any) -> InputShapes:
-    if feature.type.WhichOneof("Type") != "multiArrayType":
-        raise InputError(
-            f"input {feature.name!r} is of type {feature.type.WhichOneof('Type')}, "
-            "expected a multi-array",
-            hint="Convert with TensorType inputs.",
-        )
-    array = feature.type.multiArrayType
-    is_integer = bool(array.dataType & _INT32_FLAG)
-    flexibility = array.WhichOneof("ShapeFlexibility")
-    if flexibility == "shapeRange":
-        # An upper bound below zero stands for no bound.
-        ranges = tuple(
-            (size.lowerBound, None if size.upperBound < 0 else size.upperBound)
-            for size in array.shapeRange.sizeRanges
-        )
-        return InputShapes(name=feature.name, is_integer=is_integer, ranges=ranges)
-    listed = array.enumeratedShapes.shapes if flexibility == "enumeratedShapes" else [array]
-    shapes = tuple(tuple(entry.shape) for entry in listed)
-    return InputShapes(name=feature.name, is_integer=is_integer, shapes=shapes)

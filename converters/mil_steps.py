@@ -1,7 +1,8 @@
 """Turns a MIL function into a flat list of steps, its constants expanded once and for all."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -9,75 +10,15 @@ import torch
 from torch import Tensor
 
 from converters.mil_operators import OPERATORS, VALUE_PRESERVING
-from converters.mil_package import HINT_UNSUPPORTED
+from converters.mil_program import Block, Branch, Step, Steps, ValueName
 from converters.mil_weights import CONSTANT_EXPRESSIONS
-from pipeline.errors import InputError
 
 Rounding = Literal["fp32", "fp16"]
-Values = dict[str, Tensor]
 
-SUPPORTED_OPERATORS = frozenset(OPERATORS) | frozenset(CONSTANT_EXPRESSIONS)
+CLASSIFY = "classify"
+_CONTROL = frozenset({"cond", "while_loop"})
 
-
-@dataclass(frozen=True, slots=True)
-class ValueName:
-    """Stands in an argument for a value that a run computes."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One operation of the program, ready to be computed.
-
-    Attributes:
-        arguments: Constants as they are; a ``ValueName``, or a list with some, for the rest.
-        results: The name of each result, and what brings it to its declared type.
-        unused_after: Values that no later step reads.
-    """
-
-    op_type: str
-    name: str
-    compute: Callable[..., Tensor | tuple[Tensor, ...]]
-    arguments: Mapping[str, Any]
-    results: tuple[tuple[str, Callable[[Tensor], Tensor]], ...]
-    unused_after: tuple[str, ...] = ()
-
-    def run(self, values: Values) -> None:
-        """Reads its arguments from ``values`` and adds its results to them."""
-        arguments = {key: _resolve(value, values) for key, value in self.arguments.items()}
-        try:
-            computed = self.compute(**arguments)
-        except NotImplementedError as err:
-            raise InputError(
-                f"Core ML operator {self.op_type!r} ({self.name!r}) is not supported in this form: "
-                f"{err}",
-                hint=HINT_UNSUPPORTED,
-            ) from err
-        except (RuntimeError, IndexError, ValueError) as err:
-            raise InputError(
-                f"Core ML operator {self.op_type!r} ({self.name!r}) failed: {err}",
-                hint="An input value may be out of range, as a token id beyond the vocabulary is.",
-            ) from err
-        if isinstance(computed, Tensor):
-            computed = (computed,)
-        for (name, settle), value in zip(self.results, computed, strict=True):
-            values[name] = settle(value)
-
-    def reads(self) -> Iterable[str]:
-        """Yields the names of the values that it needs."""
-        for argument in self.arguments.values():
-            for part in argument if isinstance(argument, list) else [argument]:
-                if isinstance(part, ValueName):
-                    yield part.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Steps:
-    """A whole function: its constant values that are results, and its steps in order."""
-
-    steps: tuple[Step, ...]
-    constant_results: Mapping[str, Tensor]
+SUPPORTED_OPERATORS = frozenset(OPERATORS) | frozenset(CONSTANT_EXPRESSIONS) | _CONTROL | {CLASSIFY}
 
 
 def bind(function: Any, *, rounding: Rounding) -> Steps:
@@ -101,17 +42,23 @@ def bind(function: Any, *, rounding: Rounding) -> Steps:
 class _Binder:
     """Collects constants and steps, operation by operation."""
 
-    def __init__(self, rounding: Rounding) -> None:
-        self.steps: list[Step] = []
+    def __init__(self, rounding: Rounding, stored: dict[Any, Tensor | str] | None = None) -> None:
+        self.steps: list[Step | Branch] = []
         self._rounding = rounding
-        self._stored: dict[Any, Tensor | str] = {}
+        self._stored = {} if stored is None else stored
         self._operands: dict[Any, Tensor | str] = {}
 
     def bind(self, operation: Any) -> None:
         if operation.op_type == "const":
-            self._stored[operation.outputs[0]] = self._as_stored(operation.outputs[0].val)
+            # A classifier's labels are a list; their order is all that counts here.
+            if not isinstance(operation.outputs[0].val, list):
+                self._stored[operation.outputs[0]] = self._as_stored(operation.outputs[0].val)
         elif operation.op_type in CONSTANT_EXPRESSIONS:
             self._expand(operation)
+        elif operation.op_type in _CONTROL:
+            self._branch(operation)
+        elif operation.op_type == CLASSIFY:
+            self._classify(operation)
         else:
             self._append(operation)
 
@@ -130,6 +77,36 @@ class _Binder:
         values = (expanded,) if isinstance(expanded, Tensor) else expanded
         self._stored.update(zip(operation.outputs, values, strict=True))
 
+    def _branch(self, operation: Any) -> None:
+        given = operation.loop_vars if operation.op_type == "while_loop" else [operation.pred]
+        results = tuple((var.name, self._settle(operation, var)) for var in operation.outputs)
+        blocks = tuple(self._block(block) for block in operation.blocks)
+        self.steps.append(
+            Branch(
+                op_type=operation.op_type,
+                name=operation.name,
+                blocks=blocks,
+                given=self._argument(list(given)),
+                results=results,
+            )
+        )
+
+    def _block(self, block: Any) -> Block:
+        inner = _Binder(self._rounding, self._stored)
+        for operation in block.operations:
+            inner.bind(operation)
+        return Block(
+            inputs=tuple(var.name for var in block.inputs),
+            steps=tuple(inner.steps),
+            outputs=self._argument(list(block.outputs)),
+        )
+
+    def _classify(self, operation: Any) -> None:
+        arguments = {"probabilities": self._argument(operation.probabilities)}
+        label, probabilities = operation.outputs
+        results = ((label.name, Tensor.int), (probabilities.name, Tensor.float))
+        self.steps.append(Step(CLASSIFY, operation.name, _best, arguments, results))
+
     def _append(self, operation: Any) -> None:
         arguments = {name: self._argument(var) for name, var in operation.inputs.items()}
         for name, default in operation.internal_inputs.items():
@@ -137,7 +114,12 @@ class _Binder:
                 arguments[name] = _as_operand(self._as_stored(default.val))
         results = tuple((var.name, self._settle(operation, var)) for var in operation.outputs)
         step = Step(
-            operation.op_type, operation.name, OPERATORS[operation.op_type], arguments, results
+            operation.op_type,
+            operation.name,
+            OPERATORS[operation.op_type],
+            arguments,
+            results,
+            is_known=all(_is_known(var.shape) for var in operation.outputs),
         )
         self.steps.append(step)
 
@@ -159,6 +141,16 @@ class _Binder:
     def _settle(self, operation: Any, var: Any) -> Callable[[Tensor], Tensor]:
         preserves = operation.op_type in VALUE_PRESERVING
         return settle(var, rounding="fp32" if preserves else self._rounding)
+
+
+def _is_known(shape: Sequence[Any]) -> bool:
+    return all(isinstance(size, Integral) for size in shape)
+
+
+def _best(probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the position of the best label, and the probabilities of all, ``(labels,)``."""
+    flat = probabilities.flatten()
+    return flat.argmax(), flat
 
 
 def settle(var: Any, *, rounding: Rounding) -> Callable[[Tensor], Tensor]:
@@ -189,15 +181,7 @@ def _as_operand(stored: Tensor | str) -> Tensor | str:
     return stored.float() if stored.is_floating_point() else stored.int()
 
 
-def _resolve(argument: Any, values: Values) -> Any:
-    if isinstance(argument, ValueName):
-        return values[argument.name]
-    if isinstance(argument, list):
-        return [_resolve(part, values) for part in argument]
-    return argument
-
-
-def _free_early(steps: list[Step], outputs: set[str]) -> tuple[Step, ...]:
+def _free_early(steps: list[Step | Branch], outputs: set[str]) -> tuple[Step | Branch, ...]:
     """Notes on each step which values are read or written there for the last time."""
     needed = set(outputs)
     noted = []

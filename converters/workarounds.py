@@ -4,8 +4,10 @@
 """
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +52,36 @@ def remove_aliases(program: "ExportedProgram") -> None:
         node.replace_all_uses_with(node.args[0])
         program.graph.erase_node(node)
     program.graph_module.recompile()
+
+
+@contextlib.contextmanager
+def coremltools_with_bounded_results(check: Callable[[float], None]) -> Iterator[None]:
+    """Checks how many elements each result of a program has before coremltools computes it.
+
+    While it reads a program, coremltools 9.0 computes every result that follows from constants, of
+    any size: a package of 2 kB can ask for terabytes. It can go when it bounds them.
+
+    Args:
+        check: Raises for a number of elements that is too large.
+    """
+    from coremltools.converters.mil.mil import Operation, types
+
+    compute = Operation._auto_val
+
+    def bounded(self: Any, output_types: Any) -> Any:
+        # Weights, compressed ones as well, are as large as the file that holds them.
+        is_stored = self.op_type == "const" or self.op_type.startswith("constexpr_")
+        for output_type in () if is_stored else output_types:
+            if types.is_tensor(output_type):
+                known = [size for size in output_type.get_shape() if isinstance(size, Integral)]
+                check(math.prod(map(int, known)))
+        return compute(self, output_types)
+
+    Operation._auto_val = bounded
+    try:
+        yield
+    finally:
+        Operation._auto_val = compute
 
 
 XNNPACK_PASSES_OF_NO_ENCODER = (

@@ -5,72 +5,30 @@ inputs by name, in their exact shapes. Where the program's own names differ, inp
 by order.
 """
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
 import converters
-from pipeline import metrics, report
+from pipeline import report
+from pipeline.choices import Expected
 from pipeline.errors import InputError
-from pipeline.manifest import json_value
-from pipeline.package_reference import load_program, pair_outputs, read_sample, run_program
-from pipeline.precision import FixedPrecision
+from pipeline.package_verdict import BACKEND, LEAST_SNR_DB, OutputParity, PackageParity, judge
 from pipeline.runtimes import Skipped
-from pipeline.values import Arrays, Artifact
-from pipeline.verdict import Gate, Verdict, at_least
+from pipeline.values import Arrays
+from pipeline.workers import Job, Report, run_jobs
 
-BACKEND = "coreml"
+if TYPE_CHECKING:
+    import torch
 
-LEAST_SNR_DB: dict[FixedPrecision, float] = {
-    # Some hundred roundings of a part in 2**24 leave over 100 dB; a wrong constant never does.
-    "fp32": 90,
-    # A part in 2**11 at each of some hundred operators.
-    "fp16": 40,
-    # Five to eight bits a weight: noise is a few percent of the signal.
-    "int8": 20,
-    # Four bits or fewer: noise is up to a sixth of the signal.
-    "int4": 15,
-}
+    from converters.mil_package import Package
 
+__all__ = ["LEAST_SNR_DB", "PackageParity", "check", "check_apart", "table"]
 
-@dataclass(frozen=True, kw_only=True)
-class OutputParity:
-    """One output of the package, over all samples."""
-
-    name: str
-    verdict: Verdict
-    max_abs_diff: float
-    mean_abs_diff: float
-    relative_error: float
-    cosine: float
-    snr_db: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackageParity:
-    """A package in one runtime; its numbers are those of the worst output."""
-
-    runtime: str
-    precision: FixedPrecision
-    verdict: Verdict
-    max_abs_diff: float
-    cosine: float
-    snr_db: float
-    num_inputs: int
-    gates: tuple[Gate, ...]
-    reason: str
-    outputs: tuple[OutputParity, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns what ``parity`` of a bundle gives, too, and the outputs one by one."""
-        fields = {key: json_value(value) for key, value in asdict(self).items()}
-        return {"backend": BACKEND, **fields, "seq_len": None, "answer_agreement": None}
+_EMULATION = "coreml-reference"
 
 
 def check(
@@ -79,6 +37,7 @@ def check(
     reference: Path,
     inputs: Sequence[Path],
     names: Sequence[str] = (),
+    function: str | None = None,
     num_threads: int,
 ) -> tuple[list[PackageParity], list[Skipped]]:
     """Compares a package with its program, in every Core ML runtime that there is here.
@@ -88,7 +47,12 @@ def check(
         reference: A ``.pt2`` file.
         inputs: ``.npz`` files, a sample each.
         names: Runtimes to use; none means all.
+        function: One function of a package with several; None is the package's default.
         num_threads: For the evaluator.
+
+    Returns:
+        A verdict for each runtime; and what was not compared: runtimes that are not here, functions
+        that were not asked for, and parts of a pipeline that are no programs.
 
     Raises:
         InputError: A file is missing, is not what it should be, or does not fit the package.
@@ -98,28 +62,98 @@ def check(
     if not chosen:
         return [], skipped
     from converters.mil_inspection import precision
-    from converters.mil_package import read_interface
+    from converters.mil_package import open_package
+    from pipeline.package_reference import load_program, read_sample
 
-    interface = read_interface(package)
+    opened = open_package(package, function=function)
+    if _EMULATION in chosen and len(chosen) > 1 and _needs_emulation(opened):
+        chosen = [_EMULATION]
+        skipped.append(Skipped(runtime=BACKEND, reason="it is not asked for images and labels"))
     program = load_program(reference)
     samples = [read_sample(path) for path in inputs]
-    artifact = Artifact(
-        backend=BACKEND, precision=precision(package), path=package, seq_lens=(), inputs=(),
-        outputs=(),
-    )  # fmt: skip
     # The package first: its inputs have fixed names and shapes, and errors that say so.
-    actual = {name: _run(artifact, name, samples, inputs, num_threads) for name in chosen}
-    expected = [
-        pair_outputs(
-            run_program(program, sample, interface.input_names, reference),
-            interface.output_names,
-            reference,
-        )
-        for sample in samples
+    actual = {name: _run(opened, name, samples, inputs, num_threads) for name in chosen}
+    expected = _expect(opened, program, samples, reference)
+    stored = precision(opened)
+    skipped += [
+        Skipped(runtime=name, reason=reason) for name in chosen for reason in _not_seen(opened)
     ]
     return [
-        _judge(artifact, name, actual[name], expected, interface.output_names) for name in chosen
+        judge(
+            actual[name],
+            expected,
+            names=opened.interface.output_names,
+            runtime=name,
+            precision=stored,
+            function=opened.function if opened.other_functions else None,
+        )
+        for name in chosen
     ], skipped
+
+
+def check_apart(
+    package: Path,
+    *,
+    reference: Path,
+    inputs: Sequence[Path],
+    names: Sequence[str] = (),
+    function: str | None = None,
+    num_threads: int,
+) -> tuple[list[PackageParity], list[Skipped]]:
+    """Compares as ``check`` does, in a process that ends at once when this one is told to.
+
+    What others made may ask for any amount of work.
+    """
+    job = Job(
+        name=f"parity of {package.name}",
+        function=_check,
+        arguments={
+            "package": package, "reference": reference, "inputs": tuple(inputs),
+            "names": tuple(names), "function": function, "num_threads": num_threads,
+        },
+    )  # fmt: skip
+    found: tuple[list[PackageParity], list[Skipped]] = run_jobs([job], max_parallel=1)[0].get()
+    return found
+
+
+def _check(
+    *,
+    package: Path,
+    reference: Path,
+    inputs: Sequence[Path],
+    names: Sequence[str],
+    function: str | None,
+    num_threads: int,
+    report: Report,
+) -> tuple[list[PackageParity], list[Skipped]]:
+    """The body of the worker of ``check_apart``."""
+    del report
+    return check(
+        package,
+        reference=reference,
+        inputs=inputs,
+        names=names,
+        function=function,
+        num_threads=num_threads,
+    )
+
+
+def _needs_emulation(package: "Package") -> bool:
+    """Returns whether a package takes or gives what only the evaluator takes as arrays."""
+    interface = package.interface
+    return interface.label_name is not None or any(each.is_image for each in interface.inputs)
+
+
+def _not_seen(package: "Package") -> list[str]:
+    """Tells what of a package was not compared."""
+    functions = [
+        f"function {name!r} was not compared: --function {name}" for name in package.other_functions
+    ]
+    parts = [
+        f"part {len(package.parts) + number} of the pipeline, a {kind}, was not compared"
+        for number, kind in enumerate(package.unread, start=1)
+    ]
+    return functions + parts
 
 
 def table(parity: Sequence[PackageParity]) -> Table:
@@ -133,17 +167,22 @@ def table(parity: Sequence[PackageParity]) -> Table:
             made.add_row(
                 each.runtime,
                 each.precision,
-                escape(output.name),
+                escape(f"{each.function}: {output.name}" if each.function else output.name),
                 report.number(output.max_abs_diff, "{:.2g}"),
                 report.number(output.mean_abs_diff, "{:.2g}"),
                 report.number(output.relative_error, "{:.2g}"),
                 report.number(output.cosine, "{:.6f}"),
                 report.number(output.snr_db, "{:.1f}"),
-                "[green]PASS"
-                if output.verdict == "pass"
-                else f"[red]FAIL[/] {escape(each.reason)}",
+                _verdict(each, output),
             )
     return made
+
+
+def _verdict(parity: PackageParity, output: OutputParity) -> str:
+    if output.verdict == "fail":
+        return f"[red]FAIL[/] {escape(parity.reason)}"
+    near = f" {output.num_near_ties} near ties" if output.num_near_ties else ""
+    return f"[green]PASS[/]{near}"
 
 
 def _choose(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
@@ -166,9 +205,16 @@ def _choose(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
 
 
 def _run(
-    artifact: Artifact, runtime: str, samples: Sequence[Arrays], paths: Sequence[Path], threads: int
+    package: "Package",
+    runtime: str,
+    samples: Sequence[Arrays],
+    paths: Sequence[Path],
+    num_threads: int,
 ) -> list[Arrays]:
-    runner = converters.backend(BACKEND).load(artifact, runtime=runtime, num_threads=threads)
+    """Returns a runtime's outputs for each sample."""
+    from converters.coreml import open_function
+
+    runner = open_function(package.path, package.function, runtime=runtime, num_threads=num_threads)
     outputs: list[Arrays] = []
     for sample, path in zip(samples, paths, strict=True):
         try:
@@ -178,71 +224,22 @@ def _run(
     return outputs
 
 
-def _judge(
-    artifact: Artifact,
-    runtime: str,
-    actual: Sequence[Arrays],
-    expected: Sequence[Arrays],
-    names: Sequence[str],
-) -> PackageParity:
-    precision = artifact.precision
-    assert precision != "auto"  # it is read from the file
-    outputs, gates = [], []
-    for name in names:
-        output, gate = _compare(
-            name, precision, [each[name] for each in actual], [each[name] for each in expected]
-        )
-        outputs.append(output)
-        gates.append(gate)
-    failed = [gate for gate in gates if gate.verdict == "fail"]
-    return PackageParity(
-        runtime=runtime,
-        precision=precision,
-        verdict="fail" if failed else "pass",
-        max_abs_diff=float(np.max([each.max_abs_diff for each in outputs])),
-        cosine=float(np.min([each.cosine for each in outputs])),
-        snr_db=float(np.min([each.snr_db for each in outputs])),
-        num_inputs=len(actual),
-        gates=tuple(gates),
-        reason="; ".join(
-            f"{gate.name} is {gate.value:.4g}, the gate is {gate.threshold:g}" for gate in failed
-        ),
-        outputs=tuple(outputs),
-    )
+def _expect(
+    package: "Package",
+    program: "torch.export.ExportedProgram",
+    samples: Sequence[Arrays],
+    path: Path,
+) -> list[Mapping[str, Expected]]:
+    """Returns the program's outputs for each sample, under the package's names."""
+    from converters.coreml_reference import CoreMLReference
+    from pipeline.package_reference import pair_outputs, run_program
 
-
-def _compare(
-    name: str,
-    precision: FixedPrecision,
-    actual: Sequence[np.ndarray],
-    expected: Sequence[np.ndarray],
-) -> tuple[OutputParity, Gate]:
-    for got, wanted in zip(actual, expected, strict=True):
-        if got.shape != wanted.shape:
-            raise InputError(
-                f"output {name!r} has shape {got.shape} in the package, {wanted.shape} in the "
-                "program",
-                hint="outputs go by order where names differ: export the same program",
-            )
-    both = {
-        "actual": np.concatenate([np.asarray(each, np.float64).ravel() for each in actual]),
-        "reference": np.concatenate([np.asarray(each, np.float64).ravel() for each in expected]),
-    }
-    if expected[0].dtype.kind == "f":
-        snr = metrics.snr_db(**both) if np.isfinite(both["actual"]).all() else math.nan
-        gate = at_least(f"snr_db of {name}", snr, LEAST_SNR_DB[precision])
-    else:
-        share = float(np.mean(both["actual"] == both["reference"]))
-        snr, gate = (
-            metrics.snr_db(**both),
-            at_least(f"share of equal numbers in {name}", share, 1.0),
-        )
-    return OutputParity(
-        name=name,
-        verdict=gate.verdict,
-        max_abs_diff=metrics.max_abs_diff(**both),
-        mean_abs_diff=metrics.mean_abs_diff(**both),
-        relative_error=metrics.relative_error(**both),
-        cosine=metrics.cosine(**both),
-        snr_db=snr,
-    ), gate
+    interface = package.interface
+    if any(each.is_image for each in interface.inputs):
+        # The program takes what the package makes of pixels.
+        reference = CoreMLReference(package.path, function=package.function)
+        samples = [reference.preprocessed(sample) for sample in samples]
+    return [
+        pair_outputs(run_program(program, sample, interface.input_names, path), interface, path)
+        for sample in samples
+    ]

@@ -43,6 +43,12 @@ def parity(
             help="For an .mlpackage: one sample, the package's inputs by name; repeatable.",
         ),
     ] = None,
+    function: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="For an .mlpackage of several functions: the one to compare."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Compares every artifact of a bundle with the PyTorch student.
@@ -58,10 +64,14 @@ def parity(
                 "--data, --limit, --localize and --report go with a bundle",
                 hint="a package takes --reference and --inputs",
             )
-        return _package_parity(bundle, reference, inputs or (), runtime or (), as_json)
+        return _package_parity(bundle, reference, inputs or (), runtime or (), function, as_json)
     refuse_other_file(bundle)
     if inputs:
         raise InputError("--inputs goes with an .mlpackage", hint="a bundle takes --data")
+    if function is not None:
+        raise InputError(
+            "--function goes with an .mlpackage", hint="all functions of a bundle are compared"
+        )
     from pipeline.bundle import open_bundle
     from pipeline.bundle_parity import check_bundle
     from pipeline.squad import read_squad
@@ -93,6 +103,7 @@ def _package_parity(
     reference: str | None,
     inputs: Sequence[Path],
     names: Sequence[str],
+    function: str | None,
     as_json: bool,
 ) -> int:
     from pipeline import package_parity as flow
@@ -104,8 +115,13 @@ def _package_parity(
         )
     if not inputs:
         raise InputError("a package needs --inputs X.npz", hint="write it with numpy.savez")
-    verdicts, skipped = flow.check(
-        package, reference=Path(reference), inputs=inputs, names=names, num_threads=num_threads()
+    verdicts, skipped = flow.check_apart(
+        package,
+        reference=Path(reference),
+        inputs=inputs,
+        names=names,
+        function=function,
+        num_threads=num_threads(),
     )
     if not verdicts:
         raise nothing_ran(skipped)

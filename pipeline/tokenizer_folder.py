@@ -229,7 +229,7 @@ def _check_packed(path: Path) -> None:
     for word, index in words.items():  # the library would count up to the greatest
         if not isinstance(index, int) or not 0 <= index < MAX_VOCABULARY:
             raise InputError(
-                f"{path} gives {word!r} the id {index}, where ids go from 0 to {MAX_VOCABULARY - 1}",
+                f"{path} gives {word!r} the id {index}, where ids are below {MAX_VOCABULARY}",
                 hint=_AGAIN,
             )
     longest = model.get("max_input_chars_per_word", 100)

@@ -18,6 +18,7 @@ from tests.command import Finished, pocketbert
 from tests.converters.foreign_networks import convert, example_of
 from tests.converters.mil_oracle import mb
 from tests.converters.small_models import ct, save
+from tests.pipeline.test_program_archive import MODEL, change_json, pickled_weight, read, write
 
 
 class TwoHeads(nn.Module):
@@ -198,11 +199,30 @@ def test_command_ends_with_1_where_a_gate_fails(folder: Path, tmp_path: Path) ->
     assert "emulation" in finished.stdout
 
 
+def test_command_runs_nothing_of_a_hostile_program(folder: Path, tmp_path: Path) -> None:
+    mark, hostile = tmp_path / "mark", tmp_path / "hostile.pt2"
+    entries = read(folder / "model.pt2")
+    pickled_weight(entries, mark, name="head.bias")
+    write(hostile, entries)
+
+    finished = call(folder, "--reference", hostile, "--inputs", folder / "first.npz", "--json")
+
+    assert finished.code == 2
+    assert "stored as a pickle" in finished.error["message"]
+    assert not mark.exists()
+
+
 def _with(**arrays: np.ndarray) -> Callable[[Path], None]:
     return lambda folder: np.savez(folder / "x.npz", **arrays)
 
 
 _IMAGE, _WORD = np.zeros((1, 3, 8, 8), np.float32), np.zeros(1, np.int32)
+
+
+def _program_that_breaks(folder: Path) -> None:
+    entries = read(folder / "model.pt2")
+    change_json(entries, MODEL, lambda content: content.update(verifiers=[]))
+    write(folder / "model.pt2", entries)
 
 
 def _other_program(folder: Path) -> None:
@@ -232,6 +252,7 @@ def _fewer_outputs(folder: Path) -> None:
         (_with(image=_IMAGE, word=_WORD + 9), "'gather' .* out of range for size 7"),
         (lambda f: (f / "model.pt2").unlink(), "no file .*model.pt2"),
         (lambda f: (f / "model.pt2").write_bytes(b"no program"), "no saved torch.export program"),
+        (_program_that_breaks, "model.pt2 cannot take these inputs|no saved torch.export program"),
         (_other_program, r"takes 1 inputs \(x\), the package 2 \(image, word\)"),
         (_fewer_outputs, "gives 1 outputs, the package 2"),
         (lambda f: shutil.rmtree(f / "model.mlpackage"), "model.mlpackage.* does not exist"),
