@@ -8,7 +8,7 @@ from pipeline.errors import InputError
 from pipeline.values import Inspection
 from pipeline.workers import Job, Report, WorkerCrash, run_jobs
 
-_MAX_SECONDS = 300
+MAX_SECONDS = 300
 """To read one artifact. It takes seconds."""
 
 _SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
@@ -41,7 +41,7 @@ def _inspect(path: Path, backend: str) -> Inspection:
         name=f"inspect {path.name}",
         function=read,
         arguments=arguments,
-        max_silent_seconds=_MAX_SECONDS,
+        max_silent_seconds=MAX_SECONDS,
     )
     try:
         found: Inspection = run_jobs([job], max_parallel=1)[0].get()

@@ -30,6 +30,9 @@ __all__ = ["LEAST_SNR_DB", "PackageParity", "check", "check_apart", "table"]
 
 _EMULATION = "coreml-reference"
 
+_MAX_SECONDS_PER_SAMPLE = 1800
+"""Of all runtimes and the program together. The largest models that a phone runs take a minute."""
+
 
 def check(
     package: Path,
@@ -111,6 +114,7 @@ def check_apart(
             "package": package, "reference": reference, "inputs": tuple(inputs),
             "names": tuple(names), "function": function, "num_threads": num_threads,
         },
+        max_silent_seconds=_MAX_SECONDS_PER_SAMPLE * (1 + len(inputs)),
     )  # fmt: skip
     found: tuple[list[PackageParity], list[Skipped]] = run_jobs([job], max_parallel=1)[0].get()
     return found

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 import converters
 from converters.weights import QuantizedWeight
-from pipeline import audit, reuse, runtimes
+from pipeline import audit, inspection, reuse, runtimes
 from pipeline.checksums import checked
 from pipeline.compare import Case, Outputs
 from pipeline.hard_rows import hard_examples, refill_padding
@@ -228,6 +228,7 @@ def _audit(
                 name=f"audit {backend}",
                 function=audit_artifact,
                 arguments={"artifact": artifact, "originals": originals, "recipe": recipe},
+                max_silent_seconds=inspection.MAX_SECONDS,
             )
             for backend, artifact in by_backend.items()
         ]
