@@ -55,7 +55,8 @@ def parity(
 
     Or any Core ML package with the PyTorch program that it comes from: parity X.mlpackage
     --reference MODEL.pt2 --inputs X.npz. MODEL.pt2 is what torch.export.save wrote. Inputs and
-    outputs go by name where the names of both agree, else by order.
+    outputs go by name where the names of both agree, else by order; an image goes as its pixels,
+    from 0 to 255. Of a package with several functions, --function names another than its default.
     """
     check_artifacts_only(runtime or ())
     if bundle.suffix == ".mlpackage":

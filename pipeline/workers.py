@@ -111,12 +111,11 @@ def run_jobs(
         return outcome
 
     with ThreadPoolExecutor(max_workers=max_parallel) as pool:
-        futures = [pool.submit(run, job) for job in jobs]
         try:
+            futures = [pool.submit(run, job) for job in jobs]
             return [future.result() for future in futures]
         except BaseException:
-            for future in futures:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             running.end()
             raise
 
