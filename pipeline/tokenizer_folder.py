@@ -8,7 +8,8 @@ code.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ _NOT_FOR_FILES = (
 )  # fmt: skip
 """Arguments of transformers' own code, which it would take from ``tokenizer_config.json``, too."""
 
+_TOKEN_SETTINGS = frozenset(
+    ("__type", "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special")
+)
 _NAMES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -188,6 +192,16 @@ def _check_settings(path: Path) -> None:
     settings = read_json_object(path)
     if path.name == "config.json":
         check_config(settings, path)
+    elif path.name == "special_tokens_map.json":
+        lists = [value for value in settings.values() if isinstance(value, list)]
+        _check_added(chain(settings.values(), *lists), path)
+    elif path.name == "tokenizer_config.json":
+        decoder = settings.get("added_tokens_decoder")
+        _check_added(decoder.values() if isinstance(decoder, dict) else (), path)
+        try:
+            _check_added(_typed(settings), path)
+        except RecursionError as err:
+            raise InputError(f"{path} is nested too deeply", hint=_AGAIN) from err
     if path.name not in ("config.json", "tokenizer_config.json"):
         return
     name = settings.get("tokenizer_class")
@@ -226,6 +240,7 @@ def _check_packed(path: Path) -> None:
     if not isinstance(words, dict) or not isinstance(added, list):
         raise InputError(f"{path} holds no vocabulary or no list of added_tokens", hint=_AGAIN)
     _check_number(len(words) + len(added), path)
+    _check_added(added, path)
     for word, index in words.items():  # the library would count up to the greatest
         if not isinstance(index, int) or not 0 <= index < MAX_VOCABULARY:
             raise InputError(
@@ -239,6 +254,27 @@ def _check_packed(path: Path) -> None:
             f"at most {MAX_CHARS_PER_WORD} are supported",
             hint="set max_input_chars_per_word to the model's own number",
         )
+
+
+def _check_added(described: Iterable[Any], path: Path) -> None:
+    """Refuses settings that the library would not know: it prints their names on stdout."""
+    for token in described:
+        unknown = token.keys() - _TOKEN_SETTINGS if isinstance(token, dict) else ()
+        if unknown:
+            raise InputError(
+                f"{path} describes an added token by {min(unknown)!r}, which is no setting of one",
+                hint=_AGAIN,
+            )
+
+
+def _typed(value: Any) -> Iterator[dict[str, Any]]:
+    """Yields what transformers takes for added tokens, however deep it stands."""
+    if isinstance(value, dict):
+        if "__type" in value:
+            yield value
+        value = value.values()
+    for inner in value if isinstance(value, list | ValuesView) else ():
+        yield from _typed(inner)
 
 
 def _check_lines(path: Path) -> None:
