@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import bundle
+from pipeline import bundle, staging
 from pipeline.archive import pack
 from pipeline.bundle import open_bundle, verify
 from pipeline.errors import InputError
@@ -170,3 +170,17 @@ def test_pack_that_fails_leaves_what_was_there(tmp_path):
         pack({"a": tmp_path / "absent"}, archive, as_they_are=frozenset())
     assert archive.read_bytes() == b"earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
+def test_pack_clears_away_what_a_killed_one_left_and_nothing_that_is_being_written(tmp_path):
+    (tmp_path / "a").write_bytes(b"x")
+    prefix = staging.partial_prefix("x.zip")
+    killed, running = tmp_path / f"{prefix}killed", tmp_path / f"{prefix}running"
+    other = tmp_path / f"{staging.partial_prefix('y.zip')}killed"
+    for path in (killed, running, other):
+        path.touch()
+    with staging.lock(running):
+        pack({"a": tmp_path / "a"}, tmp_path / "x.zip", as_they_are=frozenset())
+    assert not killed.exists()
+    assert running.exists()
+    assert other.exists()
