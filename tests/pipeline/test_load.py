@@ -1,4 +1,5 @@
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from transformers import (
 )
 
 from pipeline.errors import InputError
-from pipeline.load import ENCODERS, load
+from pipeline.load import ENCODERS, _name, load
 from pipeline.tokenization import read_tokenizer
 from tests.command import ROOT
 from tests.hub_standin import environment, serve
@@ -544,3 +545,14 @@ def test_load_hub_id_from_a_hub_that_hangs_up_is_refused(tmp_path):
     with hangs_up() as endpoint:
         (line,) = load_from_hub(endpoint, tmp_path / "home", "org/other")
     assert line.startswith("2 org/other is no folder here, and the Hub")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (None, "embedded"), ("/a/café", "café"), ("owner/name", "owner/name"),
+        (os.fsdecode(b"/a/caf\xe9"), r"caf\udce9"), (os.fsdecode(b"caf\xe9"), r"caf\udce9"),
+    ],
+)  # fmt: skip
+def test_name_that_bundles_record_is_utf_8(source, name):
+    assert _name(source) == name
