@@ -1,13 +1,15 @@
 """Zips: written whole, the same bytes each time, and unpacked without trusting them."""
 
+import contextlib
 import os
 import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from pipeline import staging
 from pipeline.errors import InputError, first_line, storage_error
 from pipeline.manifest import MAX_MANIFEST_BYTES
 from pipeline.permissions import open_up
@@ -37,20 +39,33 @@ def pack(files: Mapping[str, Path], archive: Path, *, as_they_are: frozenset[str
         as_they_are: Names of files that are not worth compressing.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
-    # The name of the zip may be the longest that there is, so it is no part of this one.
-    descriptor, partial = tempfile.mkstemp(prefix=".pocketbert-", dir=archive.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as opened:
+    with _partial(archive) as partial:
+        with partial.open("wb") as file, zipfile.ZipFile(file, "w") as opened:
             for name, path in sorted(files.items()):
                 member = zipfile.ZipInfo(name, date_time=_EPOCH)
                 member.create_system = 3  # of which the mode that follows is
                 member.external_attr = (stat.S_IFREG | 0o644) << 16
                 kind = zipfile.ZIP_STORED if name in as_they_are else zipfile.ZIP_DEFLATED
                 opened.writestr(member, path.read_bytes(), compress_type=kind)
-        open_up(Path(partial))
-        Path(partial).replace(archive)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+        open_up(partial)
+        partial.replace(archive)
+
+
+@contextlib.contextmanager
+def _partial(archive: Path) -> Iterator[Path]:
+    """Gives a file beside a zip to write in; those that killed processes left go now."""
+    prefix = staging.partial_prefix(archive.name)
+    with contextlib.ExitStack() as stack:
+        with staging.lock(archive.parent, waits=True):
+            for left in staging.named(archive.parent, prefix):
+                with staging.lock(left) as is_ours:
+                    if is_ours and left.is_file():
+                        left.unlink(missing_ok=True)
+            descriptor, name = tempfile.mkstemp(prefix=prefix, dir=archive.parent)
+            os.close(descriptor)
+            stack.enter_context(staging.lock(Path(name)))
+        stack.callback(Path(name).unlink, missing_ok=True)
+        yield Path(name)
 
 
 def unpack(archive: Path, folder: Path, *, landmark: str) -> Path:

@@ -166,7 +166,9 @@ def _name(source: str | None) -> str:
     """Returns the name that bundles record: no path, which would tell where it was built."""
     if source is None:
         return EMBEDDED
-    return Path(source).name if Path(source).is_absolute() else source
+    name = Path(source).name if Path(source).is_absolute() else source
+    # A folder's name may hold bytes that are no UTF-8, and a manifest may not.
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _check_vocabulary(tokenizer: Tokenizer, config: "PreTrainedConfig") -> None:

@@ -262,14 +262,13 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
     path = (shown_as or folder) / FILE_NAME
     if (folder / FILE_NAME).is_symlink():
         raise ManifestDamagedError(f"{path} is a link", hint="give what `pocketbert` wrote")
-    try:
-        with (folder / FILE_NAME).open("rb") as file:
-            raw = file.read(MAX_MANIFEST_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as err:
+    if not (folder / FILE_NAME).is_file():
         raise InputError(
             f"{shown_as or folder} is not a bundle: it has no {FILE_NAME}",
             hint="make one with `pocketbert build`",
-        ) from err
+        )
+    with (folder / FILE_NAME).open("rb") as file:
+        raw = file.read(MAX_MANIFEST_BYTES + 1)
     if len(raw) > MAX_MANIFEST_BYTES:
         raise ManifestDamagedError(
             f"{path} takes more than {MAX_MANIFEST_BYTES:,} bytes", hint="build the bundle again"

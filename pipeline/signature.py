@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pipeline.errors import InputError
 from pipeline.manifest import FILE_NAME as MANIFEST
+from pipeline.manifest import MAX_MANIFEST_BYTES
 
 FILE_NAME = "manifest.sig"
 KEY_FILE_NAME = "manifest.pub"
@@ -152,7 +153,7 @@ def _check_signature(folder: Path, key: Ed25519PublicKey | None) -> Signed:
     if expected is None:
         problem = f"cannot be checked without {KEY_FILE_NAME}: give --public-key"
         return Signed(signature="unchecked", problem=problem)
-    manifest = (folder / MANIFEST).read_bytes()
+    manifest = _first_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES + 1)  # no more of one is read
     if _fits(signature, manifest, expected):
         if own is not None and fingerprint(own) != fingerprint(expected):
             problem = "is another key than that which signed"

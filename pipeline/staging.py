@@ -57,10 +57,10 @@ def staged(destination: Path) -> Iterator[Path]:
     place = _place(destination)
     with contextlib.ExitStack() as stack:
         # Only one build at a time looks who else is at work, and says that it is.
-        with _lock(destination.parent, waits=True), _lock(destination, waits=True):
+        with lock(destination.parent, waits=True), lock(destination, waits=True):
             _clear_away_killed(destination)
             folder = Path(tempfile.mkdtemp(prefix=_partial_prefix(destination), dir=place))
-            stack.enter_context(_lock(folder))
+            stack.enter_context(lock(folder))
         try:
             yield folder
             open_up(folder)
@@ -176,8 +176,8 @@ def _clear_away_killed(destination: Path) -> None:
     """Removes what killed builds of a bundle left, and finds out whether another is at work."""
     prefix = _partial_prefix(destination)
     for place in filter(Path.is_dir, (destination.parent, destination)):
-        for partial in _named(place, prefix):
-            with _lock(partial) as is_ours:
+        for partial in named(place, prefix):
+            with lock(partial) as is_ours:
                 if not is_ours:
                     raise InputError(
                         f"another build is writing {destination}", hint=f"wait for it, or {_HINT}"
@@ -185,7 +185,7 @@ def _clear_away_killed(destination: Path) -> None:
                 shutil.rmtree(partial, ignore_errors=True)
 
 
-def _named(folder: Path, prefix: str) -> list[Path]:
+def named(folder: Path, prefix: str) -> list[Path]:
     """Returns what begins with a prefix; nothing where a folder may be used, but not listed."""
     try:
         return [path for path in folder.iterdir() if path.name.startswith(prefix)]
@@ -194,8 +194,8 @@ def _named(folder: Path, prefix: str) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _lock(folder: Path, *, waits: bool = False) -> Iterator[bool]:
-    """Locks a folder while the block runs, and says whether that could be done.
+def lock(folder: Path, *, waits: bool = False) -> Iterator[bool]:
+    """Locks a folder or file while the block runs, and says whether that could be done.
 
     The system drops the lock of a process that dies, however it dies.
     """

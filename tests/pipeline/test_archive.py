@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import bundle
+from pipeline import bundle, staging
 from pipeline.archive import pack
 from pipeline.bundle import open_bundle, verify
 from pipeline.errors import InputError
@@ -186,3 +186,17 @@ def test_pack_under_any_umask_gives_the_same_bytes_with_the_permissions_that_it_
         found[umask] = archive.read_bytes()
     assert len(set(found.values())) == 1
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_pack_clears_away_what_a_killed_one_left_and_nothing_that_is_being_written(tmp_path):
+    (tmp_path / "a").write_bytes(b"x")
+    prefix = staging.partial_prefix("x.zip")
+    killed, running = tmp_path / f"{prefix}killed", tmp_path / f"{prefix}running"
+    other = tmp_path / f"{staging.partial_prefix('y.zip')}killed"
+    for path in (killed, running, other):
+        path.touch()
+    with staging.lock(running):
+        pack({"a": tmp_path / "a"}, tmp_path / "x.zip", as_they_are=frozenset())
+    assert not killed.exists()
+    assert running.exists()
+    assert other.exists()

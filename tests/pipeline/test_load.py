@@ -1,4 +1,5 @@
 import json
+import os
 import shlex
 import shutil
 import socket
@@ -23,7 +24,7 @@ from transformers import (
 )
 
 from pipeline.errors import InputError
-from pipeline.load import load
+from pipeline.load import _name, load
 from pipeline.model_config import ENCODERS, WHOLE_NUMBERS, check_config
 from pipeline.squad import Question
 from pipeline.tokenizer_folder import read_tokenizer
@@ -695,3 +696,14 @@ def test_load_hub_id_from_a_hub_that_hangs_up_is_refused(tmp_path):
     with hangs_up() as endpoint:
         (line,) = load_from_hub(endpoint, tmp_path / "home", "org/other")
     assert line.startswith("2 org/other is no folder here, and the Hub")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (None, "embedded"), ("/a/café", "café"), ("owner/name", "owner/name"),
+        (os.fsdecode(b"/a/caf\xe9"), r"caf\udce9"), (os.fsdecode(b"caf\xe9"), r"caf\udce9"),
+    ],
+)  # fmt: skip
+def test_name_that_bundles_record_is_utf_8(source, name):
+    assert _name(source) == name

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,12 @@ def test_read_absent_manifest_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not a bundle"):
         read_manifest(tmp_path / "file")
+
+
+def test_read_pipe_in_the_manifests_place_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / FILE_NAME)
+    with pytest.raises(InputError, match="is not a bundle"):
+        read_manifest(tmp_path)
 
 
 def test_read_folder_in_the_manifests_place_is_refused(tmp_path):

@@ -23,6 +23,15 @@ def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def states(folder: Path) -> dict[Path, tuple[int, ...]]:
+    """Returns what a change of anything in a folder would change; reading a link changes times."""
+    found = {path: path.lstat() for path in folder.rglob("*")}
+    return {
+        path: (each.st_ino, each.st_mode, each.st_size, each.st_mtime_ns)
+        for path, each in found.items()
+    }
+
+
 def test_staged_moves_the_folder_into_place(tmp_path):
     destination = tmp_path / "deep" / "er" / "bundle"
     with staged(destination) as work:
@@ -211,14 +220,14 @@ def make_foreign_manifest(path: Path) -> None:
 def test_staged_never_overwrites_what_is_no_bundle(tmp_path, make):
     destination = tmp_path / "bundle"
     make(destination)
-    before = {path: path.lstat() for path in tmp_path.rglob("*")}
+    before = states(tmp_path)
     with (
         pytest.raises(InputError, match="exists and is not a bundle, so it is not over") as caught,
         staged(destination),
     ):
         pytest.fail("no work may begin")
     assert "-o" in caught.value.hint
-    assert {path: path.lstat() for path in tmp_path.rglob("*")} == before
+    assert states(tmp_path) == before
 
 
 def keep_a_note(folder: Path) -> None:
@@ -278,14 +287,14 @@ KEEPING = [
 def test_staged_over_what_the_earlier_bundle_does_not_list_is_refused_by_name(tmp_path, keep):
     destination = write_bundle(tmp_path / "bundle")
     keep(destination)
-    before = {path: path.lstat() for path in tmp_path.rglob("*")}
+    before = states(tmp_path)
     with pytest.raises(InputError, match="not of its bundle, and would be lost: ") as caught:
         staged(destination).__enter__()
     assert any(name in caught.value.message for name in ("notes.md", ".key.pem", "tflite/own",
                                                           "plans", "latest", "etc"))  # fmt: skip
     assert "move it elsewhere" in caught.value.hint
     assert caught.value.exit_code == 2
-    assert {path: path.lstat() for path in tmp_path.rglob("*")} == before
+    assert states(tmp_path) == before
 
 
 @pytest.mark.parametrize(
