@@ -8,4 +8,4 @@ need no such care: each runs in a process of its own.
 import threading
 
 ALONE = threading.RLock()
-"""Held while one thread traces a model, loads one, or runs one in PyTorch."""
+"""Held while one thread traces a model, loads one, calibrates it, or runs it in PyTorch."""
