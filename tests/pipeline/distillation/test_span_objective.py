@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 from torch.nn import functional
 
 from pipeline.distillation.faults import Faults
@@ -15,6 +16,7 @@ from pipeline.distillation.squad_data import LabelledSpans, SquadSource, read_la
 from pipeline.errors import InputError
 from pipeline.squad import Question, labelled_questions, score
 from pipeline.tasks import question_answering as task
+from pipeline.tokenization import set_second_type
 from tests.pipeline.distillation.small_data import (
     numbered_squad,
     qamr_row,
@@ -174,6 +176,17 @@ def test_batch_marks_tokens_context_and_answers(objective, words):
             answer = words_of(words, ids[index][first : last + 1])
             number = name.removeprefix("when-")
             assert answer == ("the keeper" if number == name else f"{1800 + int(number)}")
+
+
+def test_batch_has_one_token_type_where_the_teachers_tokenizer_gives_one(words, examples):
+    tokenizer = Tokenizer.from_str(words.to_str())
+    set_second_type(tokenizer, 0)
+    made = SpanObjective(
+        [SquadSource(examples, tokenizer)], held_out=[examples[0].question], tokenizer=tokenizer,
+        batch_size=7, max_seq_len=64, seed=0,
+    )  # fmt: skip
+    (batch,) = take(made, 1)
+    assert not batch.inputs["token_type_ids"].any()
 
 
 def test_batch_targets_share_out_among_the_annotators(tmp_path, words):
