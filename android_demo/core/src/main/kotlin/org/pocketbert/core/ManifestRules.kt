@@ -55,8 +55,8 @@ private fun checkTokenizer(settings: TokenizerSettings) {
 
 private fun checkSpanRules(rules: SpanRules) {
     require(rules.score == "softmax_over_all_windows") { "the score ${rules.score} is not known" }
-    require(rules.maxQuestionTokens in 0..MAX_SEQ_LEN && rules.windowOverlapTokens in 0..MAX_SEQ_LEN) {
-        "a number of tokens is outside 0 to $MAX_SEQ_LEN"
+    for (number in listOf(rules.maxQuestionTokens, rules.windowOverlapTokens)) {
+        require(number in 0..MAX_SEQ_LEN) { "$number tokens are outside 0 to $MAX_SEQ_LEN" }
     }
     require(rules.maxAnswerTokens in 1..MAX_SEQ_LEN) {
         "answers of ${rules.maxAnswerTokens} tokens are outside 1 to $MAX_SEQ_LEN"

@@ -66,12 +66,15 @@ class ManifestTest(@param:TempDir private val temporary: Path) {
     @Test
     fun `what makes no sense is refused`() {
         assertRefused { it["artifacts"] = JsonArray(emptyList()) }
-        for (lengths in listOf("[]", "[64,32]", "[32,32]", "[0,64]", "[-1,64]", "[1,3]", "[64,8193]")) {
+        for (lengths in listOf(
+            "[]", "[64,32]", "[32,32]", "[0,64]", "[-1,64]", "[1,3]", "[64,8193]",
+        )) {
             assertRefused { it["artifacts"] = artifacts(it, "seq_lens" to parse(lengths)) }
         }
         for ((key, value) in listOf(
             "entry_points" to "[\"one\"]", "inputs" to "[]", "outputs" to "[]",
-            "size_bytes" to "-1", "size_bytes" to "17179869185", "path" to "\"not/listed\"", "requires" to "[]",
+            "size_bytes" to "-1", "size_bytes" to "17179869185", "requires" to "[]",
+            "path" to "\"not/listed\"",
         )) {
             assertRefused { it["artifacts"] = artifacts(it, key to parse(value)) }
         }
@@ -79,7 +82,8 @@ class ManifestTest(@param:TempDir private val temporary: Path) {
             "max_question_tokens" to "-1", "window_overlap_tokens" to "-1",
             "max_question_tokens" to "8193", "window_overlap_tokens" to "8193",
             "max_answer_tokens" to "0", "max_answer_tokens" to "8193", "max_text_characters" to "0",
-            "max_text_characters" to "10000001", "max_unknown_share" to "1.5", "score" to "\"another\"", "max_unknown_share" to "null",
+            "max_text_characters" to "10000001", "max_unknown_share" to "1.5",
+            "score" to "\"another\"", "max_unknown_share" to "null",
         )) {
             assertRefused { it["span_rules"] = changed(it, "span_rules", key to parse(value)) }
         }
