@@ -32,10 +32,12 @@ def test_script_without_a_guard_is_not_run_again_by_its_workers(tmp_path):
 def test_threads_at_once_leave_the_script_in_its_place():
     script = sys.modules["__main__"]
 
+    hidden = []
+
     def hide() -> None:
         for _ in range(200):
             with without_the_script():
-                assert sys.modules["__main__"] is not script
+                hidden.append(sys.modules["__main__"] is not script)
 
     threads = [threading.Thread(target=hide) for _ in range(4)]
     for thread in threads:
@@ -43,3 +45,4 @@ def test_threads_at_once_leave_the_script_in_its_place():
     for thread in threads:
         thread.join()
     assert sys.modules["__main__"] is script
+    assert hidden == [True] * 800
