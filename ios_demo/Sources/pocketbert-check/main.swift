@@ -1,0 +1,4 @@
+import Foundation
+import PocketBERT
+
+print("later")
