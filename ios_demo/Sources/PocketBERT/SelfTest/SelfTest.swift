@@ -53,7 +53,8 @@ public struct SelfTest: Sendable {
         difference = max(difference, largestDifference(logits, stated))
         return logits
       }
-      result.note(vector, answer, difference: difference, isJudged: !vector.otherAnswerIn.contains(where: path.isExactly))
+      result.note(
+        vector, answer, difference: difference, isJudged: !vector.otherAnswerIn.contains(where: path.isExactly))
     }
     return result
   }
