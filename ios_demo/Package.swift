@@ -2,30 +2,56 @@
 
 import PackageDescription
 
+// Apple's frameworks and ExecuTorch are not there on Linux: what is used of them is declared, so that all of it compiles
+// and is tested.
+#if os(Linux)
+  let isLinux = true
+#else
+  let isLinux = false
+#endif
+
+/// ExecuTorch 1.4.1, whose branches hold prebuilt frameworks: XNNPACK, and the kernels outside of it.
+let executorch: [Target.Dependency] =
+  isLinux
+  ? ["ExecuTorch"]
+  : ["executorch", "backend_xnnpack", "kernels_optimized", "kernels_quantized"].map {
+    .product(name: $0, package: "executorch")
+  }
+
+func declared(_ names: Target.Dependency...) -> [Target.Dependency] { isLinux ? names : [] }
+
 let package = Package(
   name: "PocketBERT",
   defaultLocalization: "en",
   platforms: [.iOS(.v17), .macOS(.v14)],
   products: [
     .library(name: "PocketBERT", targets: ["PocketBERT"]),
+    .library(name: "PocketBERTCoreML", targets: ["PocketBERTCoreML"]),
+    .library(name: "PocketBERTExecuTorch", targets: ["PocketBERTExecuTorch"]),
     .executable(name: "pocketbert-check", targets: ["pocketbert-check"]),
   ],
+  dependencies: isLinux
+    ? [] : [.package(url: "https://github.com/pytorch/executorch.git", branch: "swiftpm-1.4.1")],
   targets: [
-    .target(name: "PocketBERT"),
-    .executableTarget(name: "pocketbert-check", dependencies: ["PocketBERT"]),
+    .target(name: "PocketBERT", dependencies: declared("CryptoKit")),
+    .target(name: "PocketBERTCoreML", dependencies: ["PocketBERT"] + declared("CoreML")),
+    .target(name: "PocketBERTExecuTorch", dependencies: ["PocketBERT"] + executorch),
+    .executableTarget(
+      name: "pocketbert-check", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
     .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT"]),
   ],
   swiftLanguageModes: [.v6]
 )
 
-#if os(Linux)
-  // Apple's frameworks are not there: what is used of them is declared, so that all of it compiles and is tested.
+if isLinux {
   package.targets += [
     .systemLibrary(name: "CLibcrypto", path: "Declarations/CLibcrypto"),
     .target(name: "CryptoKit", dependencies: ["CLibcrypto"], path: "Declarations/CryptoKit"),
+    .target(name: "CoreML", path: "Declarations/CoreML"),
+    .target(name: "ExecuTorch", path: "Declarations/ExecuTorch"),
+    // Their stand-ins do as a test says.
+    .testTarget(
+      name: "PocketBERTEnginesTests",
+      dependencies: ["PocketBERTCoreML", "PocketBERTExecuTorch", "CoreML", "ExecuTorch"]),
   ]
-  let declared: [String: [String]] = ["PocketBERT": ["CryptoKit"]]
-  for target in package.targets {
-    target.dependencies += (declared[target.name] ?? []).map { .byName(name: $0) }
-  }
-#endif
+}

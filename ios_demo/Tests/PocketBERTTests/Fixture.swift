@@ -22,7 +22,10 @@ enum Fixture {
     try Data(contentsOf: folder.appendingPathComponent("public-key.bin"))
   }
 
-  static func open() throws -> ModelBundle { try ModelBundle(at: bundle, publicKey: publicKey()) }
+  /// Returns the bundle, which is opened once.
+  static func open() throws -> ModelBundle { try opened.get() }
+
+  private static let opened = Result { try ModelBundle(at: bundle, publicKey: publicKey()) }
 
   /// Opens a tokenizer of the vectors.
   static func tokenizer(_ name: String) throws -> any Tokenizer {
