@@ -28,6 +28,7 @@ let package = Package(
     .library(name: "PocketBERT", targets: ["PocketBERT"]),
     .library(name: "PocketBERTCoreML", targets: ["PocketBERTCoreML"]),
     .library(name: "PocketBERTExecuTorch", targets: ["PocketBERTExecuTorch"]),
+    .library(name: "PocketBERTUI", targets: ["PocketBERTUI"]),
     .executable(name: "pocketbert-check", targets: ["pocketbert-check"]),
   ],
   dependencies: isLinux
@@ -36,6 +37,9 @@ let package = Package(
     .target(name: "PocketBERT", dependencies: declared("CryptoKit")),
     .target(name: "PocketBERTCoreML", dependencies: ["PocketBERT"] + declared("CoreML")),
     .target(name: "PocketBERTExecuTorch", dependencies: ["PocketBERT"] + executorch),
+    .target(
+      name: "PocketBERTUI", dependencies: ["PocketBERT"] + declared("SwiftUI", "UniformTypeIdentifiers", "Accessibility", "Threading"),
+      resources: [.process("Resources")]),
     .executableTarget(
       name: "pocketbert-check", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
     .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT"]),
@@ -49,9 +53,14 @@ if isLinux {
     .target(name: "CryptoKit", dependencies: ["CLibcrypto"], path: "Declarations/CryptoKit"),
     .target(name: "CoreML", path: "Declarations/CoreML"),
     .target(name: "ExecuTorch", path: "Declarations/ExecuTorch"),
+    .target(name: "SwiftUI", dependencies: ["UniformTypeIdentifiers"], path: "Declarations/SwiftUI"),
+    .target(name: "UniformTypeIdentifiers", path: "Declarations/UniformTypeIdentifiers"),
+    .target(name: "Accessibility", path: "Declarations/Accessibility"),
+    .target(name: "Threading", path: "Declarations/Threading"),
     // Their stand-ins do as a test says.
     .testTarget(
       name: "PocketBERTEnginesTests",
       dependencies: ["PocketBERTCoreML", "PocketBERTExecuTorch", "CoreML", "ExecuTorch"]),
+    .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI", "SwiftUI"]),
   ]
 }

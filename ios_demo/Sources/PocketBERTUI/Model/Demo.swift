@@ -1,0 +1,213 @@
+import Foundation
+import Observation
+import PocketBERT
+
+/// What the screens show and do.
+///
+/// One thing runs at a time, an answer or a self test. What is begun ends what ran before, which notices that between two
+/// windows. Whatever fails becomes a state.
+@MainActor
+@Observable
+public final class Demo {
+  public private(set) var state: DemoState
+
+  @ObservationIgnored private let openBundle: @Sendable () throws -> ModelBundle
+  @ObservationIgnored private let factories: [any EngineFactory]
+  @ObservationIgnored private let slot = EngineSlot()
+  @ObservationIgnored private var bundle: ModelBundle?
+  @ObservationIgnored private var work: Task<Void, Never>?
+
+  /// - Parameters:
+  ///   - factories: Of all engines, in the order of the switch.
+  ///   - input: What the fields hold at first.
+  ///   - openBundle: Finds, checks and reads the bundle; not called on the main thread.
+  public init(
+    factories: [any EngineFactory], input: Input, openBundle: @escaping @Sendable () throws -> ModelBundle
+  ) {
+    self.factories = factories
+    self.openBundle = openBundle
+    let engines = factories.map { EngineChoice(backend: $0.backend, label: $0.label) }
+    var input = input
+    if !engines.contains(where: { $0.backend == input.backend }) { input.backend = engines.first?.backend ?? "" }
+    state = DemoState(engines: engines, input: input)
+    load()
+  }
+
+  /// Returns when nothing runs any more.
+  public func settle() async {
+    while let current = work {
+      await current.value
+      if current == work { return }
+    }
+  }
+
+  /// Looks for the bundle again.
+  public func retry() {
+    if case .failed = state.bundle { load() }
+  }
+
+  /// Goes to another screen, and ends what runs on this one.
+  public func show(_ screen: Screen) {
+    if screen == state.screen { return }
+    stop()
+    state.screen = screen
+  }
+
+  /// Takes another text, or as much of it as can be asked about.
+  public func changeText(_ text: String) {
+    guard let bundle else { return }
+    stop()
+    let kept = beginning(of: text, most: bundle.manifest.spanRules.maxTextCharacters)
+    state.input.text = kept.text
+    state.input.numLeftOut = kept.numLeftOut
+    state.answer = .idle
+    if kept.numLeftOut > 0 {
+      let details = "\(kept.numLeftOut) characters were left out"
+      state.answer = .failed(Problem(kind: .unreadableText(.context, .tooLong), details: details))
+    }
+    if state.screen == .edit && !state.input.isEditable { state.screen = .ask }
+  }
+
+  /// Takes the question as the field that shows it has it, or the beginning of a long one.
+  public func changeQuestion(_ question: String) {
+    stop()
+    state.input.question = beginning(of: question, most: Input.mostOfQuestion).text
+    state.answer = .idle
+  }
+
+  /// Takes a text and a question about it from a sample.
+  public func takeSample(_ text: String, question: String) {
+    changeQuestion(question)
+    changeText(text)
+  }
+
+  /// Takes the text of a file.
+  public func openFile(_ file: URL) {
+    stop()
+    do {
+      changeText(try file.reading(readText))
+    } catch {
+      state.answer = .failed(Problem.ofEngine(error, "", isOpening: false))
+    }
+  }
+
+  /// Takes another engine; a question that was asked is asked again.
+  public func chooseEngine(_ backend: String) {
+    guard state.engines.contains(where: { $0.backend == backend }) else { return }
+    let asksAgain =
+      switch state.answer {
+      case .idle: false
+      case .preparing, .answering, .answered: true
+      case .failed(let problem): problem.isOfEngine
+      }
+    stop()
+    state.input.backend = backend
+    state.answer = .idle
+    if asksAgain { ask() }
+  }
+
+  /// Asks the question, in place of what runs.
+  public func ask() {
+    guard let bundle, let factory = chosen else { return }
+    stop()
+    state.answer = .answering
+    let input = state.input
+    begin { [self] in
+      let answer = await answer(input, bundle, factory)
+      if !Task.isCancelled { state.answer = answer }
+    }
+  }
+
+  /// Runs the self test, in place of what runs.
+  public func runSelfTest() {
+    guard let bundle else { return }
+    stop()
+    let run = SelfTestRun(bundle: bundle, factories: factories, slot: slot) { [self] steps in
+      if !Task.isCancelled { state.selfTest = .running(steps) }
+    }
+    state.selfTest = .running(run.steps)
+    begin { [self] in
+      await run.run()
+      if !Task.isCancelled { state.selfTest = .done(run.steps) }
+    }
+  }
+
+  /// Ends what runs.
+  public func cancel() {
+    stop()
+  }
+
+  /// Gives memory back, as the system asks for it.
+  public func freeMemory() {
+    Task { await slot.freeMemory() }
+  }
+
+  private var chosen: (any EngineFactory)? {
+    factories.first { $0.backend == state.input.backend }
+  }
+
+  private func load() {
+    stop()
+    state.bundle = .loading
+    let open = openBundle
+    begin { [self] in
+      let opened = await Task.detached { Result { try open() } }.value
+      if Task.isCancelled { return }
+      switch opened {
+      case .success(let bundle):
+        self.bundle = bundle
+        state.bundle = .ready(ModelFacts(bundle.manifest))
+      case .failure(let error):
+        state.bundle = .failed(Problem.ofBundle(error))
+      }
+    }
+  }
+
+  private func answer(
+    _ input: Input, _ bundle: ModelBundle, _ factory: any EngineFactory
+  ) async -> AnswerState {
+    do {
+      let reader = try await slot.open(factory, of: bundle) { stage in
+        if !Task.isCancelled { state.answer = stage == .preparing ? .preparing : .answering }
+      }
+      let begin = ContinuousClock.now
+      let answer = try await reader.ask(input.question, in: input.text)
+      let took = begin.duration(to: .now)
+      return .answered(answer, milliseconds: took / .milliseconds(1))
+    } catch let error as NotOpened {
+      return .failed(Problem.ofEngine(error.reason, factory.label, isOpening: true))
+    } catch {
+      let problem = Problem.ofEngine(error, factory.label, isOpening: false)
+      // An engine that failed may be in any state; it is opened anew next time.
+      if problem.isOfEngine && !(error is CancellationError) { await slot.close() }
+      return .failed(problem)
+    }
+  }
+
+  /// Begins a job once what ran has ended.
+  private func begin(_ job: @escaping @MainActor () async -> Void) {
+    let before = work
+    work = Task {
+      await before?.value
+      if !Task.isCancelled { await job() }
+    }
+  }
+
+  /// Ends what runs.
+  private func stop() {
+    work?.cancel()
+    if state.answer.isRunning { state.answer = .idle }
+    if case .running = state.selfTest { state.selfTest = .notRun }
+  }
+}
+
+extension URL {
+  /// Reads a file that the person chose, which may lie outside of what belongs to the app.
+  fileprivate func reading<T>(_ read: (URL) throws -> T) throws -> T {
+    #if canImport(Darwin)
+      let isOutside = startAccessingSecurityScopedResource()
+      defer { if isOutside { stopAccessingSecurityScopedResource() } }
+    #endif
+    return try read(self)
+  }
+}
