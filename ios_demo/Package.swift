@@ -38,7 +38,8 @@ let package = Package(
     .target(name: "PocketBERTCoreML", dependencies: ["PocketBERT"] + declared("CoreML")),
     .target(name: "PocketBERTExecuTorch", dependencies: ["PocketBERT"] + executorch),
     .target(
-      name: "PocketBERTUI", dependencies: ["PocketBERT"] + declared("SwiftUI", "UniformTypeIdentifiers", "Accessibility", "Threading"),
+      name: "PocketBERTUI",
+      dependencies: ["PocketBERT"] + declared("SwiftUI", "UniformTypeIdentifiers", "Accessibility", "Threading"),
       resources: [.process("Resources")]),
     .executableTarget(
       name: "pocketbert-check", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),

@@ -27,7 +27,8 @@ public struct ViewBuilder {
   public static func buildExpression<Content: View>(_ content: Content) -> Content { content }
   public static func buildBlock() -> EmptyView { EmptyView() }
   public static func buildBlock<Content: View>(_ content: Content) -> Content { content }
-  public static func buildBlock<each Content: View>(_ content: repeat each Content) -> TupleView<(repeat each Content)> {
+  public static func buildBlock<each Content: View>(_ content: repeat each Content) -> TupleView<(repeat each Content)>
+  {
     TupleView((repeat each content))
   }
   public static func buildIf<Content: View>(_ content: Content?) -> Content? { content }
@@ -137,7 +138,11 @@ public struct State<Value> {
   }
 
   public var projectedValue: Binding<Value> {
-    Binding { box.value } set: { box.value = $0 }
+    Binding {
+      box.value
+    } set: {
+      box.value = $0
+    }
   }
 }
 

@@ -152,7 +152,8 @@ struct CoreMLEngineTests {
         _ = try await open(factory(units: units), Bundles.withCoreML(units: "cpu-only"))
         #expect(log.all.last?.hasSuffix(" \(units.own)") == true)
       }
-      #expect(await problem { _ = try await open(factory(), Bundles.withCoreML(units: "quantum")) }?.isUnsupported == true)
+      #expect(
+        await problem { _ = try await open(factory(), Bundles.withCoreML(units: "quantum")) }?.isUnsupported == true)
     }
   }
 
@@ -195,7 +196,9 @@ struct CoreMLEngineTests {
     }
   }
 
-  @Test("one who waits for the preparation may be cancelled; it goes on, and is there for the next", .timeLimit(.minutes(1)))
+  @Test(
+    "one who waits for the preparation may be cancelled; it goes on, and is there for the next", .timeLimit(.minutes(1))
+  )
   func cancelled() async throws {
     let (gate, open) = AsyncStream.makeStream(of: Never.self)
     let made = try Bundles.withCoreML()

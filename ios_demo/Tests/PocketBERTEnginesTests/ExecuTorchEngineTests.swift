@@ -58,7 +58,8 @@ struct ExecuTorchEngineTests {
       let engine = try await open(made { $0.inputs.reverse() })
       #expect(try await engine.run(Bundles.row(32, ids: [2, 7, 3]))["start_logits"]?.prefix(3) == [2, 7, 3])
       for change: (inout Artifact) -> Void in [
-        { $0.inputs[0].artifactName = "first" }, { $0.inputs[0].artifactName = "-1" }, { $0.inputs[0].artifactName = "7" },
+        { $0.inputs[0].artifactName = "first" }, { $0.inputs[0].artifactName = "-1" },
+        { $0.inputs[0].artifactName = "7" },
         { $0.inputs[0].artifactName = $0.inputs[1].artifactName }, { $0.inputs[0].name = "pixels" },
         { $0.requires = ["executorch": "9.0"] }, { $0.requires = ["other": "1.0"] }, { $0.backend = "coreml" },
       ] {

@@ -17,7 +17,9 @@ public struct Sample: Sendable {
         kilograms of rocks and soil. On 24 July the three came down in the Pacific Ocean, where the aircraft \
         carrier USS Hornet was waiting for them.
         """,
-      questions: ["Who stayed in orbit?", "When did Apollo 11 leave Florida?", "How much did the rocks and soil weigh?"]),
+      questions: [
+        "Who stayed in orbit?", "When did Apollo 11 leave Florida?", "How much did the rocks and soil weigh?",
+      ]),
     Sample(
       title: "From a washing machine's manual",
       text: """
@@ -31,7 +33,9 @@ public struct Sample: Sendable {
         If the display shows E23, there is water in the base of the machine. Close the tap and call the service. \
         The drum light can be replaced by yourself: it is a 5 watt lamp with an E14 base.
         """,
-      questions: ["What does E18 mean?", "How high must the standpipe be?", "What should I do if the display shows E23?"]),
+      questions: [
+        "What does E18 mean?", "How high must the standpipe be?", "What should I do if the display shows E23?",
+      ]),
     Sample(
       title: "A story: the lighthouse of Marlow Point",
       text: """
@@ -57,6 +61,9 @@ public struct Sample: Sendable {
         The last keeper, Samuel Okafor, left in 1988, when the light became automatic. He did not go far: he \
         bought the old bakery, and the bread that he sells there, round and wide at its foot, is called a Vance.
         """,
-      questions: ["Who was the first keeper?", "Why was the lighthouse built?", "What did Samuel Okafor buy?", "How many steps are there?"]),
+      questions: [
+        "Who was the first keeper?", "Why was the lighthouse built?", "What did Samuel Okafor buy?",
+        "How many steps are there?",
+      ]),
   ]
 }

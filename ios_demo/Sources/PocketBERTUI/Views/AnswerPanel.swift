@@ -45,9 +45,9 @@ private struct AnswerCard: View {
       .font(.footnote)
     }
     .padding()
-    .foregroundStyle(.answerText)
+    .foregroundStyle(Color.answerText)
     .frame(maxWidth: .infinity, alignment: .leading)
-    .background(.answerBackground, in: RoundedRectangle(cornerRadius: 12))
+    .background(Color.answerBackground, in: RoundedRectangle(cornerRadius: 12))
   }
 
   @ViewBuilder private var facts: some View {
@@ -80,9 +80,9 @@ struct ProblemCard: View {
       }
     }
     .padding()
-    .foregroundStyle(.problemText)
+    .foregroundStyle(Color.problemText)
     .frame(maxWidth: .infinity, alignment: .leading)
-    .background(.problemBackground, in: RoundedRectangle(cornerRadius: 12))
+    .background(Color.problemBackground, in: RoundedRectangle(cornerRadius: 12))
   }
 }
 

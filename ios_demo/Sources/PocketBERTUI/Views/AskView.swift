@@ -72,7 +72,7 @@ struct TextHeader: View {
         HStack(spacing: 12) { sources }
         VStack(alignment: .leading, spacing: 8) { sources }
       }
-      notes.font(.footnote).foregroundStyle(.secondary)
+      notes.font(.footnote).foregroundStyle(Color.secondary)
     }
   }
 

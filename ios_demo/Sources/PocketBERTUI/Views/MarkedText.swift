@@ -29,7 +29,7 @@ struct MarkedText<Header: View>: View {
   /// The answer is bold and underlined, so that it stands out without its colour.
   private func marked(_ chunk: Chunk) -> Text {
     guard let answer, let parts = chunk.split(by: answer.range) else { return Text(verbatim: chunk.text) }
-    let mark = Text(verbatim: parts.inside).bold().underline().foregroundStyle(.mark)
+    let mark = Text(verbatim: parts.inside).bold().underline().foregroundStyle(Color.mark)
     return Text(verbatim: parts.before) + mark + Text(verbatim: parts.behind)
   }
 }

@@ -161,7 +161,8 @@ struct AboutView: View {
         Section {
           ForEach(facts.artifacts, id: \.path) { artifact in
             NamedFact(
-              name: "\(artifact.backend), \(artifact.precision)", value: "\(formatted(Double(artifact.sizeBytes) / 1e6)) MB")
+              name: "\(artifact.backend), \(artifact.precision)",
+              value: "\(formatted(Double(artifact.sizeBytes) / 1e6)) MB")
           }
         } header: {
           Text("Files for the engines", bundle: .module)
@@ -197,7 +198,7 @@ private struct Fact: View {
 
   var body: some View {
     VStack(alignment: .leading) {
-      Text(name, bundle: .module).font(.footnote).foregroundStyle(.secondary)
+      Text(name, bundle: .module).font(.footnote).foregroundStyle(Color.secondary)
       Text(verbatim: value).textSelection(.enabled)
     }
     .accessibilityElement(children: .combine)
@@ -211,7 +212,7 @@ private struct NamedFact: View {
 
   var body: some View {
     VStack(alignment: .leading) {
-      Text(verbatim: name).font(.footnote).foregroundStyle(.secondary)
+      Text(verbatim: name).font(.footnote).foregroundStyle(Color.secondary)
       Text(verbatim: value).textSelection(.enabled)
     }
     .accessibilityElement(children: .combine)
