@@ -44,6 +44,7 @@ let package = Package(
     .executableTarget(
       name: "pocketbert-check", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
     .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT"]),
+    .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI"]),
   ],
   swiftLanguageModes: [.v6]
 )
@@ -57,11 +58,16 @@ if isLinux {
     .target(name: "SwiftUI", dependencies: ["UniformTypeIdentifiers"], path: "Declarations/SwiftUI"),
     .target(name: "UniformTypeIdentifiers", path: "Declarations/UniformTypeIdentifiers"),
     .target(name: "Accessibility", path: "Declarations/Accessibility"),
+    .target(name: "AppIntents", path: "Declarations/AppIntents"),
+    // The app, which Xcode builds elsewhere.
+    .executableTarget(
+      name: "PocketBertDemo",
+      dependencies: ["PocketBERTUI", "PocketBERTCoreML", "PocketBERTExecuTorch", "SwiftUI", "AppIntents"],
+      path: "App", exclude: ["Info.plist", "PrivacyInfo.xcprivacy", "Assets.xcassets"]),
     .target(name: "Threading", path: "Declarations/Threading"),
     // Their stand-ins do as a test says.
     .testTarget(
       name: "PocketBERTEnginesTests",
       dependencies: ["PocketBERTCoreML", "PocketBERTExecuTorch", "CoreML", "ExecuTorch"]),
-    .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI", "SwiftUI"]),
   ]
 }

@@ -197,7 +197,8 @@ struct CoreMLEngineTests {
   }
 
   @Test(
-    "one who waits for the preparation may be cancelled; it goes on, and is there for the next", .timeLimit(.minutes(1))
+    "one who waits for the preparation may be cancelled; it goes on, and is there for the next",
+    .timeLimit(.minutes(10))
   )
   func cancelled() async throws {
     let (gate, open) = AsyncStream.makeStream(of: Never.self)

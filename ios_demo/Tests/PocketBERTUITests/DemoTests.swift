@@ -6,7 +6,7 @@ import Testing
 
 /// The model of the screens, through every state.
 @MainActor
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct DemoTests {
   @Test("a question is answered, with the time that it took")
   func answered() async throws {
