@@ -43,6 +43,7 @@ let package = Package(
       resources: [.process("Resources")]),
     .executableTarget(
       name: "pocketbert-check", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
+    .executableTarget(name: "pocketbert-benchmark", dependencies: ["PocketBERT"]),
     .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT"]),
     .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI"]),
   ],
