@@ -46,6 +46,8 @@ let package = Package(
     .executableTarget(name: "pocketbert-benchmark", dependencies: ["PocketBERT"]),
     .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT"]),
     .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI"]),
+    .testTarget(
+      name: "PocketBERTDeviceTests", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
   ],
   swiftLanguageModes: [.v6]
 )
