@@ -44,8 +44,9 @@ let package = Package(
     .executableTarget(
       name: "pocketbert-check", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
     .executableTarget(name: "pocketbert-benchmark", dependencies: ["PocketBERT"]),
-    .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT"]),
-    .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI"]),
+    .target(name: "Support", path: "Tests/Support"),
+    .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT", "Support"]),
+    .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI", "Support"]),
     .testTarget(
       name: "PocketBERTDeviceTests", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
   ],
@@ -71,6 +72,6 @@ if isLinux {
     // Their stand-ins do as a test says.
     .testTarget(
       name: "PocketBERTEnginesTests",
-      dependencies: ["PocketBERTCoreML", "PocketBERTExecuTorch", "CoreML", "ExecuTorch"]),
+      dependencies: ["PocketBERTCoreML", "PocketBERTExecuTorch", "CoreML", "ExecuTorch", "Support"]),
   ]
 }

@@ -29,14 +29,8 @@ public struct RoundedRectangle: Sendable {
   public init(cornerRadius: CGFloat) {}
 }
 
-public struct AccessibilityTraits: Sendable {
-  public static let isHeader = AccessibilityTraits()
-  public static let updatesFrequently = AccessibilityTraits()
-}
-
 public enum AccessibilityChildBehavior: Sendable {
   case combine
-  case contain
 }
 
 public struct SegmentedPickerStyle: Sendable {
@@ -82,10 +76,10 @@ extension View {
     let items = record(content())
     return changed { $0.children += items }
   }
-  public func sheet<Content: View>(
-    isPresented: Binding<Bool>, onDismiss: (() -> Void)? = nil, @ViewBuilder content: @escaping () -> Content
+  public func sheet<Item: Identifiable, Content: View>(
+    item: Binding<Item?>, onDismiss: (() -> Void)? = nil, @ViewBuilder content: @escaping (Item) -> Content
   ) -> some View {
-    let shown = isPresented.wrappedValue ? record(content()) : []
+    let shown = item.wrappedValue.map { record(content($0)) } ?? []
     return changed { $0.children += shown }
   }
   public func fileImporter(
@@ -98,7 +92,5 @@ extension View {
   public func accessibilityLabel(_ label: Text) -> some View {
     changed { $0.accessibilityLabel = record(label)[0].words.first }
   }
-  public func accessibilityHidden(_ hidden: Bool) -> some View { changed { $0.isHidden = hidden } }
-  public func accessibilityAddTraits(_ traits: AccessibilityTraits) -> some View { noting("traits") }
   public func accessibilityElement(children: AccessibilityChildBehavior) -> some View { noting("element \(children)") }
 }

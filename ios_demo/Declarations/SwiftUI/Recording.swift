@@ -14,7 +14,6 @@ public struct Recording {
   public var modifiers: [String] = []
   public var accessibilityLabel: String?
   public var isDisabled = false
-  public var isHidden = false
   public var children: [Recording] = []
   public var action: (@MainActor () -> Void)?
 

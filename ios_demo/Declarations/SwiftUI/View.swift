@@ -140,7 +140,7 @@ public struct State<Value> {
   public var projectedValue: Binding<Value> {
     Binding {
       box.value
-    } set: {
+    } write: {
       box.value = $0
     }
   }
@@ -150,14 +150,12 @@ public struct State<Value> {
 @MainActor @preconcurrency
 @propertyWrapper
 public struct Binding<Value> {
-  private let read: @MainActor @Sendable () -> Value
-  private let write: @MainActor @Sendable (Value) -> Void
+  private let read: @MainActor () -> Value
+  private let write: @MainActor (Value) -> Void
 
-  public nonisolated init(
-    get: @escaping @MainActor @Sendable () -> Value, set: @escaping @MainActor @Sendable (Value) -> Void
-  ) {
-    read = get
-    write = set
+  init(read: @escaping @MainActor () -> Value, write: @escaping @MainActor (Value) -> Void) {
+    self.read = read
+    self.write = write
   }
 
   public var wrappedValue: Value {
@@ -166,6 +164,29 @@ public struct Binding<Value> {
   }
 
   public var projectedValue: Binding<Value> { self }
+}
+
+/// https://developer.apple.com/documentation/swiftui/bindable
+@MainActor @preconcurrency
+@dynamicMemberLookup
+@propertyWrapper
+public struct Bindable<Value: AnyObject> {
+  public var wrappedValue: Value
+
+  public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+
+  public var projectedValue: Bindable<Value> { self }
+
+  public subscript<Subject>(
+    dynamicMember keyPath: ReferenceWritableKeyPath<Value, Subject>
+  ) -> Binding<Subject> {
+    let object = wrappedValue
+    return Binding {
+      object[keyPath: keyPath]
+    } write: {
+      object[keyPath: keyPath] = $0
+    }
+  }
 }
 
 /// https://developer.apple.com/documentation/swiftui/localizedstringkey

@@ -21,7 +21,6 @@ public struct Text: View, Recorded {
   public func bold() -> Text { marked("bold") }
   public func underline(_ isActive: Bool = true) -> Text { isActive ? marked("underline") : self }
   public func foregroundStyle(_ style: Color) -> Text { marked("foregroundStyle \(style.name)") }
-  public func accessibilityLabel(_ label: Text) -> Text { marked("accessibilityLabel") }
 
   public static func + (first: Text, second: Text) -> Text {
     var sum = Text(verbatim: first.content + second.content)

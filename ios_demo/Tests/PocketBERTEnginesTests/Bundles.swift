@@ -1,19 +1,12 @@
 import Foundation
-import Synchronization
+import Support
 import Testing
 
 @testable import PocketBERT
 
 /// The bundle that Python wrote, and artifacts of it.
 enum Bundles {
-  static let opened = Result {
-    let folder =
-      ProcessInfo.processInfo.environment["POCKETBERT_FIXTURE"].map { URL(fileURLWithPath: $0) }
-      ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-        "../../../android_demo/core/src/test/resources"
-      ).standardizedFileURL
-    return try ModelBundle(at: folder.appendingPathComponent("bundle"))
-  }
+  static let opened = Result { try ModelBundle(at: fixtureFolder.appendingPathComponent("bundle")) }
 
   /// Returns a bundle that holds a package for Core ML at lengths of 32, 64 and 128 tokens, whether Python's does or not.
   static func withCoreML(_ seqLens: [Int] = [32, 64, 128], units: String? = "all") throws -> (ModelBundle, Artifact) {
@@ -43,20 +36,11 @@ enum Bundles {
 
 /// Notes what happened, from wherever.
 final class Log<Event: Sendable>: Sendable {
-  private let events = Mutex<[Event]>([])
+  private let events = Locked<[Event]>([])
 
   var all: [Event] { events.withLock { $0 } }
 
   func note(_ event: Event) { events.withLock { $0.append(event) } }
-}
-
-/// A folder that is there as long as this is.
-final class Folder: Sendable {
-  let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-
-  init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
 }
 
 /// Returns what a call throws.

@@ -1,18 +1,19 @@
 import CoreML
 import Foundation
 import PocketBERT
+import Support
 import Testing
 
 @testable import PocketBERTCoreML
 
 struct CoreMLEngineTests {
-  private let folder: Folder
+  private let folder: Temporary
   private let log = Log<String>()
 
-  init() throws { folder = try Folder() }
+  init() throws { folder = try Temporary() }
 
   private func factory(_ version: String = "18.1", units: ComputeUnits? = nil) -> CoreMLFactory {
-    CoreMLFactory(computeUnits: units, system: ("ios", version), folder: folder.url)
+    CoreMLFactory(computeUnits: units, system: ("ios", version), folder: folder.folder)
   }
 
   /// Compiles into a new folder, and gives the sum of a row's inputs for every logit.
@@ -24,7 +25,7 @@ struct CoreMLEngineTests {
     return CoreMLScript { _ in
       log.note("compile")
       try await compile?()
-      let made = folder.url.appendingPathComponent("made-\(UUID().uuidString)")
+      let made = folder.folder.appendingPathComponent("made-\(UUID().uuidString)")
       try FileManager.default.createDirectory(at: made, withIntermediateDirectories: true)
       return made
     } load: { url, configuration in
@@ -75,7 +76,7 @@ struct CoreMLEngineTests {
       _ = try await open(factory(), made, stages)
       #expect(stages.all == [.preparing, .loading, .loading])
       #expect(log.all == ["compile", "load len_32 all", "load len_32 all"])
-      let kept = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
+      let kept = try FileManager.default.contentsOfDirectory(atPath: folder.folder.path)
       #expect(kept == ["\(made.0.manifest.sha256).mlmodelc"])
     }
   }
@@ -83,9 +84,9 @@ struct CoreMLEngineTests {
   @Test("what another bundle left is removed, and what does not load is compiled anew")
   func renewed() async throws {
     let made = try Bundles.withCoreML()
-    let kept = folder.url.appendingPathComponent("\(made.0.manifest.sha256).mlmodelc")
+    let kept = folder.folder.appendingPathComponent("\(made.0.manifest.sha256).mlmodelc")
     for old in ["other.mlmodelc", kept.lastPathComponent] {
-      let place = folder.url.appendingPathComponent(old)
+      let place = folder.folder.appendingPathComponent(old)
       try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
     }
     let isFirst = Log<Int>()
@@ -96,7 +97,7 @@ struct CoreMLEngineTests {
     try await CoreMLScript.$current.withValue(script) {
       _ = try await open(factory(), made)
       #expect(log.all == ["compile", "load len_32 all"])
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == [kept.lastPathComponent])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.folder.path) == [kept.lastPathComponent])
     }
   }
 

@@ -1,20 +1,13 @@
 import CryptoKit
 import Foundation
+import Support
 import Testing
 
 @testable import PocketBERT
 
-/// What Python wrote: the files that the Android demo's tests read, too, or those of a folder that the environment names.
+/// What Python wrote.
 enum Fixture {
-  /// Of a folder with `bundle`, `public-key.bin`, `vectors` and `artifact-logits.json`.
-  static let variable = "POCKETBERT_FIXTURE"
-
-  static let folder: URL =
-    ProcessInfo.processInfo.environment[variable].map { URL(fileURLWithPath: $0) }
-    ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-      "../../../android_demo/core/src/test/resources"
-    ).standardizedFileURL
-
+  static let folder = fixtureFolder
   static let bundle = folder.appendingPathComponent("bundle")
   static let vectors = folder.appendingPathComponent("vectors")
 
@@ -42,25 +35,6 @@ enum Fixture {
 
   static func json(_ file: URL) throws -> JSON {
     try JSONReader.read([UInt8](Data(contentsOf: file)))
-  }
-}
-
-/// A folder that is there as long as this is.
-final class Temporary: Sendable {
-  let folder: URL
-
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: folder) }
-
-  /// Copies the bundle, to be damaged.
-  func copyBundle() throws -> URL {
-    let copy = folder.appendingPathComponent("bundle")
-    try FileManager.default.copyItem(at: Fixture.bundle, to: copy)
-    return copy
   }
 }
 

@@ -1,5 +1,6 @@
 import CryptoKit
 import Foundation
+import Support
 import Testing
 
 @testable import PocketBERT

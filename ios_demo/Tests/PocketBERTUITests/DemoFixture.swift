@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import Support
 import Testing
 
 @testable import PocketBERT
@@ -7,23 +7,14 @@ import Testing
 
 let passage = "The lamp was first lit in 1874, by a keeper of the harbour. It was changed in 1926."
 
-/// The bundle that Python wrote.
+/// The bundle that Python wrote, which is opened once.
 enum Bundles {
-  static let folder: URL = {
-    let fixture =
-      ProcessInfo.processInfo.environment["POCKETBERT_FIXTURE"].map { URL(fileURLWithPath: $0) }
-      ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-        "../../../android_demo/core/src/test/resources"
-      ).standardizedFileURL
-    return fixture.appendingPathComponent("bundle")
-  }()
-
-  static let opened = Result { try ModelBundle(at: folder) }
+  static let opened = Result { try ModelBundle(at: fixtureFolder.appendingPathComponent("bundle")) }
 }
 
 /// A gate at which engines wait; it is open unless it was closed.
 final class Gate: Sendable {
-  private let isShut = Mutex(false)
+  private let isShut = Locked(false)
 
   func shut() { isShut.withLock { $0 = true } }
   func open() { isShut.withLock { $0 = false } }
@@ -48,7 +39,7 @@ final class Script: Sendable {
 
   let gate = Gate()
   let openingGate = Gate()
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   var events: [String] { state.withLock { $0.events } }
 
@@ -133,8 +124,9 @@ struct DemoFixture {
 extension ModelBundle {
   /// Returns the same with the artifact for another engine, too.
   func withSecondEngine() throws -> ModelBundle {
-    var artifact = try artifact(for: "executorch")
+    var (changed, artifact) = (self, try artifact(for: "executorch"))
     artifact.backend = "second"
-    return with { $0.artifacts.append(artifact) }
+    changed.manifest.artifacts.append(artifact)
+    return changed
   }
 }

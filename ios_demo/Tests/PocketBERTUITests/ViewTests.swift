@@ -128,7 +128,7 @@
       try touch("Try %@", made.demo)
       await made.demo.settle()
       #expect(made.answer != nil)
-      made.demo.changeText("")
+      made.demo.text = ""
       made.demo.ask()
       await made.demo.settle()
       let said = words(RootView(demo: made.demo))
@@ -155,7 +155,7 @@
     func notes() async throws {
       let made = await made(Input(text: "", question: ""))
       #expect(words(RootView(demo: made.demo)).contains("No text yet. Pick a sample, paste a text, or write one."))
-      made.demo.changeText(String(repeating: "a ", count: 200_000))
+      made.demo.text = String(repeating: "a ", count: 200_000)
       let all = look(RootView(demo: made.demo))
       let said = Set(all.compactMap { $0.key ?? $0.verbatim })
       #expect(said.contains("The text was too long. Its last %lld characters were left out."))
@@ -175,20 +175,20 @@
     @Test("the other screens open over it, and end")
     func screens() async throws {
       let made = await made()
-      for (word, screen, holds) in [
-        ("Edit", Screen.edit, "Edit text"), ("Self-test", .selfTest, "Run the test"),
+      for (word, sheet, holds) in [
+        ("Edit", Sheet.edit, "Edit text"), ("Self-test", .selfTest, "Run the test"),
         ("About the model", .about, "Licences"),
       ] {
         try touch(word, made.demo)
-        #expect(made.demo.state.screen == screen)
+        #expect(made.demo.state.sheet == sheet)
         #expect(words(RootView(demo: made.demo)).contains(holds))
         try touch("Done", made.demo)
-        #expect(made.demo.state.screen == .ask)
+        #expect(made.demo.state.sheet == nil)
       }
       let licences = try Bundles.opened.get().manifest.licences.keys.map(\.string)
-      made.demo.show(.about)
+      made.demo.sheet = .about
       #expect(words(RootView(demo: made.demo)).isSuperset(of: licences))
-      made.demo.show(.edit)
+      made.demo.sheet = .edit
       try touch("Clear", made.demo)
       #expect(made.demo.state.input.text.isEmpty)
     }
@@ -196,7 +196,7 @@
     @Test("every step of the self test is shown, whatever became of it")
     func selfTest() async throws {
       let made = await made()
-      made.demo.show(.selfTest)
+      made.demo.sheet = .selfTest
       made.script.gate.shut()
       try touch("Run the test", made.demo)
       try await made.wait { made.script.events.contains("run First") }

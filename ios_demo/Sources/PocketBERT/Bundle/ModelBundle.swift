@@ -3,7 +3,7 @@ import Foundation
 /// An opened bundle, of which every file that this platform needs was checked.
 public struct ModelBundle: Sendable {
   /// Everything about the bundle but the bytes of its files.
-  public private(set) var manifest: Manifest
+  public internal(set) var manifest: Manifest
   /// Cuts texts as the student's tokenizer does.
   public let tokenizer: any Tokenizer
   private let files: BundleFiles
@@ -71,13 +71,6 @@ public struct ModelBundle: Sendable {
     }
     guard isArtifact || paths.contains(ExactString(path)) else { throw notListed(path) }
     return files.url(of: path)
-  }
-
-  /// Returns the same with another manifest, for tests.
-  func with(_ change: (inout Manifest) throws -> Void) rethrows -> ModelBundle {
-    var changed = self
-    try change(&changed.manifest)
-    return changed
   }
 
   /// Returns the bytes of a file, whose hash is looked at again.

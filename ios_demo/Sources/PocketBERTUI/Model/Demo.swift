@@ -46,64 +46,53 @@ public final class Demo {
     if case .failed = state.bundle { load() }
   }
 
-  /// Goes to another screen, and ends what runs on this one.
-  public func show(_ screen: Screen) {
-    if screen == state.screen { return }
-    stop()
-    state.screen = screen
-  }
-
-  /// Takes another text, or as much of it as can be asked about.
-  public func changeText(_ text: String) {
-    guard let bundle else { return }
-    stop()
-    let kept = beginning(of: text, most: bundle.manifest.spanRules.maxTextCharacters)
-    state.input.text = kept.text
-    state.input.numLeftOut = kept.numLeftOut
-    state.answer = .idle
-    if kept.numLeftOut > 0 {
-      let details = "\(kept.numLeftOut) characters were left out"
-      state.answer = .failed(Problem(kind: .unreadableText(.context, .tooLong), details: details))
+  /// What lies over the screen. Another one ends what runs on this one.
+  public var sheet: Sheet? {
+    get { state.sheet }
+    set {
+      if newValue == state.sheet { return }
+      stop()
+      state.sheet = newValue
     }
-    if state.screen == .edit && !state.input.isEditable { state.screen = .ask }
   }
 
-  /// Takes the question as the field that shows it has it, or the beginning of a long one.
-  public func changeQuestion(_ question: String) {
-    stop()
-    state.input.question = beginning(of: question, most: Input.mostOfQuestion).text
-    state.answer = .idle
+  /// The text, or as much of it as can be asked about.
+  public var text: String {
+    get { state.input.text }
+    set { if newValue != text { change(text: newValue) } }
+  }
+
+  /// The question, or the beginning of a long one.
+  public var question: String {
+    get { state.input.question }
+    set {
+      if newValue == question { return }
+      stop()
+      state.input.question = beginning(of: newValue, most: Input.mostOfQuestion).text
+      state.answer = .idle
+    }
+  }
+
+  /// That is to answer. A question that was asked is asked again of another one.
+  public var backend: String {
+    get { state.input.backend }
+    set { if newValue != backend { choose(newValue) } }
   }
 
   /// Takes a text and a question about it from a sample.
   public func takeSample(_ text: String, question: String) {
-    changeQuestion(question)
-    changeText(text)
+    self.question = question
+    self.text = text
   }
 
   /// Takes the text of a file.
   public func openFile(_ file: URL) {
     stop()
     do {
-      changeText(try file.reading(readText))
+      text = try file.reading(readText)
     } catch {
       state.answer = .failed(Problem.ofEngine(error, "", isOpening: false))
     }
-  }
-
-  /// Takes another engine; a question that was asked is asked again.
-  public func chooseEngine(_ backend: String) {
-    guard state.engines.contains(where: { $0.backend == backend }) else { return }
-    let asksAgain =
-      switch state.answer {
-      case .idle: false
-      case .preparing, .answering, .answered: true
-      case .failed(let problem): problem.isOfEngine
-      }
-    stop()
-    state.input.backend = backend
-    state.answer = .idle
-    if asksAgain { ask() }
   }
 
   /// Asks the question, in place of what runs.
@@ -140,6 +129,34 @@ public final class Demo {
   /// Gives memory back, as the system asks for it.
   public func freeMemory() {
     Task { await slot.freeMemory() }
+  }
+
+  private func change(text: String) {
+    guard let bundle else { return }
+    stop()
+    let kept = beginning(of: text, most: bundle.manifest.spanRules.maxTextCharacters)
+    state.input.text = kept.text
+    state.input.numLeftOut = kept.numLeftOut
+    state.answer = .idle
+    if kept.numLeftOut > 0 {
+      let details = "\(kept.numLeftOut) characters were left out"
+      state.answer = .failed(Problem(kind: .unreadableText(.context, .tooLong), details: details))
+    }
+    if state.sheet == .edit && !state.input.isEditable { state.sheet = nil }
+  }
+
+  private func choose(_ backend: String) {
+    guard state.engines.contains(where: { $0.backend == backend }) else { return }
+    let asksAgain =
+      switch state.answer {
+      case .idle: false
+      case .preparing, .answering, .answered: true
+      case .failed(let problem): problem.isOfEngine
+      }
+    stop()
+    state.input.backend = backend
+    state.answer = .idle
+    if asksAgain { ask() }
   }
 
   private var chosen: (any EngineFactory)? {

@@ -2,7 +2,7 @@ import PocketBERT
 
 /// All that the screens show.
 public struct DemoState: Equatable, Sendable {
-  public var screen = Screen.ask
+  public var sheet: Sheet?
   public var bundle = BundleState.loading
   public var engines: [EngineChoice]
   public var input: Input
@@ -10,9 +10,8 @@ public struct DemoState: Equatable, Sendable {
   public var selfTest = SelfTestState.notRun
 }
 
-/// What lies over the screen with the text, or nothing.
-public enum Screen: String, Hashable, Sendable, CaseIterable, Identifiable {
-  case ask
+/// What may lie over the screen with the text.
+public enum Sheet: Hashable, Sendable, Identifiable {
   case edit
   case selfTest
   case about

@@ -5,7 +5,7 @@ import UniformTypeIdentifiers
 
 /// A text, a question, and the answer marked in the text.
 struct AskView: View {
-  let demo: Demo
+  @Bindable var demo: Demo
   let facts: ModelFacts
   @State private var isChoosingFile = false
 
@@ -21,12 +21,12 @@ struct AskView: View {
     .navigationTitle(Text("PocketBERT", bundle: .module))
     .toolbar {
       Button {
-        demo.show(.selfTest)
+        demo.sheet = .selfTest
       } label: {
         WordLabel("Self-test", symbol: "checkmark.seal")
       }
       Button {
-        demo.show(.about)
+        demo.sheet = .about
       } label: {
         WordLabel("About the model", symbol: "info.circle")
       }
@@ -35,9 +35,13 @@ struct AskView: View {
       // One who chooses no file wants to hear nothing.
       if case .success(let file) = chosen { demo.openFile(file) }
     }
-    .sheet(isPresented: isShown(.edit)) { EditView(demo: demo) }
-    .sheet(isPresented: isShown(.selfTest)) { SelfTestView(demo: demo) }
-    .sheet(isPresented: isShown(.about)) { AboutView(facts: facts) { demo.show(.ask) } }
+    .sheet(item: $demo.sheet) { sheet in
+      switch sheet {
+      case .edit: EditView(demo: demo)
+      case .selfTest: SelfTestView(demo: demo)
+      case .about: AboutView(facts: facts) { demo.sheet = nil }
+      }
+    }
     .onChange(of: demo.state.answer) { _, answer in
       if case .answered(let found, _) = answer {
         AccessibilityNotification.Announcement(found.text).post()
@@ -47,15 +51,6 @@ struct AskView: View {
 
   private var answer: Answer? {
     if case .answered(let answer, _) = demo.state.answer { answer } else { nil }
-  }
-
-  private func isShown(_ screen: Screen) -> Binding<Bool> {
-    let demo = demo
-    return Binding {
-      demo.state.screen == screen
-    } set: { isShown in
-      if !isShown && demo.state.screen == screen { demo.show(.ask) }
-    }
   }
 }
 
@@ -89,11 +84,11 @@ struct TextHeader: View {
       WordLabel("Samples", symbol: "text.book.closed")
     }
     PasteButton(payloadType: String.self) { texts in
-      if let text = texts.first { demo.changeText(text) }
+      if let text = texts.first { demo.text = text }
     }
     Button(action: chooseFile) { WordLabel("Open", symbol: "folder") }
     Button {
-      demo.show(.edit)
+      demo.sheet = .edit
     } label: {
       WordLabel("Edit", symbol: "pencil")
     }
@@ -118,28 +113,17 @@ struct TextHeader: View {
 
 /// The question, the engine, and the button that asks.
 struct QuestionPanel: View {
-  let demo: Demo
+  @Bindable var demo: Demo
 
   var body: some View {
-    let demo = demo
-    let question = Binding {
-      demo.state.input.question
-    } set: { question in
-      if question != demo.state.input.question { demo.changeQuestion(question) }
-    }
-    let engine = Binding {
-      demo.state.input.backend
-    } set: { backend in
-      demo.chooseEngine(backend)
-    }
     VStack(alignment: .leading, spacing: 8) {
       TextField(
-        text: question, prompt: Text("What do you want to know?", bundle: .module), axis: .vertical
+        text: $demo.question, prompt: Text("What do you want to know?", bundle: .module), axis: .vertical
       ) {
         Text("Question", bundle: .module)
       }
       .onSubmit { demo.ask() }
-      Picker(selection: engine) {
+      Picker(selection: $demo.backend) {
         ForEach(demo.state.engines, id: \.backend) { choice in
           Text(verbatim: choice.label).tag(choice.backend)
         }

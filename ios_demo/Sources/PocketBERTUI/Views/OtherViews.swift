@@ -3,27 +3,21 @@ import SwiftUI
 
 /// A field to write the text in.
 struct EditView: View {
-  let demo: Demo
+  @Bindable var demo: Demo
 
   var body: some View {
-    let demo = demo
-    let text = Binding {
-      demo.state.input.text
-    } set: { text in
-      if text != demo.state.input.text { demo.changeText(text) }
-    }
     NavigationStack {
-      TextEditor(text: text)
+      TextEditor(text: $demo.text)
         .accessibilityLabel(Text("Text", bundle: .module))
         .padding()
         .navigationTitle(Text("Edit text", bundle: .module))
         .toolbar {
           Button {
-            demo.changeText("")
+            demo.text = ""
           } label: {
             WordLabel("Clear", symbol: "trash")
           }
-          DoneButton { demo.show(.ask) }
+          DoneButton { demo.sheet = nil }
         }
     }
   }
@@ -48,7 +42,7 @@ struct SelfTestView: View {
         ForEach(demo.state.selfTest.steps, id: \.engine) { step in StepView(step: step) }
       }
       .navigationTitle(Text("Self-test", bundle: .module))
-      .toolbar { DoneButton { demo.show(.ask) } }
+      .toolbar { DoneButton { demo.sheet = nil } }
     }
   }
 
