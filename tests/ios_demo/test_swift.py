@@ -84,7 +84,7 @@ def built(swift_here: None) -> None:
 
 def test_sources_are_formatted(swift_here):
     finished = swift.run(
-        "swift", "format", "lint", "--strict", "--recursive", "Sources", "Tests", "Declarations",
+        "swift", "format", "lint", "--strict", "--recursive", "Sources", "Tests", "Declarations", "App",
         "Package.swift",
     )  # fmt: skip
     assert finished.code == 0, finished.stderr

@@ -26,7 +26,7 @@ public struct Row: Hashable, Sendable {
   public var inputIDs: [Int32]
   /// 1 for tokens, 0 for padding.
   public var attentionMask: [Int32]
-  /// 1 for the second text and its `[SEP]`, else 0; for models that take them.
+  /// The manifest's second type for the second text and its `[SEP]`, else 0; for models that take them.
   public var tokenTypeIDs: [Int32]
   /// Padding left out.
   public var numTokens: Int

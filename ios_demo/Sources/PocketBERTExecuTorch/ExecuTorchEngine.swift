@@ -80,25 +80,3 @@ public actor ExecuTorchEngine: Engine {
     return positions
   }
 }
-
-/// Opens `.pte` files with ExecuTorch.
-public struct ExecuTorchFactory: EngineFactory {
-  public let backend = "executorch"
-  public let label = "ExecuTorch"
-
-  /// Of the runtime that this package is built with, as `Package.swift` names it.
-  static let version = "1.4.1"
-
-  public init() {}
-
-  public func open(
-    _ artifact: Artifact, of bundle: ModelBundle, onStage: @Sendable (OpeningStage) -> Void
-  ) async throws -> any Engine {
-    guard artifact.backend == backend else {
-      throw PocketBERTError.unsupportedArtifact("\(label) does not run artifacts for \(artifact.backend)")
-    }
-    try checkRuntime(of: artifact, versions: [backend: Self.version])
-    onStage(.loading)
-    return try ExecuTorchEngine(artifact, path: bundle.url(of: artifact.path).path)
-  }
-}

@@ -68,6 +68,16 @@ struct ExecuTorchEngineTests {
     }
   }
 
+  @Test("a file in half precision is loaded where the processor computes so")
+  func halves() async throws {
+    try await ExecuTorchScript.$current.withValue(script()) {
+      let made = try made { $0.requires["arm64-fp16"] = "8.2" }
+      func open(_ factory: ExecuTorchFactory) async throws { _ = try await factory.open(made.1, of: made.0) { _ in } }
+      try await open(ExecuTorchFactory(hasHalfArithmetic: true))
+      #expect(await problem { try await open(ExecuTorchFactory(hasHalfArithmetic: false)) }?.isUnsupported == true)
+    }
+  }
+
   @Test("what ExecuTorch throws, or lacks, is told")
   func failures() async throws {
     var noMethod = script()

@@ -27,7 +27,7 @@ struct AnsweredQuestion {
     var fields = stated
     question = try fields.string("question")
     context = try fields.string("context")
-    seqLens = try fields.integers("seq_lens", in: Bounds.count)
+    seqLens = try fields.integers("seq_lens", in: Bounds.seqLen)
     windows = try fields.list("windows") { (value, place) throws(Damage) in
       try Window(stated.fields(of: value, at: place))
     }
@@ -59,12 +59,12 @@ struct AnsweredQuestion {
 extension AnsweredQuestion.Window {
   init(_ stated: JSONFields) throws(Damage) {
     var fields = stated
-    inputIDs = try fields.integers("input_ids", in: Bounds.count)
+    inputIDs = try fields.integers("input_ids", in: Bounds.ids)
     startLogits = try fields.numbersOrNull("start_logits").compactMap(\.self)
     endLogits = try fields.numbersOrNull("end_logits").compactMap(\.self)
     // What an artifact gave is written without these.
     guard fields.optionalValue("first") != nil else { return }
-    first = try fields.integer("first", in: Bounds.count)
+    first = try fields.integer("first", in: Bounds.tokens)
     attentionMask = try fields.integers("attention_mask", in: 0...1)
     tokenTypeIDs = try fields.integers("token_type_ids", in: 0...1)
     offsets = try fields.ranges("offsets")

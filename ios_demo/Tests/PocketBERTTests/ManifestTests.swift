@@ -82,7 +82,9 @@ struct ManifestTests {
   @Test("every member is missed, and refused where it is of another kind")
   func everyMember() throws {
     let manifest = try #require(try Fixture.json(Fixture.bundle.appendingPathComponent("manifest.json")).members)
-    let optional: Set = ["task_library", "activations", "compute_units"]
+    let optional: Set = [
+      "task_library", "activations", "compute_units", "normalized_added_tokens", "second_token_type",
+    ]
     func check(_ name: String, _ change: @escaping (inout [String: JSON], JSON?) -> Void) throws {
       if !optional.contains(name) {
         #expect(try refusal { change(&$0, nil) } != nil, "\(name) is not missed")
@@ -108,24 +110,32 @@ struct ManifestTests {
 
   @Test("numbers that make no sense are refused")
   func numbers() throws {
-    let huge = JSON.integer(Int.max)
+    let bounds: [(part: String, key: String, numbers: [Int])] = [
+      ("span_rules", "max_question_tokens", [-1, 8193, .max]), ("span_rules", "max_answer_tokens", [0, 8193, .max]),
+      ("span_rules", "window_overlap_tokens", [-1, 8193, .max]),
+      ("span_rules", "max_text_characters", [0, 10_000_001, .max]), ("span_rules", "max_unknown_share", [-1, 2]),
+      ("tokenizer", "num_pieces", [0, 1_048_577, .max]), ("tokenizer", "max_input_chars_per_word", [0, 257, .max]),
+      ("tokenizer", "second_token_type", [-1, 2]),
+    ]
+    for (part, key, numbers) in bounds {
+      for number in numbers {
+        #expect(try refusal { $0.edit(part) { $0[key] = .integer(number) } } != nil, "\(key) of \(number)")
+      }
+    }
+    for size in [-1, 17_179_869_185, .max] {
+      #expect(try refusal { $0.editFirst(of: "artifacts") { $0["size_bytes"] = .integer(size) } } != nil)
+    }
     let changes: [(inout [String: JSON]) -> Void] = [
-      { $0.edit("span_rules") { $0["max_question_tokens"] = .integer(-1) } },
-      { $0.edit("span_rules") { $0["window_overlap_tokens"] = .integer(-1) } },
-      { $0.edit("span_rules") { $0["window_overlap_tokens"] = huge } },
-      { $0.edit("span_rules") { $0["max_answer_tokens"] = .integer(0) } },
-      { $0.edit("span_rules") { $0["max_answer_tokens"] = huge } },
       { $0.edit("span_rules") { $0["max_answer_tokens"] = .number(30.0) } },
       { $0.edit("span_rules") { $0["max_unknown_share"] = .number(1.5) } },
-      { $0.edit("span_rules") { $0["max_unknown_share"] = .integer(-1) } },
       { $0.edit("span_rules") { $0["score"] = .string("of another kind") } },
       { $0.edit("tokenizer") { $0["kind"] = .string("bpe") } },
-      { $0.edit("tokenizer") { $0["num_pieces"] = .integer(0) } },
-      { $0.edit("tokenizer") { $0["num_pieces"] = .integer(10_000_000) } },
-      { $0.edit("tokenizer") { $0["max_input_chars_per_word"] = huge } },
+      { $0.edit("tokenizer") { $0["num_pieces"] = .integer(1_048_576) } },  // more than there are lines
+      { $0.edit("tokenizer") { $0["normalized_added_tokens"] = JSON(["a": .integer(0)]) } },
+      { $0.edit("tokenizer") { $0["normalized_added_tokens"] = JSON(["a": .integer(1_048_576)]) } },
       { $0.edit("tokenizer") { $0["special_tokens"] = JSON(["[PAD]": .integer(0)]) } },
       { $0.edit("tokenizer") { $0["added_tokens"] = JSON(["[SEP]": .integer(-1)]) } },
-      { $0.edit("tokenizer") { $0["added_tokens"] = JSON(["[SEP]": huge]) } },
+      { $0.edit("tokenizer") { $0["added_tokens"] = JSON(["[SEP]": .integer(1_048_576)]) } },
       { $0.edit("files") { $0["vectors.json"] = .string("AB" + Self.hash.dropFirst(2)) } },
       { $0.edit("files") { $0["vectors.json"] = .string("") } },
       { $0["platforms"] = JSON(["ios": .array([.string("absent")])]) },
@@ -134,7 +144,7 @@ struct ManifestTests {
     for (place, change) in changes.enumerated() {
       #expect(try refusal(change) != nil, "change \(place)")
     }
-    for lengths: [Int] in [[], [0, 32], [64, 32], [32, 32], [-1], [1, 3], [Int.max]] {
+    for lengths: [Int] in [[], [0, 32], [64, 32], [32, 32], [-1], [1, 3], [64, 8193], Array(32...96), [Int.max]] {
       let refusal = try refusal {
         $0.editFirst(of: "artifacts") {
           $0["seq_lens"] = .array(lengths.map { .integer($0) })

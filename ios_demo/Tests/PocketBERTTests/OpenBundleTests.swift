@@ -116,6 +116,14 @@ struct OpenBundleTests {
     }
   }
 
+  @Test("a manifest of endless size is not read to its end")
+  func endless() throws {
+    let folder = try copy()
+    try Data(count: 16_000_001).write(to: folder.appendingPathComponent("manifest.json"))
+    let refused = problem { _ = try ModelBundle(at: folder) }
+    #expect(refused?.damagedPath == "manifest.json" && refused?.message.contains("16000000") == true)
+  }
+
   @Test("a signature of another length is refused", arguments: [0, 1, 63, 65, 4096])
   func signatureSize(_ size: Int) throws {
     let folder = try copy()

@@ -79,9 +79,10 @@ struct WindowPropertyTests {
         $0.maxQuestionTokens = Int.random(in: 0...30, using: &chance)
         $0.windowOverlapTokens = Int.random(in: 0...50, using: &chance)
       }
+      let settings = TokenizerSettings.small.with { $0.secondTokenType = Int.random(in: 0...1, using: &chance) }
       let numAsked = Int.random(in: 1...40, using: &chance)
       let numContext = Int.random(in: 1...150, using: &chance)
-      let windows = WindowCutter(rules, specialIDs).cut(
+      let windows = WindowCutter(rules, settings).cut(
         numbered(numAsked, from: 100), numbered(numContext, from: 1000), seqLens: seqLens)
       let longest = seqLens[seqLens.count - 1]
       let kept = min(numAsked, rules.maxQuestionTokens, (longest - 3) / 2)
@@ -101,7 +102,8 @@ struct WindowPropertyTests {
         }
         func rowOf(_ number: Int32, _ count: Int) -> [Int32] { [Int32](repeating: number, count: count) }
         let mask: [Int32] = rowOf(1, row.numTokens) + rowOf(0, numPadding)
-        let types: [Int32] = rowOf(0, window.first) + rowOf(1, row.numTokens - window.first)
+        let types: [Int32] =
+          rowOf(0, window.first) + rowOf(Int32(settings.secondTokenType), row.numTokens - window.first)
         let isRow: Bool = row.inputIDs == ids + rowOf(0, numPadding) && row.attentionMask == mask
         let isTyped: Bool = row.tokenTypeIDs == types + rowOf(0, numPadding) && window.first == kept + 2
         let isLeast: Bool = row.seqLen == seqLens.first(where: { $0 >= row.numTokens })
@@ -146,7 +148,7 @@ struct WindowPropertyTests {
       let maxTokens = Int.random(in: 1...9, using: &chance)
       let context = String(repeating: "a ", count: numContext)
       let rules = SpanRules.usual.with { $0.windowOverlapTokens = 4 }
-      let windows = WindowCutter(rules, specialIDs).cut(
+      let windows = WindowCutter(rules, .small).cut(
         numbered(2, from: 4), numbered(numContext, from: 4), seqLens: [8, 16])
       // Few values, so that spans are often equal.
       func logit() -> Float {
@@ -174,7 +176,7 @@ struct WindowPropertyTests {
 
   @Test("logits that are far apart give a probability still")
   func farApart() {
-    let windows = WindowCutter(.usual, specialIDs).cut(numbered(2, from: 4), numbered(2, from: 4), seqLens: [8, 16])
+    let windows = WindowCutter(.usual, .small).cut(numbered(2, from: 4), numbered(2, from: 4), seqLens: [8, 16])
     for (high, low): (Float, Float) in [(3e38, -3e38), (0, -3e38), (1e4, 9e3)] {
       var row = [Float](repeating: low, count: windows[0].row.seqLen)
       row[windows[0].first] = high

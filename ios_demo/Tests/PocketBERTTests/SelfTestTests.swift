@@ -55,7 +55,7 @@ struct SelfTestTests {
   func otherRules() {
     let rules = bundle.manifest.spanRules
     func problems(cut: SpanRules, decode: SpanRules) -> [String] {
-      let cutter = WindowCutter(cut, bundle.manifest.tokenizer.specialTokens)
+      let cutter = WindowCutter(cut, bundle.manifest.tokenizer)
       return ReadingTest(vectors: vectors, tokenizer: bundle.tokenizer, cutter: cutter, rules: decode).problems()
     }
     let others = problems(cut: rules.with { $0.windowOverlapTokens = 7 }, decode: rules)

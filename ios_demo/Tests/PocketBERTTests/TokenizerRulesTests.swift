@@ -24,6 +24,22 @@ struct TokenizerRulesTests {
     #expect(tokenizer.ids("e\u{301}\u{E9}") == [5, 4])
   }
 
+  @Test("a normalized added token is found in what becomes of a text")
+  func normalizedAddedTokens() throws {
+    let settings = TokenizerSettings.small.with { $0.normalizedAddedTokens = ["Ae\u{301}": 6, "中 ": 7] }
+    let tokenizer = try smallTokenizer("a", "b", "Ae\u{301}", "中 ", settings: settings)
+    #expect(tokenizer.ids("bA\u{300}\u{E9}b") == [5, 6, 5])
+    #expect(tokenizer.ranges("bA\u{300}\u{E9}b") == [0..<1, 1..<4, 4..<5])
+    #expect(tokenizer.ids("ae[SEP]a\u{E9}") == [6, 3, 6])
+    #expect(tokenizer.ids("a中 中  b") == [4, 7, 7, 5])
+    #expect(tokenizer.ids("a e") == [4, 1])
+    for wrong: [ExactString: Int] in [["\u{301}": 4], ["a": 5, "A": 6]] {
+      let settings = TokenizerSettings.small.with { $0.normalizedAddedTokens = wrong }
+      let refused = problem { _ = try smallTokenizer("\u{301}", "a", "A", settings: settings) }
+      #expect(refused?.damagedPath == "tokenizer/vocab.txt")
+    }
+  }
+
   @Test("cleaning drops before it replaces")
   func cleaning() throws {
     let tokenizer = try smallTokenizer("ab", "a", "b")
@@ -134,6 +150,8 @@ struct TokenizerRulesTests {
     let marks = String(repeating: "\u{301}\u{316}", count: 50_000)
     #expect(try smallTokenizer("a").ids("a\(marks)") == [4])
     #expect(try smallTokenizer("a", "##a").ids(String(repeating: "a", count: 100_000)) == [1])
+    let joined = TokenizerSettings.small.with { $0.normalizedAddedTokens = ["b": 5] }
+    #expect(try smallTokenizer("a", "b", settings: joined).ids(String(repeating: "b", count: 100_000)).count == 100_000)
     let many = TokenizerSettings.small.with { $0.maxInputCharsPerWord = 100_000 }
     #expect(try smallTokenizer("a", "##a", settings: many).ids(String(repeating: "a", count: 100_000)).count == 100_000)
   }

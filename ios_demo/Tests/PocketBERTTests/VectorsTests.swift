@@ -31,7 +31,7 @@ struct VectorsTests {
   func answers() throws {
     let (settings, rules) = try Fixture.settings("uncased")
     let tokenizer = try Fixture.tokenizer("uncased")
-    let cutter = WindowCutter(rules, settings.specialTokens)
+    let cutter = WindowCutter(rules, settings)
     let file = Fixture.vectors.appendingPathComponent("uncased/answers.json")
     let answers = try AnsweredQuestion.read("answers", Fixture.json(file))
     #expect(answers.count >= 8 && answers.contains { $0.windows.count > 10 })

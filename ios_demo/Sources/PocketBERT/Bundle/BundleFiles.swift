@@ -18,8 +18,19 @@ struct BundleFiles: Sendable {
   ///
   /// - Throws: `damagedBundle` where it is absent or cannot be read.
   func read(_ path: String) throws(PocketBERTError) -> [UInt8] {
+    try read(path, most: .max)
+  }
+
+  /// Returns the bytes of a file of some size.
+  ///
+  /// - Parameter most: So many are read; of a larger file some more, so that it is seen to be one.
+  /// - Throws: `damagedBundle` where it is absent or cannot be read.
+  func read(_ path: String, most: Int) throws(PocketBERTError) -> [UInt8] {
     var bytes: [UInt8] = []
-    try eachPart(of: path) { bytes += $0 }
+    try eachPart(of: path) { part in
+      bytes += part
+      return bytes.count <= most
+    }
     return bytes
   }
 
@@ -35,14 +46,18 @@ struct BundleFiles: Sendable {
   /// Refuses a file that is not what the manifest says; no more than a part of it is in memory.
   func check(_ path: String, sha256: String) throws(PocketBERTError) {
     var hash = SHA256()
-    try eachPart(of: path) { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+    try eachPart(of: path) { part in
+      hash.update(bufferPointer: UnsafeRawBufferPointer(part))
+      return true
+    }
     guard hexadecimal(hash.finalize()) == sha256 else { throw changed(path) }
   }
 
   private static let partSize = 1 << 18
 
+  /// Gives one part after the other to an action, until that wants no more.
   private func eachPart(
-    of path: String, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    of path: String, _ body: (UnsafeBufferPointer<UInt8>) -> Bool
   ) throws(PocketBERTError) {
     let place = try locate(path)
     guard let stream = InputStream(fileAtPath: place) else { throw unreadable(path) }
@@ -54,8 +69,7 @@ struct BundleFiles: Sendable {
     while true {
       let size = stream.read(start, maxLength: part.count)
       guard size >= 0 else { throw unreadable(path) }
-      if size == 0 { return }
-      body(UnsafeBufferPointer(start: start, count: size))
+      if size == 0 || !body(UnsafeBufferPointer(start: start, count: size)) { return }
     }
   }
 

@@ -41,7 +41,11 @@ public struct TokenizerSettings: Hashable, Sendable {
   public var maxInputCharsPerWord: Int
   public var specialTokens: [ExactString: Int]
   public var addedTokens: [ExactString: Int]
+  /// What is a token wherever a normalized text holds it, itself normalized.
+  public var normalizedAddedTokens: [ExactString: Int] = [:]
   public var numPieces: Int
+  /// Of the context and its `[SEP]`: 1, or 0 where the student was trained without types.
+  public var secondTokenType = 1
   public var vocabulary: String
   public var unicodeTables: String
 }

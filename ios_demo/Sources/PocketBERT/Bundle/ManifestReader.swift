@@ -136,10 +136,16 @@ extension TokenizerSettings {
     stripAccents = try fields.bool("strip_accents")
     lowercase = try fields.bool("lowercase")
     continuingSubwordPrefix = try fields.string("continuing_subword_prefix")
-    maxInputCharsPerWord = try fields.integer("max_input_chars_per_word", in: Bounds.count)
+    maxInputCharsPerWord = try fields.integer("max_input_chars_per_word", in: Bounds.charsPerWord)
     specialTokens = try fields.map("special_tokens", Bounds.id)
     addedTokens = try fields.map("added_tokens", Bounds.id)
-    numPieces = try fields.integer("num_pieces", in: 1...Bounds.most)
+    if fields.optionalValue("normalized_added_tokens") != nil {
+      normalizedAddedTokens = try fields.map("normalized_added_tokens", Bounds.id)
+    }
+    numPieces = try fields.integer("num_pieces", in: Bounds.pieces)
+    if fields.optionalValue("second_token_type") != nil {
+      secondTokenType = try fields.integer("second_token_type", in: 0...1)
+    }
     vocabulary = try fields.string("vocabulary")
     unicodeTables = try fields.string("unicode_tables")
     try fields.finish()
@@ -148,11 +154,11 @@ extension TokenizerSettings {
 
 extension SpanRules {
   init(_ fields: inout JSONFields) throws(Damage) {
-    maxQuestionTokens = try fields.integer("max_question_tokens", in: Bounds.count)
-    maxAnswerTokens = try fields.integer("max_answer_tokens", in: 1...Bounds.most)
-    windowOverlapTokens = try fields.integer("window_overlap_tokens", in: Bounds.count)
+    maxQuestionTokens = try fields.integer("max_question_tokens", in: Bounds.tokens)
+    maxAnswerTokens = try fields.integer("max_answer_tokens", in: Bounds.seqLen)
+    windowOverlapTokens = try fields.integer("window_overlap_tokens", in: Bounds.tokens)
     score = try fields.choice("score")
-    maxTextCharacters = try fields.integer("max_text_characters", in: Bounds.count)
+    maxTextCharacters = try fields.integer("max_text_characters", in: Bounds.textCharacters)
     maxUnknownShare = try fields.number("max_unknown_share", in: Bounds.share)
     try fields.finish()
   }
@@ -163,8 +169,8 @@ extension Artifact {
     backend = try fields.string("backend")
     precision = try fields.string("precision")
     path = try fields.string("path")
-    sizeBytes = try fields.integer("size_bytes", in: 0...Int.max)
-    seqLens = try fields.integers("seq_lens", in: 1...Bounds.longestRow)
+    sizeBytes = try fields.integer("size_bytes", in: Bounds.artifactBytes)
+    seqLens = try fields.integers("seq_lens", in: Bounds.seqLen)
     entryPoints = try fields.strings("entry_points")
     requires = try fields.stringMap("requires")
     let outer = fields
@@ -194,7 +200,7 @@ extension Verdict {
   init(_ fields: inout JSONFields) throws(Damage) {
     backend = try fields.string("backend")
     runtime = try fields.string("runtime")
-    seqLen = try fields.integer("seq_len", in: 1...Bounds.longestRow)
+    seqLen = try fields.integer("seq_len", in: Bounds.seqLen)
     verdict = try fields.string("verdict")
     reason = try fields.string("reason")
     try fields.finish()

@@ -1,14 +1,30 @@
-/// What the numbers of a manifest may be.
+/// What the numbers of a manifest and of vectors may be: what a reader takes in memory and time grows with them.
 enum Bounds {
-  /// Far above what any bundle needs, and far below what sums of it would overflow.
-  static let most = 1_000_000_000
-  static let count = 0...most
+  static let manifestBytes = 16_000_000
+  static let seqLen = 1...8192
+  static let numSeqLens = 1...64
+  static let tokens = 0...8192
+  static let ids = 0...1_048_575
+  static let pieces = 1...1_048_576
+  static let charsPerWord = 1...256
+  static let textCharacters = 1...10_000_000
+  /// In a text, of code points or UTF-16 units.
+  static let places = 0...20_000_000
+  static let artifactBytes = 0...17_179_869_184
   static let share = 0.0...1.0
-  /// Rows are held in memory, some at a time.
-  static let longestRow = 1_000_000
 
   static func id(_ value: JSON, at place: String) throws(Damage) -> Int {
-    try JSONFields.integer(value, at: place, in: count)
+    try JSONFields.integer(value, at: place, in: ids)
+  }
+
+  /// Refuses lengths of rows that do not ascend, are too many, or leave no room for a token.
+  static func checkSeqLens(_ lengths: [Int], of what: String) throws(Damage) {
+    guard numSeqLens.contains(lengths.count), zip(lengths, lengths.dropFirst()).allSatisfy(<) else {
+      throw Damage("\(what) has not one to \(numSeqLens.upperBound) lengths in ascending order")
+    }
+    guard let longest = lengths.last, longest > QuestionWindow.numSpecial else {
+      throw Damage("\(what) has no room for a token")
+    }
   }
 }
 
@@ -49,12 +65,8 @@ private func checkArtifact(_ artifact: Artifact) throws(Damage) {
   if artifact.inputs.isEmpty || artifact.outputs.isEmpty {
     throw Damage("\(path) has no inputs or no outputs")
   }
-  let lengths = artifact.seqLens
-  guard let longest = lengths.last, zip(lengths, lengths.dropFirst()).allSatisfy(<) else {
-    throw Damage("\(path) has no lengths in ascending order")
-  }
-  guard longest > QuestionWindow.numSpecial else { throw Damage("\(path) has no room for a token") }
-  guard artifact.entryPoints.count == lengths.count else {
+  try Bounds.checkSeqLens(artifact.seqLens, of: path)
+  guard artifact.entryPoints.count == artifact.seqLens.count else {
     throw Damage("\(path) has not one entry point for each length")
   }
 }

@@ -24,9 +24,12 @@ public struct ModelBundle: Sendable {
   ) throws(PocketBERTError) {
     let files = BundleFiles(folder: folder)
     guard files.has(manifestFile) else { throw .noBundle("there is no bundle at \(folder.path)") }
-    let bytes = try files.read(manifestFile)
+    let bytes = try files.read(manifestFile, most: Bounds.manifestBytes)
+    guard bytes.count <= Bounds.manifestBytes else {
+      throw .damagedBundle(path: manifestFile, "\(manifestFile) has more than \(Bounds.manifestBytes) bytes")
+    }
     if let publicKey {
-      let signature = files.has(signatureFile) ? try files.read(signatureFile) : nil
+      let signature = files.has(signatureFile) ? try files.read(signatureFile, most: signatureBytes) : nil
       try checkSignature(of: bytes, signature, publicKey: publicKey)
     }
     let manifest = try readManifest(bytes)

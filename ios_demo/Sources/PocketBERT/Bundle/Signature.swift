@@ -4,6 +4,9 @@ import Foundation
 /// The file with the signature of the manifest.
 let signatureFile = "manifest.sig"
 
+/// That it holds.
+let signatureBytes = 64
+
 /// Refuses a manifest that the owner of a key did not sign: Ed25519 (RFC 8032) over its bytes.
 ///
 /// - Parameters:
@@ -18,7 +21,7 @@ func checkSignature(
   guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: publicKey) else {
     throw .untrustedBundle("the key of this app is no Ed25519 key of 32 bytes")
   }
-  guard key.isValidSignature(signature, for: manifest) else {
+  guard signature.count == signatureBytes, key.isValidSignature(signature, for: manifest) else {
     throw .untrustedBundle(
       "\(manifestFile) was not signed with the key that this app knows, or changed since")
   }

@@ -18,7 +18,7 @@ public struct SelfTest: Sendable {
     task = QuestionAnswering(manifest, tokenizer: tokenizer)
     reading = ReadingTest(
       vectors: vectors, tokenizer: tokenizer,
-      cutter: WindowCutter(manifest.spanRules, manifest.tokenizer.specialTokens),
+      cutter: WindowCutter(manifest.spanRules, manifest.tokenizer),
       rules: manifest.spanRules)
   }
 

@@ -62,10 +62,8 @@ extension Vectors {
     texts = try fields.list("texts") { (value, place) throws(Damage) in
       try TextVector(outer.fields(of: value, at: place))
     }
-    seqLens = try fields.integers("seq_lens", in: 1...Bounds.longestRow)
-    guard let longest = seqLens.last, longest > QuestionWindow.numSpecial,
-      zip(seqLens, seqLens.dropFirst()).allSatisfy(<)
-    else { throw Damage("seq_lens do not ascend") }
+    seqLens = try fields.integers("seq_lens", in: Bounds.seqLen)
+    try Bounds.checkSeqLens(seqLens, of: "it")
     questions = try fields.list("questions") { (value, place) throws(Damage) in
       try QuestionVector(outer.fields(of: value, at: place))
     }
@@ -79,7 +77,7 @@ extension TextVector {
   init(_ stated: JSONFields) throws(Damage) {
     var fields = stated
     text = try fields.string("text")
-    ids = try fields.integers("ids", in: Bounds.count)
+    ids = try fields.integers("ids", in: Bounds.ids)
     offsets = try fields.ranges("offsets")
     utf16Offsets = try fields.ranges("utf16_offsets")
   }
@@ -101,8 +99,8 @@ extension QuestionVector {
 extension WindowVector {
   init(_ stated: JSONFields) throws(Damage) {
     var fields = stated
-    seqLen = try fields.integer("seq_len", in: 1...Bounds.longestRow)
-    inputIDs = try fields.integers("input_ids", in: Bounds.count)
+    seqLen = try fields.integer("seq_len", in: Bounds.seqLen)
+    inputIDs = try fields.integers("input_ids", in: Bounds.ids)
     offsets = try fields.ranges("offsets")
     startLogits = try fields.numbersOrNull("start_logits")
     endLogits = try fields.numbersOrNull("end_logits")
@@ -125,8 +123,8 @@ extension AnswerVector {
 extension JSONFields {
   /// Returns a range whose two ends are members.
   mutating func range(_ start: String, _ end: String) throws(Damage) -> Range<Int> {
-    let start = try integer(start, in: Bounds.count)
-    return start..<(try integer(end, in: start...Bounds.most))
+    let start = try integer(start, in: Bounds.places)
+    return start..<(try integer(end, in: start...Bounds.places.upperBound))
   }
 
   /// Returns ranges that are lists of two numbers.
@@ -135,8 +133,8 @@ extension JSONFields {
       guard case .array(let ends) = value, ends.count == 2 else {
         throw Damage("\(place) is no range")
       }
-      let start = try Self.integer(ends[0], at: place, in: Bounds.count)
-      return start..<(try Self.integer(ends[1], at: place, in: start...Bounds.most))
+      let start = try Self.integer(ends[0], at: place, in: Bounds.places)
+      return start..<(try Self.integer(ends[1], at: place, in: start...Bounds.places.upperBound))
     }
   }
 }

@@ -33,7 +33,7 @@ struct QuestionAnswering: Sendable {
   init(_ manifest: Manifest, tokenizer: any Tokenizer) {
     self.tokenizer = tokenizer
     rules = manifest.spanRules
-    cutter = WindowCutter(rules, manifest.tokenizer.specialTokens)
+    cutter = WindowCutter(rules, manifest.tokenizer)
     check = TextCheck(rules, unknownID: manifest.tokenizer.specialTokens[SpecialToken.unknown.text])
   }
 

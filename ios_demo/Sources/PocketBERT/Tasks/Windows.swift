@@ -16,10 +16,12 @@ struct WindowCutter: Sendable {
   private let classification: Int32
   private let separator: Int32
   private let padding: Int32
+  private let secondType: Int32
 
-  init(_ rules: SpanRules, _ specialTokens: [ExactString: Int]) {
+  init(_ rules: SpanRules, _ tokenizer: TokenizerSettings) {
     self.rules = rules
-    func id(_ token: SpecialToken) -> Int32 { Int32(specialTokens[token.text] ?? 0) }
+    secondType = Int32(tokenizer.secondTokenType)
+    func id(_ token: SpecialToken) -> Int32 { Int32(tokenizer.specialTokens[token.text] ?? 0) }
     classification = id(.classification)
     separator = id(.separator)
     padding = id(.padding)
@@ -57,7 +59,7 @@ struct WindowCutter: Sendable {
     let row = Row(
       inputIDs: ids + row((padding, numPadding)),
       attentionMask: row((1, numTokens), (0, numPadding)),
-      tokenTypeIDs: row((0, first), (1, numTokens - first), (0, numPadding)),
+      tokenTypeIDs: row((0, first), (secondType, numTokens - first), (0, numPadding)),
       numTokens: numTokens)
     return QuestionWindow(row: row, first: first, ranges: part.map(context.range(of:)))
   }

@@ -7,13 +7,20 @@ struct Normalizer {
 
   private static let space: UInt32 = 0x20
 
-  init(_ settings: TokenizerSettings, _ tables: UnicodeTables, _ pieces: Pieces) {
+  /// - Parameter added: Normalized added tokens, or nothing where there are none.
+  init(_ settings: TokenizerSettings, _ tables: UnicodeTables, _ pieces: Pieces, added: Trie?) {
     self.settings = settings
     self.tables = tables
-    decomposer = Decomposer(tables, next: WordSplitter(settings, tables, pieces))
+    decomposer = Decomposer(tables, next: WordSplitter(settings, tables, pieces, added: added))
   }
 
   var tokens: Tokens { decomposer.next.tokens }
+
+  /// Returns what rules 2 to 6 make of the characters so far, which must be held back for added tokens.
+  mutating func normalized() -> [UInt32] {
+    decomposer.finish()
+    return decomposer.next.normalized
+  }
 
   /// - Parameter source: Where in the text the character stands.
   mutating func add(_ point: UInt32, _ source: Int32) {

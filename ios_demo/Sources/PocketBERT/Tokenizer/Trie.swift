@@ -24,12 +24,12 @@ struct Trie: Sendable {
     nodes = [Int32](repeating: 0, count: numSlots)
   }
 
-  mutating func add(_ string: String, id: Int) {
+  mutating func add(_ points: some Sequence<UInt32>, id: Int) {
     var node = Self.root
-    for scalar in string.unicodeScalars {
-      let slot = slot(node, scalar.value)
+    for point in points {
+      let slot = slot(node, point)
       if keys[slot] == Self.free {
-        keys[slot] = key(node, scalar.value)
+        keys[slot] = key(node, point)
         nodes[slot] = Int32(ids.count)
         ids.append(Self.none)
       }
@@ -51,6 +51,19 @@ struct Trie: Sendable {
     return node
   }
 
+  /// Returns the longest string that stands at a place, and where it ends, or nothing.
+  func longest(in points: [UInt32], at place: Int) -> (id: Int32, end: Int)? {
+    var node = next(Self.root, points[place])
+    var at = place
+    var found: (id: Int32, end: Int)?
+    while node != Self.none {
+      at += 1
+      if id(at: node) != Self.none { found = (id(at: node), at) }
+      node = at < points.count ? next(node, points[at]) : Self.none
+    }
+    return found
+  }
+
   /// Returns the id of the string that ends at a node, or `none`.
   func id(at node: Int32) -> Int32 { ids[Int(node)] }
 
@@ -65,4 +78,9 @@ struct Trie: Sendable {
   private func key(_ node: Int32, _ point: UInt32) -> Int64 {
     Int64(node) << Self.pointBits | Int64(point)
   }
+}
+
+extension String {
+  /// The string's code points.
+  var points: some Sequence<UInt32> { unicodeScalars.lazy.map(\.value) }
 }

@@ -3,6 +3,7 @@ struct WordPieceTokenizer: Tokenizer {
   private let settings: TokenizerSettings
   private let tables: UnicodeTables
   private let added: Trie
+  private let normalizedAdded: Trie?
   private let pieces: Pieces
 
   /// Makes the tokenizer of a bundle.
@@ -23,20 +24,22 @@ struct WordPieceTokenizer: Tokenizer {
     self.tables = try reading(settings.unicodeTables) { () throws(Damage) in
       try UnicodeTables(tables)
     }
-    var added = Trie(numCharacters: settings.addedTokens.keys.reduce(0) { $0 + $1.string.utf8.count })
-    for (token, id) in settings.addedTokens { added.add(token.string, id: id) }
-    self.added = added
     pieces = Pieces(
       trie, prefix: settings.continuingSubwordPrefix, mostCharacters: settings.maxInputCharsPerWord,
       unknownID: settings.specialTokens[SpecialToken.unknown.text] ?? 0)
+    added = Self.trie(settings.addedTokens.map { (Array($0.key.string.points), $0.value) })
+    let normalizer = Normalizer(settings, self.tables, pieces, added: added)
+    normalizedAdded = try reading(settings.vocabulary) { () throws(Damage) in
+      try Self.normalized(settings.normalizedAddedTokens, by: normalizer)
+    }
   }
 
   func tokenize(_ text: String) -> Tokens {
-    let points = text.unicodeScalars.map(\.value)
-    var normalizer = Normalizer(settings, tables, pieces)
+    let points = Array(text.points)
+    var normalizer = Normalizer(settings, tables, pieces, added: normalizedAdded)
     var place = 0
     while place < points.count {
-      if let (id, end) = addedToken(in: points, at: place) {
+      if let (id, end) = added.longest(in: points, at: place) {  // rule 1
         normalizer.addToken(id, from: Int32(place), to: Int32(end))
         place = end
       } else {
@@ -48,17 +51,28 @@ struct WordPieceTokenizer: Tokenizer {
     return normalizer.tokens
   }
 
-  /// Rule 1. Returns the longest added token that stands at a place, and where it ends.
-  private func addedToken(in points: [UInt32], at place: Int) -> (id: Int32, end: Int)? {
-    var node = added.next(Trie.root, points[place])
-    var at = place
-    var found: (id: Int32, end: Int)?
-    while node != Trie.none {
-      at += 1
-      if added.id(at: node) != Trie.none { found = (added.id(at: node), at) }
-      node = at < points.count ? added.next(node, points[at]) : Trie.none
+  /// Returns what becomes of added tokens that are found in normalized text, or nothing where there are none.
+  private static func normalized(
+    _ tokens: [ExactString: Int], by normalizer: Normalizer
+  ) throws(Damage) -> Trie? {
+    var made: Set<[UInt32]> = []
+    var pairs: [([UInt32], Int)] = []
+    for (token, id) in tokens {
+      var own = normalizer
+      for (place, point) in token.string.points.enumerated() { own.add(point, Int32(place)) }
+      let points = own.normalized()
+      guard !points.isEmpty, made.insert(points).inserted else {
+        throw Damage("nothing of its own is left of \(token.string) once it is normalized")
+      }
+      pairs.append((points, id))
     }
-    return found
+    return pairs.isEmpty ? nil : trie(pairs)
+  }
+
+  private static func trie(_ strings: [(points: [UInt32], id: Int)]) -> Trie {
+    var trie = Trie(numCharacters: strings.reduce(0) { $0 + $1.points.count })
+    for (points, id) in strings { trie.add(points, id: id) }
+    return trie
   }
 }
 
@@ -70,7 +84,8 @@ private func readPieces(_ bytes: [UInt8], _ settings: TokenizerSettings) throws(
   let newline = UInt8(ascii: "\n")
   let text = bytes.last == newline ? bytes.dropLast() : bytes[...]
   let lines = text.split(separator: newline, omittingEmptySubsequences: false)
-  for (token, id) in settings.specialTokens.merging(settings.addedTokens, uniquingKeysWith: { $1 }) {
+  let named = [settings.specialTokens, settings.addedTokens, settings.normalizedAddedTokens]
+  for (token, id) in named.joined() {
     guard id < lines.count, lines[id].elementsEqual(token.string.utf8) else {
       throw Damage("its token \(id) is not \(token.string)")
     }
@@ -81,7 +96,7 @@ private func readPieces(_ bytes: [UInt8], _ settings: TokenizerSettings) throws(
   guard Set(lines).count == lines.count else { throw Damage("it holds a token twice") }
   var pieces = Trie(numCharacters: bytes.count)
   for (id, line) in lines.prefix(settings.numPieces).enumerated() {
-    pieces.add(String(decoding: line, as: UTF8.self), id: id)
+    pieces.add(String(decoding: line, as: UTF8.self).points, id: id)
   }
   return pieces
 }
