@@ -84,8 +84,8 @@ def built(swift_here: None) -> None:
 
 def test_sources_are_formatted(swift_here):
     finished = swift.run(
-        "swift", "format", "lint", "--strict", "--recursive", "Sources", "Tests", "Declarations", "App",
-        "Package.swift",
+        "swift", "format", "lint", "--strict", "--recursive", "App", "Declarations", "Sources",
+        "Tests", "Package.swift",
     )  # fmt: skip
     assert finished.code == 0, finished.stderr
 
@@ -137,6 +137,16 @@ def test_logits_of_another_model_do_not_pass_for_its_own(built, fixture, tmp_pat
     finished = check(fixture / "bundle", fixture, "--logits", str(other))
     assert finished.code == 1
     assert finished.stderr.count("FAIL") == 2
+
+
+@pytest.mark.soak
+def test_thread_sanitizer_finds_nothing(swift_here, tmp_path):
+    finished = swift.run(
+        "swift", "test", "-j", "1", "--sanitize", "thread", "--scratch-path", str(tmp_path),
+        "--filter", "PocketBERTUITests|PocketBERTEnginesTests",
+    )  # fmt: skip
+    assert finished.code == 0, finished.problems
+    assert "ThreadSanitizer" not in finished.stdout + finished.stderr
 
 
 def test_a_machine_without_swift_says_so(tmp_path):

@@ -22,6 +22,13 @@ public actor CoreMLEngine: Engine {
     bindings = try Bindings(artifact)
   }
 
+  /// Refuses what no row can be given to, before anything is made of it.
+  static func check(_ artifact: Artifact) throws(PocketBERTError) {
+    for input in try Bindings(artifact).inputs where input.dtype != "int32" {
+      throw .unsupportedArtifact("\(artifact.path) wants \(input.role) as \(input.dtype), not as int32")
+    }
+  }
+
   /// Loads the function of a length, so that the first row need not wait.
   func load(_ seqLen: Int) throws {
     _ = try function(for: seqLen)

@@ -36,12 +36,16 @@ public struct CoreMLFactory: EngineFactory {
     try checkRuntime(of: artifact, versions: [system.name: system.version], ignoring: others)
     let package = try bundle.url(of: artifact.path)
     let units = try self.units ?? ComputeUnits.of(artifact)
+    try CoreMLEngine.check(artifact)
     do {
       let name = bundle.manifest.sha256
       if let compiled = try await models.find(name) {
         onStage(.loading)
-        if let engine = try? await load(artifact, compiled, units) { return engine }
-        try await models.remove(name)
+        do {
+          return try await load(artifact, compiled, units)
+        } catch PocketBERTError.engineFailed {
+          try await models.remove(name)  // as after a change of the system: it is compiled anew
+        }
       }
       try Task.checkCancellation()
       onStage(.preparing)

@@ -166,14 +166,15 @@ struct CoreMLEngineTests {
       var other = made.1
       other.backend = "executorch"
       #expect(await problem { _ = try await open(factory(), (made.0, other)) }?.isUnsupported == true)
-      #expect(log.all == [])
       for change: (inout Artifact) -> Void in [
-        { $0.inputs[0].name = "pixels" }, { $0.inputs[0].dtype = "float32" }, { $0.outputs[0].dtype = "int8" },
+        { $0.inputs[0].name = "pixels" }, { $0.inputs[0].dtype = "float32" }, { $0.inputs[0].dtype = "int64" },
+        { $0.outputs[0].dtype = "int8" }, { $0.computeUnits = "quantum" },
       ] {
         var artifact = made.1
         change(&artifact)
         #expect(await problem { _ = try await open(factory(), (made.0, artifact)) }?.isUnsupported == true)
       }
+      #expect(log.all == [])
     }
   }
 
