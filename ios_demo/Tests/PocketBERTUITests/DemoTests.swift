@@ -22,7 +22,7 @@ struct DemoTests {
     #expect(made.demo.state.answer == .answering)
     await made.demo.settle()
     #expect(made.answer?.text == "The")
-    #expect(made.script.events == ["open First", "run First"])
+    #expect(made.script.events == ["open First", "run First", "ran First"])
     made.demo.ask()
     await made.demo.settle()
     #expect(made.script.events.filter { $0.hasPrefix("open") }.count == 1, "the engine stays open")
@@ -83,10 +83,32 @@ struct DemoTests {
     made.script.gate.open()
     await made.demo.settle()
     #expect(made.answer != nil)
-    let order = made.script.events.filter { !$0.hasPrefix("run") }
+    let order = made.script.events.filter { !$0.hasPrefix("r") }
     #expect(order == ["open First", "close First", "open Second"], "no two are open at once")
     made.demo.backend = "of no factory"
     #expect(made.demo.state.input.backend == "second" && made.answer != nil)
+  }
+
+  @Test("what is begun waits until what ran before has ended, however long that takes to notice")
+  func oneAtATime() async throws {
+    let made = DemoFixture()
+    await made.demo.settle()
+    made.script.change { $0.noticesCancelling = false }
+    made.script.gate.shut()
+    made.demo.ask()
+    try await made.wait { made.script.events.contains("run First") }
+    made.demo.backend = "second"
+    made.demo.runSelfTest()
+    made.demo.ask()
+    try await Task.sleep(for: .milliseconds(30))
+    #expect(made.script.events == ["open First", "run First"])
+    made.script.gate.open()
+    await made.demo.settle()
+    #expect(
+      made.script.events == [
+        "open First", "run First", "ran First", "close First", "open Second", "run Second", "ran Second",
+      ])
+    #expect(made.answer != nil)
   }
 
   @Test("an engine that does not open is told, and another may be tried")

@@ -10,6 +10,8 @@ import PocketBERT
 @Observable
 public final class Demo {
   public private(set) var state: DemoState
+  /// The text in the parts that are laid out by themselves; made once, not at each key of the question.
+  private(set) var chunks: [Chunk]
 
   @ObservationIgnored private let openBundle: @Sendable () throws -> ModelBundle
   @ObservationIgnored private let factories: [any EngineFactory]
@@ -30,6 +32,7 @@ public final class Demo {
     var input = input
     if !engines.contains(where: { $0.backend == input.backend }) { input.backend = engines.first?.backend ?? "" }
     state = DemoState(engines: engines, input: input)
+    chunks = Chunk.cut(input.text)
     load()
   }
 
@@ -136,6 +139,7 @@ public final class Demo {
     stop()
     let kept = beginning(of: text, most: bundle.manifest.spanRules.maxTextCharacters)
     state.input.text = kept.text
+    chunks = Chunk.cut(kept.text)
     state.input.numLeftOut = kept.numLeftOut
     state.answer = .idle
     if kept.numLeftOut > 0 {

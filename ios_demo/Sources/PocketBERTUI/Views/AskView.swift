@@ -11,7 +11,7 @@ struct AskView: View {
 
   var body: some View {
     VStack(alignment: .leading, spacing: 12) {
-      MarkedText(text: demo.state.input.text, answer: answer) {
+      MarkedText(chunks: demo.chunks, answer: answer) {
         TextHeader(demo: demo) { isChoosingFile = true }
       }
       AnswerPanel(demo: demo)
