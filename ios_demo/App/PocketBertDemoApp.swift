@@ -13,7 +13,8 @@ struct PocketBertDemoApp: App {
     let sample = Sample.all[0]
     let demo = Demo(
       factories: [CoreMLFactory(), ExecuTorchFactory()],
-      input: Input(text: sample.text, question: sample.questions[0])
+      input: Input(text: sample.text, question: sample.questions[0]),
+      libraries: ["ExecuTorch \(ExecuTorchFactory.version)": "BSD 3-Clause"]
     ) { try openCarriedBundle() }
     self.demo = demo
     warnings = MemoryWarnings { demo.freeMemory() }

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -133,6 +134,13 @@ def test_apps_link_what_registers_itself(objects):
     assert all(each["OTHER_LDFLAGS"] == "-all_load" for each in apps)
     # Such a flag in the package would bar it from being a versioned dependency.
     assert "unsafeFlags" not in (DEMO / "Package.swift").read_text()
+
+
+def test_executorch_is_the_release_that_artifacts_are_verified_with():
+    (branch,) = re.findall(r'branch: "swiftpm-(.+)"', (DEMO / "Package.swift").read_text())
+    factory = DEMO / "Sources" / "PocketBERTExecuTorch" / "ExecuTorchFactory.swift"
+    (stated,) = re.findall(r'static let version = "(.+)"', factory.read_text())
+    assert branch == stated == version("executorch")
 
 
 def test_team_stands_in_a_file_that_git_ignores(objects):

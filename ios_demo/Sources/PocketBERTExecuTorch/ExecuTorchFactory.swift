@@ -8,7 +8,7 @@ public struct ExecuTorchFactory: EngineFactory {
   private let versions: [String: String]
 
   /// Of the runtime that this package is built with, as `Package.swift` names it.
-  static let version = "1.4.1"
+  public static let version = "1.4.1"
 
   public init() {
     self.init(hasHalfArithmetic: processorHasHalfArithmetic())

@@ -115,7 +115,7 @@ struct DemoFixture {
     let factories = zip(backends, ["First", "Second"]).map { [script] in
       ScriptedFactory(backend: $0, label: $1, script: script)
     }
-    demo = Demo(factories: factories, input: input, openBundle: open)
+    demo = Demo(factories: factories, input: input, libraries: ["A library": "A licence"], openBundle: open)
   }
 
   /// Waits until something is so.

@@ -13,6 +13,8 @@ public final class Demo {
   /// The text in the parts that are laid out by themselves; made once, not at each key of the question.
   private(set) var chunks: [Chunk]
 
+  /// The libraries of the app and their licences, for the screen about it.
+  @ObservationIgnored let libraries: [ModelFacts.Row]
   @ObservationIgnored private let openBundle: @Sendable () throws -> ModelBundle
   @ObservationIgnored private let factories: [any EngineFactory]
   @ObservationIgnored private let slot = EngineSlot()
@@ -22,10 +24,13 @@ public final class Demo {
   /// - Parameters:
   ///   - factories: Of all engines, in the order of the switch.
   ///   - input: What the fields hold at first.
+  ///   - libraries: Of the app, by name, with their licences.
   ///   - openBundle: Finds, checks and reads the bundle; not called on the main thread.
   public init(
-    factories: [any EngineFactory], input: Input, openBundle: @escaping @Sendable () throws -> ModelBundle
+    factories: [any EngineFactory], input: Input, libraries: KeyValuePairs<String, String> = [:],
+    openBundle: @escaping @Sendable () throws -> ModelBundle
   ) {
+    self.libraries = libraries.map { ModelFacts.Row(name: $0.key, value: $0.value) }
     self.factories = factories
     self.openBundle = openBundle
     let engines = factories.map { EngineChoice(backend: $0.backend, label: $0.label) }

@@ -39,7 +39,7 @@ struct AskView: View {
       switch sheet {
       case .edit: EditView(demo: demo)
       case .selfTest: SelfTestView(demo: demo)
-      case .about: AboutView(facts: facts) { demo.sheet = nil }
+      case .about: AboutView(facts: facts, libraries: demo.libraries) { demo.sheet = nil }
       }
     }
     .onChange(of: demo.state.answer) { _, answer in

@@ -133,6 +133,7 @@ private struct StepView: View {
 /// Where the model comes from, how it was checked, and what licences ask for.
 struct AboutView: View {
   let facts: ModelFacts
+  let libraries: [ModelFacts.Row]
   let done: @MainActor () -> Void
 
   var body: some View {
@@ -151,6 +152,13 @@ struct AboutView: View {
           ForEach(facts.licences, id: \.name) { row in NamedFact(name: row.name, value: row.value) }
         } header: {
           Text("Licences", bundle: .module)
+        }
+        if !libraries.isEmpty {
+          Section {
+            ForEach(libraries, id: \.name) { row in NamedFact(name: row.name, value: row.value) }
+          } header: {
+            Text("Libraries of this app", bundle: .module)
+          }
         }
         Section {
           ForEach(facts.artifacts, id: \.path) { artifact in
