@@ -185,6 +185,17 @@ struct DemoTests {
     #expect(made.answer?.text == "lamp")
   }
 
+  @Test("a text that only looks the same is another one")
+  func equalTexts() async throws {
+    let made = DemoFixture(Input(text: "caf\u{E9}", question: "o\u{F9}?"))
+    await made.demo.settle()
+    made.demo.text = "cafe\u{301}"
+    made.demo.question = "ou\u{300}?"
+    #expect(made.demo.state.input.text.unicodeScalars.count == 5)
+    #expect(made.demo.state.input.question.unicodeScalars.count == 4)
+    #expect(made.demo.chunks.map { $0.text.unicodeScalars.count } == [5])
+  }
+
   @Test("a text that grows too long to edit ends editing")
   func editing() async throws {
     let made = DemoFixture()

@@ -67,14 +67,14 @@ public final class Demo {
   /// The text, or as much of it as can be asked about.
   public var text: String {
     get { state.input.text }
-    set { if newValue != text { change(text: newValue) } }
+    set { if !newValue.utf8.elementsEqual(text.utf8) { change(text: newValue) } }
   }
 
   /// The question, or the beginning of a long one.
   public var question: String {
     get { state.input.question }
     set {
-      if newValue == question { return }
+      if newValue.utf8.elementsEqual(question.utf8) { return }
       stop()
       state.input.question = beginning(of: newValue, most: Input.mostOfQuestion).text
       state.answer = .idle
