@@ -4,19 +4,22 @@ import PocketBERTCoreML
 import PocketBERTExecuTorch
 import Testing
 
-#if os(Linux)
-  private let hasEngines = false
-#else
-  private let hasEngines = true
-#endif
+/// A folder with `bundle` and `public-key.bin`, where engines run.
+private let fixture: URL? = {
+  #if os(Linux)
+    return nil
+  #else
+    return ProcessInfo.processInfo.environment["POCKETBERT_DEVICE_FIXTURE"].map { URL(fileURLWithPath: $0) }
+  #endif
+}()
 
-/// The bundle that `POCKETBERT_FIXTURE` names, by the engines themselves, on a Mac, a simulator or a phone.
+/// A bundle by the engines themselves, on a Mac, a simulator or a phone.
 struct DeviceTests {
-  @Test("the self test passes with both engines", .enabled(if: hasEngines, "no engine runs on Linux"))
+  @Test(
+    "the self test passes with both engines",
+    .enabled(if: fixture != nil, "POCKETBERT_DEVICE_FIXTURE names no folder, or no engine runs here"))
   func selfTest() async throws {
-    let folder = try #require(
-      ProcessInfo.processInfo.environment["POCKETBERT_FIXTURE"], "names a folder with bundle/ and public-key.bin")
-    let fixture = URL(fileURLWithPath: folder)
+    let fixture = try #require(fixture)
     let key = try Data(contentsOf: fixture.appendingPathComponent("public-key.bin"))
     let bundle = try ModelBundle(at: fixture.appendingPathComponent("bundle"), publicKey: key)
     #expect(try SelfTest(bundle).checkReading() == [])
