@@ -1,4 +1,4 @@
-"""Writes what the artifacts of a bundle make of questions here, to feed Kotlin's decoder."""
+"""Writes what the artifacts of a bundle make of questions here, to feed the apps' decoders."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,8 @@ from pipeline.on_device.wordpiece import open_tokenizer, utf16_offsets
 from pipeline.values import Arrays, Artifact
 from pipeline.workers import run_jobs
 
-RUNTIMES = ("executorch", "litert")
+ANDROID = ("executorch", "litert")
+IOS = ("executorch", "coreml-reference")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,22 +28,25 @@ class Asked:
     seq_lens: tuple[int, ...]
 
 
-def write(folder: Path, asked: Sequence[Asked], path: Path) -> None:
+def write(
+    folder: Path, asked: Sequence[Asked], path: Path, *, names: Sequence[str] = ANDROID
+) -> None:
     """Writes for each artifact the logits of every window, and the answers of Python's decoder.
 
     Args:
         folder: The bundle's.
         asked: All lengths are the artifacts'.
         path: Of the JSON file.
+        names: Of the runtimes.
     """
     with open_bundle(folder) as opened:
         cuts = [_cut(opened, each) for each in asked]
-        pairs, skipped = runtimes.choose(RUNTIMES, opened.artifacts)
+        pairs, skipped = runtimes.choose(names, opened.artifacts)
         assert not skipped, skipped
         rows = [_row(window) for windows in cuts for window in windows]
         outcomes = run_jobs(
             [
-                runtimes.job(artifact, runtime, rows, num_threads=1, verb="run")
+                runtimes.job(artifact, runtime, _of(artifact, rows), num_threads=1, verb="run")
                 for artifact, runtime in pairs
             ],
             max_parallel=2,
@@ -75,6 +79,12 @@ def _cut(opened: Bundle, asked: Asked) -> list[Window]:
 def _row(window: Window) -> Arrays:
     names = ("input_ids", "attention_mask", "token_type_ids")
     return {name: np.array([getattr(window, name)], np.int32) for name in names}
+
+
+def _of(artifact: Artifact, rows: Sequence[Arrays]) -> list[Arrays]:
+    """Returns the inputs that an artifact takes, of each row."""
+    names = [spec.name for spec in artifact.inputs]
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def _answers(

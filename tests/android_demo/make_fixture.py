@@ -9,13 +9,10 @@ import json
 import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tokenizers import Tokenizer
 
 from pipeline import vectors
@@ -25,7 +22,8 @@ from pipeline.squad import labelled_questions
 from pipeline.trim import pieces_to_keep, to_vocabulary, trim_tokenizer
 from tests.android_demo import artifact_logits
 from tests.android_demo.artifact_logits import Asked
-from tests.command import ROOT, pocketbert
+from tests.command import ROOT
+from tests.platform_bundles import build_for_platform, write_questions
 from tests.students import read_tokenizer, save_student
 from tests.vectors import tokenizers
 from tests.vectors.texts import make_texts
@@ -54,50 +52,11 @@ def main() -> None:
 def build_for_android(
     student: Path, folder: Path, *, seq_lens: Sequence[int], data: Path, options: Sequence[str] = ()
 ) -> bytes:
-    """Builds a signed bundle for Android with the command line, and returns its public key.
-
-    Args:
-        student: Its folder.
-        folder: Gets ``bundle/``, the whole bundle, and ``android/``, what the app unpacks.
-        seq_lens: Of the artifacts, ascending.
-        data: Labelled questions.
-        options: More for ``pocketbert build``.
-    """
-    key = Ed25519PrivateKey.generate()
-    secret = folder / "key.pem"
-    secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    for arguments in (
-        ("build", student, "-o", folder / "bundle", "--backend", "executorch", "--backend",
-         "tflite", "--seq-len", ",".join(map(str, seq_lens)), "--data", data, "--sign", secret,
-         *options),
-        ("bundle", folder / "bundle", "--platform", "android", "-o", folder / "android.zip"),
-    ):  # fmt: skip
-        finished = pocketbert(*arguments)
-        assert finished.code == 0, finished.stdout + finished.stderr
-    secret.unlink()
-    with zipfile.ZipFile(folder / "android.zip") as packed:
-        packed.extractall(folder / "android")
-    return key.public_key().public_bytes_raw()
-
-
-def write_questions(path: Path, *, num_passages: int, num_each: int) -> Path:
-    """Writes some of the package's own questions in SQuAD layout, so many for each passage."""
-    by_context: dict[str, list[dict[str, Any]]] = {}
-    for each in labelled_questions():
-        start = each.context.index(each.answers[0])
-        answers = [{"text": each.answers[0], "answer_start": start}]
-        asked = {"id": each.id, "question": each.question, "answers": answers}
-        by_context.setdefault(each.context, []).append(asked)
-    paragraphs = [{"context": text, "qas": asked[:num_each]} for text, asked in by_context.items()]
-    content = {"data": [{"title": "some", "paragraphs": paragraphs[:num_passages]}]}
-    path.write_text(json.dumps(content))
-    return path
+    """Builds a signed bundle for Android, as ``build_for_platform`` does."""
+    return build_for_platform(
+        "android", ("executorch", "tflite"), student, folder, seq_lens=seq_lens, data=data,
+        options=options,
+    )  # fmt: skip
 
 
 def _write_bundle(folder: Path) -> None:

@@ -4,14 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import DistilBertConfig, DistilBertForQuestionAnswering
 
 from tests.android_demo import artifact_logits, maven
 from tests.android_demo.artifact_logits import Asked
-from tests.android_demo.make_fixture import ASSETS, build_for_android, write_questions
-from tests.students import NUM_POSITIONS, save_tokenizer
-from tests.vectors.tokenizers import uncased
+from tests.android_demo.make_fixture import ASSETS, build_for_android
+from tests.platform_bundles import save_small_student, write_questions
 
 MUST_RUN = {
     "VectorsTest: every text gives the ids and offsets of the tokenizers library(String)[1]",
@@ -53,7 +50,7 @@ def built_for_android(asked: list[Asked], tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("android")
     seq_lens = sorted({length for each in asked for length in each.seq_lens})
     public_key = build_for_android(
-        _save_student(folder / "student"),
+        save_small_student(folder / "student"),
         folder,
         seq_lens=seq_lens,
         data=write_questions(folder / "squad.json", num_passages=8, num_each=1),
@@ -125,15 +122,3 @@ def test_a_machine_without_maven_says_so(tmp_path, monkeypatch):
         command.write_text(f"#!/bin/sh\necho 'Java version: {java}, vendor: Any'\n")
         command.chmod(0o755)
         assert maven.why_absent() == reason
-
-
-def _save_student(folder: Path) -> Path:
-    tokenizer = uncased()
-    config = DistilBertConfig(
-        vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=NUM_POSITIONS, dim=32,
-        n_layers=2, n_heads=4, hidden_dim=64, initializer_range=0.2,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    DistilBertForQuestionAnswering(config).eval().save_pretrained(folder)
-    save_tokenizer(tokenizer, folder)
-    return folder

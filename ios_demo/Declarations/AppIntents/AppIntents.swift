@@ -1,0 +1,62 @@
+// What the app uses of App Intents, for Linux. https://developer.apple.com/documentation/appintents
+
+import Foundation
+
+/// https://developer.apple.com/documentation/foundation/localizedstringresource
+public struct LocalizedStringResource: Sendable, ExpressibleByStringLiteral {
+  public let key: String
+
+  public init(stringLiteral value: String) { key = value }
+}
+
+/// https://developer.apple.com/documentation/appintents/appintent
+public protocol AppIntent: Sendable {
+  associatedtype PerformResult: IntentResult
+
+  static var title: LocalizedStringResource { get }
+
+  init()
+
+  func perform() async throws -> PerformResult
+}
+
+/// https://developer.apple.com/documentation/appintents/intentresult
+public protocol IntentResult: Sendable {}
+
+/// https://developer.apple.com/documentation/appintents/returnsvalue
+public protocol ReturnsValue<Value>: IntentResult {
+  associatedtype Value: Sendable
+
+  var value: Value? { get }
+}
+
+/// https://developer.apple.com/documentation/appintents/intentresultcontainer
+public struct IntentResultContainer<Value: Sendable>: IntentResult, ReturnsValue {
+  public let value: Value?
+}
+
+extension IntentResult {
+  public static func result<Value: Sendable>(value: Value) -> Self where Self == IntentResultContainer<Value> {
+    IntentResultContainer(value: value)
+  }
+}
+
+/// https://developer.apple.com/documentation/appintents/intentparameter
+@propertyWrapper
+public struct IntentParameter<Value: Sendable>: Sendable {
+  private var value: Value?
+
+  public init(title: LocalizedStringResource) {}
+
+  public var wrappedValue: Value {
+    get {
+      guard let value else { fatalError("the system fills it before perform") }
+      return value
+    }
+    set { value = newValue }
+  }
+}
+
+extension AppIntent {
+  public typealias Parameter<Value: Sendable> = IntentParameter<Value>
+}

@@ -1,0 +1,4 @@
+/// https://developer.apple.com/documentation/uniformtypeidentifiers/uttype-swift.struct
+public struct UTType: Sendable {
+  public static let plainText = UTType()
+}

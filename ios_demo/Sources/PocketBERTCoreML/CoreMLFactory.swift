@@ -1,0 +1,70 @@
+import Foundation
+import PocketBERT
+
+/// Opens packages with Core ML.
+public struct CoreMLFactory: EngineFactory {
+  public let backend = "coreml"
+  public let label = "Core ML"
+  private let units: ComputeUnits?
+  private let models: CompiledModels
+  private let system: (name: String, version: String)
+
+  /// - Parameter computeUnits: What the model may run on, in place of what the manifest says.
+  public init(computeUnits: ComputeUnits? = nil) {
+    let version = ProcessInfo.processInfo.operatingSystemVersion
+    let numbers = "\(version.majorVersion).\(version.minorVersion).\(version.patchVersion)"
+    #if os(macOS)
+      self.init(computeUnits: computeUnits, system: ("macos", numbers), folder: nil)
+    #else
+      self.init(computeUnits: computeUnits, system: ("ios", numbers), folder: nil)
+    #endif
+  }
+
+  init(computeUnits: ComputeUnits?, system: (name: String, version: String), folder: URL?) {
+    units = computeUnits
+    self.system = system
+    models = CompiledModels(folder: folder)
+  }
+
+  public func open(
+    _ artifact: Artifact, of bundle: ModelBundle, onStage: @Sendable (OpeningStage) -> Void
+  ) async throws -> any Engine {
+    guard artifact.backend == backend else {
+      throw PocketBERTError.unsupportedArtifact("\(label) does not run artifacts for \(artifact.backend)")
+    }
+    let others = Set(["ios", "macos"]).subtracting([system.name])
+    try checkRuntime(of: artifact, versions: [system.name: system.version], ignoring: others)
+    let package = try bundle.url(of: artifact.path)
+    let units = try self.units ?? ComputeUnits.of(artifact)
+    try CoreMLEngine.check(artifact)
+    do {
+      let name = bundle.manifest.sha256
+      if let compiled = try await models.find(name) {
+        onStage(.loading)
+        do {
+          return try await load(artifact, compiled, units)
+        } catch PocketBERTError.engineFailed {
+          try await models.remove(name)  // as after a change of the system: it is compiled anew
+        }
+      }
+      try Task.checkCancellation()
+      onStage(.preparing)
+      let compiled = try await models.compile(package, as: name)
+      try Task.checkCancellation()
+      onStage(.loading)
+      return try await load(artifact, compiled, units)
+    } catch let error as PocketBERTError {
+      throw error
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      throw PocketBERTError.engineFailed("Core ML cannot prepare the model: \(error.localizedDescription)")
+    }
+  }
+
+  private func load(_ artifact: Artifact, _ compiled: URL, _ units: ComputeUnits) async throws -> CoreMLEngine {
+    let engine = try CoreMLEngine(artifact, compiled: compiled, units: units)
+    try await engine.load(artifact.seqLens[0])
+    return engine
+  }
+}

@@ -1,0 +1,151 @@
+import Accessibility
+import PocketBERT
+import SwiftUI
+import UniformTypeIdentifiers
+
+/// A text, a question, and the answer marked in the text.
+struct AskView: View {
+  @Bindable var demo: Demo
+  let facts: ModelFacts
+  @State private var isChoosingFile = false
+
+  var body: some View {
+    VStack(alignment: .leading, spacing: 12) {
+      MarkedText(chunks: demo.chunks, answer: answer) {
+        TextHeader(demo: demo) { isChoosingFile = true }
+      }
+      AnswerPanel(demo: demo)
+      QuestionPanel(demo: demo)
+    }
+    .padding(.horizontal)
+    .navigationTitle(Text("PocketBERT", bundle: .module))
+    .toolbar {
+      Button {
+        demo.sheet = .selfTest
+      } label: {
+        WordLabel("Self-test", symbol: "checkmark.seal")
+      }
+      Button {
+        demo.sheet = .about
+      } label: {
+        WordLabel("About the model", symbol: "info.circle")
+      }
+    }
+    .fileImporter(isPresented: $isChoosingFile, allowedContentTypes: [.plainText]) { chosen in
+      // One who chooses no file wants to hear nothing.
+      if case .success(let file) = chosen { demo.openFile(file) }
+    }
+    .sheet(item: $demo.sheet) { sheet in
+      switch sheet {
+      case .edit: EditView(demo: demo)
+      case .selfTest: SelfTestView(demo: demo)
+      case .about: AboutView(facts: facts, libraries: demo.libraries) { demo.sheet = nil }
+      }
+    }
+    .onChange(of: demo.state.answer) { _, answer in
+      if case .answered(let found, _) = answer {
+        AccessibilityNotification.Announcement(found.text).post()
+      }
+    }
+  }
+
+  private var answer: Answer? {
+    if case .answered(let answer, _) = demo.state.answer { answer } else { nil }
+  }
+}
+
+/// What the text is, and where another one comes from.
+struct TextHeader: View {
+  let demo: Demo
+  let chooseFile: @MainActor () -> Void
+
+  var body: some View {
+    VStack(alignment: .leading, spacing: 8) {
+      WordLabel("Nothing leaves this device. The app asks for no network.", symbol: "lock")
+        .font(.footnote)
+      ViewThatFits {
+        HStack(spacing: 12) { sources }
+        VStack(alignment: .leading, spacing: 8) { sources }
+      }
+      notes.font(.footnote).foregroundStyle(Color.secondary)
+    }
+  }
+
+  @ViewBuilder private var sources: some View {
+    Menu {
+      ForEach(Sample.all, id: \.title) { sample in
+        Button {
+          demo.takeSample(sample.text, question: sample.questions[0])
+        } label: {
+          Text(verbatim: sample.title)
+        }
+      }
+    } label: {
+      WordLabel("Samples", symbol: "text.book.closed")
+    }
+    PasteButton(payloadType: String.self) { texts in
+      if let text = texts.first { demo.text = text }
+    }
+    Button(action: chooseFile) { WordLabel("Open", symbol: "folder") }
+    Button {
+      demo.sheet = .edit
+    } label: {
+      WordLabel("Edit", symbol: "pencil")
+    }
+    .disabled(!demo.state.input.isEditable)
+  }
+
+  @ViewBuilder private var notes: some View {
+    let input = demo.state.input
+    if input.text.isEmpty {
+      Text("No text yet. Pick a sample, paste a text, or write one.", bundle: .module)
+    } else {
+      Text("\(input.text.unicodeScalars.count) characters", bundle: .module)
+    }
+    if input.numLeftOut > 0 {
+      Text("The text was too long. Its last \(input.numLeftOut) characters were left out.", bundle: .module)
+    }
+    if !input.isEditable {
+      Text("Too long to edit here. You can ask about it, or paste another one.", bundle: .module)
+    }
+  }
+}
+
+/// The question, the engine, and the button that asks.
+struct QuestionPanel: View {
+  @Bindable var demo: Demo
+
+  var body: some View {
+    VStack(alignment: .leading, spacing: 8) {
+      TextField(
+        text: $demo.question, prompt: Text("What do you want to know?", bundle: .module), axis: .vertical
+      ) {
+        Text("Question", bundle: .module)
+      }
+      .onSubmit { demo.ask() }
+      Picker(selection: $demo.backend) {
+        ForEach(demo.state.engines, id: \.backend) { choice in
+          Text(verbatim: choice.label).tag(choice.backend)
+        }
+      } label: {
+        Text("Engine", bundle: .module)
+      }
+      .pickerStyle(.segmented)
+      if demo.state.answer.isRunning {
+        Button {
+          demo.cancel()
+        } label: {
+          WordLabel("Stop", symbol: "stop.fill")
+        }
+      } else {
+        Button {
+          demo.ask()
+        } label: {
+          WordLabel("Ask", symbol: "magnifyingglass")
+        }
+        .buttonStyle(.borderedProminent)
+      }
+    }
+    .padding(.vertical)
+  }
+}

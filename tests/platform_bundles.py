@@ -1,0 +1,91 @@
+"""Builds the signed bundle that one platform's app carries."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from transformers import DistilBertConfig, DistilBertForQuestionAnswering
+
+from pipeline.manifest import Platform
+from pipeline.squad import labelled_questions
+from tests.command import pocketbert
+from tests.students import NUM_POSITIONS, save_tokenizer
+from tests.vectors.tokenizers import uncased
+
+
+def build_for_platform(
+    platform: Platform,
+    backends: Sequence[str],
+    student: Path,
+    folder: Path,
+    *,
+    seq_lens: Sequence[int],
+    data: Path,
+    options: Sequence[str] = (),
+) -> bytes:
+    """Builds a signed bundle for a platform with the command line, and returns its public key.
+
+    Args:
+        platform: Whose app carries it.
+        backends: Of its artifacts.
+        student: Its folder.
+        folder: Gets ``bundle/``, the whole bundle, and one with the platform's name, what the app
+            unpacks.
+        seq_lens: Of the artifacts, ascending.
+        data: Labelled questions.
+        options: More for ``pocketbert build``.
+    """
+    key = Ed25519PrivateKey.generate()
+    secret = folder / "key.pem"
+    secret.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    packed = folder / f"{platform}.zip"
+    chosen = [option for backend in backends for option in ("--backend", backend)]
+    for arguments in (
+        ("build", student, "-o", folder / "bundle", *chosen,
+         "--seq-len", ",".join(map(str, seq_lens)), "--data", data, "--sign", secret, *options),
+        ("bundle", folder / "bundle", "--platform", platform, "-o", packed),
+    ):  # fmt: skip
+        finished = pocketbert(*arguments)
+        assert finished.code == 0, finished.stdout + finished.stderr
+    secret.unlink()
+    with zipfile.ZipFile(packed) as opened:
+        opened.extractall(folder / platform)
+    return key.public_key().public_bytes_raw()
+
+
+def save_small_student(folder: Path) -> Path:
+    """Writes a student that is small, and random, and knows all ids of the vectors."""
+    tokenizer = uncased()
+    config = DistilBertConfig(
+        vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=NUM_POSITIONS, dim=32,
+        n_layers=2, n_heads=4, hidden_dim=64, initializer_range=0.2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    DistilBertForQuestionAnswering(config).eval().save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+    return folder
+
+
+def write_questions(path: Path, *, num_passages: int, num_each: int) -> Path:
+    """Writes some of the package's own questions in SQuAD layout, so many for each passage."""
+    by_context: dict[str, list[dict[str, Any]]] = {}
+    for each in labelled_questions():
+        start = each.context.index(each.answers[0])
+        answers = [{"text": each.answers[0], "answer_start": start}]
+        asked = {"id": each.id, "question": each.question, "answers": answers}
+        by_context.setdefault(each.context, []).append(asked)
+    paragraphs = [{"context": text, "qas": asked[:num_each]} for text, asked in by_context.items()]
+    content = {"data": [{"title": "some", "paragraphs": paragraphs[:num_passages]}]}
+    path.write_text(json.dumps(content))
+    return path
