@@ -250,6 +250,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    console.open_closed_streams()  # before any file is opened in the place of one
     end_on_signals()
     use_own_temporary_folder()
     sys.exit(run(sys.argv[1:]))

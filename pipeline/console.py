@@ -122,7 +122,7 @@ def parse_numbers(text: str, *, option: str, example: str) -> tuple[int, ...]:
 @contextlib.contextmanager
 def _results_apart() -> Iterator[None]:
     """Keeps stdout for results: what native libraries print there goes to stderr instead."""
-    _open_closed_streams()
+    open_closed_streams()
     sys.stdout.flush()
     kept = os.dup(1)
     before = sys.stdout
@@ -137,7 +137,7 @@ def _results_apart() -> Iterator[None]:
             os.dup2(kept, 1)
 
 
-def _open_closed_streams() -> None:
+def open_closed_streams() -> None:
     """Opens streams that were closed before the start, to hold nothing and lead nowhere.
 
     Else the next file that is opened would take the place of one, and get what is printed.

@@ -93,7 +93,8 @@ def check_destination(destination: Path) -> None:
     if not place.is_dir():
         raise InputError(f"{place} is not a folder, so nothing can be written in it", hint=_HINT)
     if not _is_open_to_us(place):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        number = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(number, os.strerror(number), str(place))
     if len(os.fsencode(destination.absolute())) + _LONGEST_INSIDE > _LONGEST_PATH:
         reason = os.strerror(errno.ENAMETOOLONG)
         raise InputError(f"no folder can be {destination}: {reason}", hint=_HINT)

@@ -99,8 +99,9 @@ def artifacts(
         path = folder / f"{number}.tflite"
         store(exact, weights, path, originals=matrices(student))
         made[name] = traced.artifact(
-            backend="tflite", precision="int8", path=path, requires={}, entry_points=["len_16"]
-        )
+            backend="tflite", precision="int8", path=path, requires={},
+            entry_points=[tflite.signature_name(seq_len) for seq_len in SEQ_LENS],
+        )  # fmt: skip
     return made
 
 

@@ -17,6 +17,7 @@ from pipeline.localize import BlockError, Localization, picture
 from pipeline.quantize import Quantizer
 from pipeline.recipe import recipe_of
 from pipeline.trace import trace
+from tests.bundles import restate
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import random_rows
 from tests.students import make_model, save_tokenizer
@@ -106,6 +107,7 @@ def test_damaged_block_of_each_finished_file_is_named(
     copy = Path(shutil.copytree(bundle, tmp_path / "bundle"))
     for backend, block in damaged.items():
         damage(copy / FILES[backend], *fault(student, block, halves=backend == "coreml"))
+    restate(copy)
     finished = localize(copy, squad_file)
     assert finished.code == 1
     found = localization(finished)
@@ -119,6 +121,7 @@ def test_table_and_one_line_name_the_damaged_block(
 ) -> None:
     copy = Path(shutil.copytree(bundle, tmp_path / "bundle"))
     damage(copy / FILES["tflite"], *fault(student, "layer.0.ffn", halves=False))
+    restate(copy)
     finished = pocketbert(
         "parity",
         copy,
@@ -141,6 +144,7 @@ def test_file_that_does_not_load_is_no_pass(bundle: Path, squad_file: Path, tmp_
     copy = Path(shutil.copytree(bundle, tmp_path / "bundle"))
     path = copy / FILES["tflite"]
     path.write_bytes(path.read_bytes()[:1000])
+    restate(copy)
     finished = localize(copy, squad_file)
     found = localization(finished)["tflite"]
     assert finished.code == 1

@@ -528,7 +528,7 @@ def test_command_ends_when_it_is_told_to_whatever_the_package_does(
         # Where the tests run in the background of a shell, Ctrl-C is ignored.
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    assert wait_until(lambda: any(tmp_path.glob("pocketbert-*/log")), seconds=60)
+    assert wait_until(lambda: any(tmp_path.rglob("pocketbert-*/log")), seconds=60)
 
     process.send_signal(sign)
 

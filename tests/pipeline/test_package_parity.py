@@ -18,7 +18,7 @@ from tests.command import Finished, pocketbert
 from tests.converters.foreign_networks import convert, example_of
 from tests.converters.mil_oracle import mb
 from tests.converters.small_models import ct, save
-from tests.pipeline.test_program_archive import MODEL, change_json, pickled_weight, read, write
+from tests.pipeline.test_program_archive import pickled_weight, read, write
 
 
 class TwoHeads(nn.Module):
@@ -220,9 +220,10 @@ _IMAGE, _WORD = np.zeros((1, 3, 8, 8), np.float32), np.zeros(1, np.int32)
 
 
 def _program_that_breaks(folder: Path) -> None:
-    entries = read(folder / "model.pt2")
-    change_json(entries, MODEL, lambda content: content.update(verifiers=[]))
-    write(folder / "model.pt2", entries)
+    fewer_words = TwoHeads().eval()
+    fewer_words.words = nn.Embedding(2, 5)
+    example = (torch.randn(1, 3, 8, 8), torch.tensor([1]))
+    torch.export.save(torch.export.export(fewer_words, example), folder / "model.pt2")
 
 
 def _other_program(folder: Path) -> None:
@@ -252,7 +253,7 @@ def _fewer_outputs(folder: Path) -> None:
         (_with(image=_IMAGE, word=_WORD + 9), "'gather' .* out of range for size 7"),
         (lambda f: (f / "model.pt2").unlink(), "no file .*model.pt2"),
         (lambda f: (f / "model.pt2").write_bytes(b"no program"), "no saved torch.export program"),
-        (_program_that_breaks, "model.pt2 cannot take these inputs|no saved torch.export program"),
+        (_program_that_breaks, "model.pt2 cannot take these inputs"),
         (_other_program, r"takes 1 inputs \(x\), the package 2 \(image, word\)"),
         (_fewer_outputs, "gives 1 outputs, the package 2"),
         (lambda f: shutil.rmtree(f / "model.mlpackage"), "model.mlpackage.* does not exist"),

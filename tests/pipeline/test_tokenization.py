@@ -114,12 +114,3 @@ def test_written_tokenizer_is_the_same_and_brings_the_tables(tmp_path):
     assert tokenizer_part(written) == tokenizer_part(tokenizer)
     assert (tmp_path / "tokenizer" / "vocab.txt").read_bytes() == VOCABULARY.read_bytes()
     assert (tmp_path / "tokenizer" / "unicode.json").read_bytes() == KEPT.read_bytes()
-
-
-@pytest.mark.parametrize("number", [0, 1_001, 10**12])
-def test_words_of_more_characters_than_a_bundle_can_say_are_refused(number):
-    with pytest.raises(
-        InputError, match=f"max_input_chars_per_word of the tokenizer is {number:,}"
-    ):
-        tokenizer_part(changed(max_input_chars_per_word=number))
-    assert tokenizer_part(changed(max_input_chars_per_word=1_000)).num_pieces == 800

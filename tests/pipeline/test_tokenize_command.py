@@ -92,8 +92,8 @@ def test_tokenize_refuses_a_bundle_with_a_damaged_table(packed, tmp_path):
     (folder / "manifest.json").write_bytes((packed / "manifest.json").read_bytes())
     (folder / "tokenizer" / "unicode.json").write_bytes(b"{}")
     done = run(folder)
-    assert done.returncode == 2
-    assert b"unicode.json is damaged: removed is not a list of rows" in done.stderr
+    assert done.returncode == 1
+    assert b"unicode.json of the bundle is not what its manifest states: changed" in done.stderr
 
 
 def test_tokenize_refuses_what_is_neither_model_nor_bundle(tmp_path):

@@ -357,6 +357,8 @@ def with_pairs(pair: str) -> dict[str, Any]:
          "left to chance"),
         ({"tokenizer": changed(model={"max_input_chars_per_word": 10**12})},
          "up to 1000000000000 characters"),
+        ({"tokenizer": changed(model={"max_input_chars_per_word": 0})}, "up to 0 characters"),
+        ({"tokenizer": changed(model={"max_input_chars_per_word": 257})}, "up to 257 characters"),
         ({"tokenizer": changed(model={"max_input_chars_per_word": -1})}, "up to -1 characters"),
         ({"tokenizer": changed(model={"vocab": {"a": 10**9}})}, "gives 'a' the id 1000000000"),
         ({"tokenizer": changed(model={"type": "BPE"})}, "holds a BPE tokenizer"),
@@ -395,7 +397,7 @@ def test_folder_without_config_json_is_read_or_refused_as_transformers_does(tmp_
 def test_vocabulary_of_a_million_lines_and_more_is_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", None)
     write(tmp_path, vocab=lines() + b"x\n" * tokenizer_folder.MAX_VOCABULARY)
-    with pytest.raises(InputError, match=r"holds 1,000,0\d\d tokens, where at most"):
+    with pytest.raises(InputError, match=r"holds 1,048,\d{3} tokens, where at most"):
         read_tokenizer(tmp_path)
 
 
