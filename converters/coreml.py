@@ -24,6 +24,9 @@ with coremltools_without_frameworks():
 
 FILE_NAME = "model.mlpackage"
 
+_DATE = "com.github.apple.coremltools.conversion_date"
+"""Of the day, in this machine's time zone, on which a package was converted."""
+
 _ONLY_FUNCTION = "main"
 """Of a package of one length. Before iOS 18 and macOS 15 it is called without its name."""
 
@@ -197,7 +200,7 @@ def _convert_program(
 
 
 def _settle_bytes(path: Path) -> None:
-    """Replaces a package's random identifiers and map order, so that equal builds are equal."""
+    """Replaces random identifiers and map order and drops the date: equal builds are equal."""
     manifest = path / "Manifest.json"
     text = manifest.read_text(encoding="utf-8")
     for identifier, item in json.loads(text)["itemInfoEntries"].items():
@@ -206,6 +209,7 @@ def _settle_bytes(path: Path) -> None:
     manifest.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
     program = path / "Data" / content["itemInfoEntries"][content["rootModelIdentifier"]]["path"]
     spec = Model_pb2.Model.FromString(program.read_bytes())
+    spec.description.metadata.userDefined.pop(_DATE, None)
     program.write_bytes(spec.SerializeToString(deterministic=True))
 
 
