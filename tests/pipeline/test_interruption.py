@@ -11,10 +11,11 @@ from tests.command import ROOT
 
 IN_NATIVE_CODE = """
 import hashlib
+import threading
 from pipeline.interruption import end_on_signals
 
 end_on_signals()
-print("ready", flush=True)
+threading.Timer(1, lambda: print("ready", flush=True)).start()  # while the next call goes on
 hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # takes many minutes
 """
 IN_PYTHON = """
