@@ -32,9 +32,15 @@ except KeyboardInterrupt:
 """
 
 
+def heed_signals() -> None:
+    """Undoes what nohup, and a shell that runs the tests in the background, have set."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(code: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT,
+        [sys.executable, "-c", code], cwd=ROOT, preexec_fn=heed_signals,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
