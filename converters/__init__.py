@@ -167,6 +167,11 @@ def runtime(name: str) -> Runtime:
     raise InputError(f"no runtime {name!r}", hint=f"choose from {names}")
 
 
+def runtimes_of(backend: str) -> list[Runtime]:
+    """Returns the runtimes that execute the artifacts of a backend."""
+    return [candidate for candidate in RUNTIMES if candidate.backend == backend]
+
+
 def why_unavailable(candidate: Runtime) -> str | None:
     """Returns why a runtime cannot run here, or nothing where it can."""
     if candidate.platform not in (None, sys.platform):

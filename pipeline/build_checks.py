@@ -31,8 +31,7 @@ def choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
         except MissingPackageError as err:
             skipped += [
                 Skipped(runtime=each.name, reason=f"{err.message}: {err.hint}")
-                for each in converters.RUNTIMES
-                if each.backend == name
+                for each in converters.runtimes_of(name)
             ]
     if not chosen:
         raise MissingPackageError("no backend is installed", hint=converters.install_line("all"))

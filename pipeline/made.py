@@ -32,7 +32,7 @@ class Unbuilt:
     @classmethod
     def of_backend(cls, backend: str, error: PocketBertError) -> "Unbuilt":
         """Returns the main artifact of a backend, which all its runtimes run."""
-        names = (each.name for each in converters.RUNTIMES if each.backend == backend)
+        names = (each.name for each in converters.runtimes_of(backend))
         return cls(backend=backend, runtimes=tuple(names), error=error)
 
     @property

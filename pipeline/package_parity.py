@@ -42,6 +42,7 @@ def check(
     names: Sequence[str] = (),
     function: str | None = None,
     num_threads: int,
+    report: Report = lambda done: None,
 ) -> tuple[list[PackageParity], list[Skipped]]:
     """Compares a package with its program, in every Core ML runtime that there is here.
 
@@ -52,6 +53,7 @@ def check(
         names: Runtimes to use; none means all.
         function: One function of a package with several; None is the package's default.
         num_threads: For the evaluator.
+        report: As workers have it; nothing is counted.
 
     Returns:
         A verdict for each runtime; and what was not compared: runtimes that are not here, functions
@@ -61,6 +63,7 @@ def check(
         InputError: A file is missing, is not what it should be, or does not fit the package.
         MissingPackageError: coremltools is not installed.
     """
+    del report
     chosen, skipped = _choose(names)
     if not chosen:
         return [], skipped
@@ -109,7 +112,7 @@ def check_apart(
     """
     job = Job(
         name=f"parity of {package.name}",
-        function=_check,
+        function=check,
         arguments={
             "package": package, "reference": reference, "inputs": tuple(inputs),
             "names": tuple(names), "function": function, "num_threads": num_threads,
@@ -118,28 +121,6 @@ def check_apart(
     )  # fmt: skip
     found: tuple[list[PackageParity], list[Skipped]] = run_jobs([job], max_parallel=1)[0].get()
     return found
-
-
-def _check(
-    *,
-    package: Path,
-    reference: Path,
-    inputs: Sequence[Path],
-    names: Sequence[str],
-    function: str | None,
-    num_threads: int,
-    report: Report,
-) -> tuple[list[PackageParity], list[Skipped]]:
-    """The body of the worker of ``check_apart``."""
-    del report
-    return check(
-        package,
-        reference=reference,
-        inputs=inputs,
-        names=names,
-        function=function,
-        num_threads=num_threads,
-    )
 
 
 def _needs_emulation(package: "Package") -> bool:
@@ -190,7 +171,7 @@ def _verdict(parity: PackageParity, output: OutputParity) -> str:
 
 
 def _choose(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
-    known = [runtime for runtime in converters.RUNTIMES if runtime.backend == BACKEND]
+    known = converters.runtimes_of(BACKEND)
     for name in names:
         if name not in {runtime.name for runtime in known}:
             raise InputError(
