@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Set
 from types import FrameType
 
 INTERRUPTED = 130
@@ -27,17 +28,23 @@ def end_on_signals() -> None:
         is_heard.set()
         raise KeyboardInterrupt
 
+    heeded = set()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, interrupt)
+            heeded.add(number)
     told, teller = os.pipe()
     os.set_blocking(teller, False)
     signal.set_wakeup_fd(teller, warn_on_full_buffer=False)
-    threading.Thread(target=_end_if_unheard, args=(told, is_heard), daemon=True).start()
+    threading.Thread(target=_end_if_unheard, args=(told, heeded, is_heard), daemon=True).start()
 
 
-def _end_if_unheard(told: int, is_heard: threading.Event) -> None:
-    os.read(told, 1)
-    if not is_heard.wait(GRACE_SECONDS):
-        os.write(2, b"pocketbert: interrupted (what was there before is as it was)\n")
-        os._exit(INTERRUPTED)
+def _end_if_unheard(told: int, heeded: Set[int], is_heard: threading.Event) -> None:
+    while True:
+        # The system tells of all signals for which somebody has a handler.
+        if os.read(told, 1)[0] not in heeded:
+            continue
+        if not is_heard.wait(GRACE_SECONDS):
+            os.write(2, b"pocketbert: interrupted (what was there before is as it was)\n")
+            os._exit(INTERRUPTED)
+        is_heard.clear()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.interruption import INTERRUPTED
+from pipeline.interruption import GRACE_SECONDS, INTERRUPTED
 from tests.command import ROOT
 
 IN_NATIVE_CODE = """
@@ -74,3 +74,14 @@ def test_signal_that_is_ignored_stays_so() -> None:
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "cleared away\n")
+
+
+def test_signal_of_somebody_else_ends_nothing() -> None:
+    code = "import signal\nsignal.signal(signal.SIGUSR1, lambda *_: print('heard'))\n" + IN_PYTHON
+    process = start(code)
+    process.send_signal(signal.SIGUSR1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(GRACE_SECONDS + 3)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "heard\ncleared away\n")
