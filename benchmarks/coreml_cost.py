@@ -23,16 +23,16 @@ from evaluator_time import trace_network
 from timing import Spread, ratio, spread, time_in_turns, write_figures
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering
 
-from converters.coreml import convert
-from converters.coreml_layout import REWRITES, channels_first
-from converters.coreml_reference import CoreMLReference
-from converters.mil_package import read_program
-from pipeline.errors import PocketBertError
-from pipeline.load import load
-from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.traced import TracedModel
+from converters.coreml.backend import convert
+from converters.coreml.layout import REWRITES, channels_first
+from converters.coreml_evaluator.evaluator import CoreMLReference
+from converters.coreml_evaluator.package import read_program
+from converters.values.errors import PocketBertError
+from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
+from converters.values.program import TracedModel
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.student.load import load
 
 NUM_WARM_UP = 2
 BASE = "DistilBERT-base, random weights"

@@ -27,17 +27,21 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import BertConfig, BertForQuestionAnswering, PreTrainedModel
 
+from converters.values.errors import PocketBertError
+from pipeline.benchmark.turns import spread
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.models import make_student, spread_layers
 from pipeline.distillation.objective import Batch
+from pipeline.distillation.question_answering.span_objective import SpanObjective
+from pipeline.distillation.question_answering.squad_data import (
+    LabelledSpans,
+    SquadSource,
+    read_labelled_spans,
+)
 from pipeline.distillation.settings import DEFAULT_LEARNING_RATE, DEFAULT_WEIGHTS, Settings
-from pipeline.distillation.span_objective import SpanObjective
-from pipeline.distillation.squad_data import LabelledSpans, SquadSource, read_labelled_spans
 from pipeline.distillation.train import MAX_GRAD_NORM, Updater
-from pipeline.errors import PocketBertError
-from pipeline.load import Checkpoint, load
-from pipeline.report import table
-from pipeline.turns import spread
+from pipeline.report.tables import table
+from pipeline.student.load import Checkpoint, load
 
 MAX_RATIO = 1.15
 """Of the product's step to the bare one: what the project allows for its conveniences."""
@@ -185,7 +189,7 @@ def make_teacher(num_layers: int) -> Checkpoint:
 
 def full_contexts() -> list[LabelledSpans]:
     """Returns the package's questions, each context followed by all of them."""
-    path = resources.files("pipeline") / "data" / "questions.json"
+    path = resources.files("pipeline.tasks.question_answering") / "questions.json"
     with resources.as_file(path) as file:
         examples = read_labelled_spans(file, Faults(allowed=False))
     whole = " ".join(dict.fromkeys(each.question.context for each in examples))

@@ -23,9 +23,9 @@ import torch
 from founding_table import score
 from timing import describe_machine
 
-from pipeline.errors import PocketBertError
-from pipeline.pictures import draw_svg
-from pipeline.squad import Score
+from converters.values.errors import PocketBertError
+from pipeline.report.pictures import draw_svg
+from pipeline.tasks.question_answering.squad import Score
 
 COMMON = ("--attention-dropout", "0", "--freeze-embeddings")
 SETTINGS = ("steps", "batch_size", "max_seq_len", "learning_rate")

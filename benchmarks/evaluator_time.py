@@ -18,18 +18,18 @@ import torch
 from timing import ratio, time_in_turns, write_figures
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering, PreTrainedModel
 
-from converters.coreml import convert
-from converters.coreml_reference import CoreMLReference
-from pipeline.attention import one_row_attention
-from pipeline.errors import PocketBertError
-from pipeline.load import input_names, load
-from pipeline.precision import FIXED_PRECISIONS
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
+from converters.coreml.backend import convert
+from converters.coreml_evaluator.evaluator import CoreMLReference
+from converters.values.errors import PocketBertError
+from converters.values.precision import FIXED_PRECISIONS
+from converters.values.program import TracedModel, sample_inputs
+from pipeline.benchmark.turns import Spread, spread
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.student.attention import one_row_attention
+from pipeline.student.load import input_names, load
+from pipeline.student.trace import ExportableEncoder
 from pipeline.tasks import question_answering
-from pipeline.trace import ExportableEncoder
-from pipeline.traced import TracedModel, sample_inputs
-from pipeline.turns import Spread, spread
 
 NUM_WARM_UP = 2
 PYTORCH = "pytorch"

@@ -25,13 +25,13 @@ from transformers import (
     PreTrainedModel,
 )
 
-from pipeline.errors import PocketBertError
+from converters.values.errors import PocketBertError
+from pipeline.benchmark.turns import Spread, spread
+from pipeline.comparison.runtimes import PYTORCH
 from pipeline.evaluate import evaluate
-from pipeline.load import input_names, load
-from pipeline.runtimes import PYTORCH
-from pipeline.squad import Score
-from pipeline.stages import Stages
-from pipeline.turns import Spread, spread
+from pipeline.running.progress import Stages
+from pipeline.student.load import input_names, load
+from pipeline.tasks.question_answering.squad import Score
 
 PAPER = (
     ("BERT-base, in the paper", "110", ("81.2", "88.5", ""), "1"),

@@ -18,26 +18,26 @@ import torch
 from peer_tables import draw_all, make_tables
 from timing import describe_machine
 
-from pipeline import contest, peers, roofline
+from converters.values.precision import FixedPrecision
 from pipeline.bench import Measured, of_artifact, of_student, save_base
-from pipeline.bench_command import BASE
-from pipeline.contest import Contestant, Row
-from pipeline.convert import convert_saved
-from pipeline.load import EMBEDDED, Student, load
-from pipeline.precision import FixedPrecision
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.runtimes import Skipped
-from pipeline.stages import Stages
-from pipeline.trace import trace
-from pipeline.workers import Job, run_jobs
+from pipeline.benchmark import contest, peers, roofline
+from pipeline.benchmark.contest import Contestant, Row
+from pipeline.commands.bench import BASE
+from pipeline.comparison.runtimes import Skipped
+from pipeline.conversion.convert import convert_saved
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.running.jobs import Job, run_jobs
+from pipeline.running.progress import Stages
+from pipeline.student.load import EMBEDDED, Student, load
+from pipeline.student.trace import trace
 
 RUNTIMES = {"executorch": "executorch", "tflite": "litert"}
 """Ours, by backend. Core ML is left out: here it is an emulation."""
 
 OPTIMUM = peers.Peer(
     runtime="optimum-executorch", backend="executorch", packages=(), extra="",
-    modules=("converters.executorch", "executorch.runtime"),
+    modules=("converters.executorch.backend", "executorch.runtime"),
 )  # fmt: skip
 OPTIMUM_SECONDS = 1200
 

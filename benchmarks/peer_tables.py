@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.bench_command import BASE
-from pipeline.contest import Row
-from pipeline.peers import BERT_BASE
-from pipeline.pictures import draw_svg
-from pipeline.runtimes import PYTORCH
+from pipeline.benchmark.contest import Row
+from pipeline.benchmark.peers import BERT_BASE
+from pipeline.commands.bench import BASE
+from pipeline.comparison.runtimes import PYTORCH
+from pipeline.report.pictures import draw_svg
 
 if TYPE_CHECKING:
     from peer_contest import Fit

@@ -20,8 +20,8 @@ def main() -> None:
     """Prints tables, and writes a JSON file and pictures where one is named."""
     from peer_contest import measure
 
-    from pipeline.errors import PocketBertError
-    from pipeline.turns import REPETITIONS
+    from converters.values.errors import PocketBertError
+    from pipeline.benchmark.turns import REPETITIONS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -19,20 +19,20 @@ import numpy as np
 import torch
 from timing import write_figures
 
-import converters
-from pipeline import bundle, squad
+from converters import backends
+from converters.values.errors import PocketBertError
+from converters.values.precision import FIXED_PRECISIONS
 from pipeline.ask import Asked, ask
 from pipeline.bench import bench
-from pipeline.budget import NO_BUDGET, Budget
 from pipeline.build import build
-from pipeline.errors import PocketBertError
-from pipeline.metrics import paired_interval
-from pipeline.precision import FIXED_PRECISIONS
-from pipeline.recipe import recipe_of
-from pipeline.runtimes import PYTORCH
-from pipeline.squad import Question, read_squad
-from pipeline.stages import Stages
-from pipeline.tasks.question_answering import Answer
+from pipeline.bundle import open
+from pipeline.comparison.runtimes import PYTORCH
+from pipeline.conversion.metrics import paired_interval
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.budget import NO_BUDGET, Budget
+from pipeline.running.progress import Stages
+from pipeline.tasks.question_answering import Answer, squad
+from pipeline.tasks.question_answering.squad import Question, read_squad
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
                 num_threads=options.threads,
                 stages=Stages(),
             )
-            sizes = {each.backend: bundle.size_bytes(each.path) for each in made.artifacts}
-            with bundle.open_bundle(made.folder) as opened:
+            sizes = {each.backend: open.size_bytes(each.path) for each in made.artifacts}
+            with open.open_bundle(made.folder) as opened:
                 answers = ask(
                     opened, examples, named_reference=options.model,
                     num_threads=options.threads, stages=Stages(quiet=True),
@@ -113,7 +113,7 @@ def _rows(
 
 
 def _backend_of(runtime: str) -> str:
-    return converters.runtime(runtime).backend
+    return backends.runtime(runtime).backend
 
 
 def _is_same(one: Answer, other: Answer) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from pipeline.turns import Spread, spread, take_turns
+from pipeline.benchmark.turns import Spread, spread, take_turns
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 """By name. On a machine that does other work, the processor's time is what a step costs."""

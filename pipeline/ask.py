@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline import reference, runtimes
-from pipeline.bundle import Bundle
-from pipeline.errors import PocketBertError
-from pipeline.load import Student
-from pipeline.reference import ReferenceNotFoundError
-from pipeline.runtimes import PYTORCH, Results, Skipped
-from pipeline.squad import Question
-from pipeline.stages import Stages
+from converters.values.artifact import Arrays, Artifact
+from converters.values.errors import PocketBertError
+from pipeline.bundle.open import Bundle
+from pipeline.comparison import runtimes
+from pipeline.comparison.runtimes import PYTORCH, Results, Skipped
+from pipeline.running.jobs import run_jobs
+from pipeline.running.progress import Stages
+from pipeline.student import reference
+from pipeline.student.load import Student
+from pipeline.student.reference import ReferenceNotFoundError
 from pipeline.tasks import Task, task_of
 from pipeline.tasks.question_answering import Answer, Encoded
-from pipeline.tokenization import bundle_tokenizer
-from pipeline.values import Arrays, Artifact
-from pipeline.workers import run_jobs
+from pipeline.tasks.question_answering.squad import Question
+from pipeline.tokenizer.tokenization import bundle_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)

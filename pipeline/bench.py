@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import converters
-from pipeline import bundle, contest, peers, reference, roofline, runtimes
-from pipeline.bundle import Bundle
-from pipeline.contest import Contestant, Row
-from pipeline.errors import InputError
-from pipeline.load import Student, load
-from pipeline.roofline import Roof
-from pipeline.runtimes import PYTORCH, Skipped
-from pipeline.stages import Stages
-from pipeline.tokenization import bundle_tokenizer, write_vocabulary
-from pipeline.turns import REPETITIONS
-from pipeline.values import Artifact, Runner
+from converters import backends
+from converters.values.artifact import Artifact, Runner
+from converters.values.errors import InputError
+from pipeline.benchmark import contest, peers, roofline
+from pipeline.benchmark.contest import Contestant, Row
+from pipeline.benchmark.roofline import Roof
+from pipeline.benchmark.turns import REPETITIONS
+from pipeline.bundle import open
+from pipeline.bundle.open import Bundle
+from pipeline.comparison import runtimes
+from pipeline.comparison.runtimes import PYTORCH, Skipped
+from pipeline.running.progress import Stages
+from pipeline.student import reference
+from pipeline.student.load import Student, load
+from pipeline.tokenizer.tokenization import bundle_tokenizer, write_vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +131,8 @@ def of_artifact(artifact: Artifact, runtime: str, *, num_threads: int) -> Contes
     return Contestant(
         runtime=runtime,
         precision=artifact.precision,
-        size_bytes=bundle.size_bytes(artifact.path),
-        modules=(f"converters.{artifact.backend}", converters.runtime(runtime).module),
+        size_bytes=open.size_bytes(artifact.path),
+        modules=(f"converters.{artifact.backend}.backend", backends.runtime(runtime).module),
         load=functools.partial(
             runtimes.load_artifact, artifact=artifact, runtime=runtime, num_threads=num_threads
         ),
@@ -148,7 +151,7 @@ def of_student(student: Student, find: Callable[[], Student], *, num_threads: in
         runtime=PYTORCH,
         precision="fp32",
         size_bytes=sum(weight.nbytes for weight in student.model.parameters()),
-        modules=("torch", "transformers", "pipeline.load"),
+        modules=("torch", "transformers", "pipeline.student.load"),
         load=functools.partial(load_student, find=find, num_threads=num_threads),
     )
 

@@ -6,35 +6,31 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline import (
-    build_checks,
-    parity,
-    reference,
-    self_test,
-    signature,
-    staging,
-    task_library,
-)
-from pipeline.budget import NO_BUDGET, Budget
-from pipeline.convert import convert
-from pipeline.errors import GateError, PocketBertError, StorageError
-from pipeline.examples import sort_out
-from pipeline.kept_weights import calibrated, quantized
-from pipeline.load import Student, load
-from pipeline.made import Made, Unbuilt
-from pipeline.quantize import Quantizer
-from pipeline.recipe import Recipe, recipe_of
-from pipeline.runtimes import Skipped
-from pipeline.search import Step, search
-from pipeline.squad import Example, Question, Unreadable
-from pipeline.stage_cache import StageCache
-from pipeline.stages import Stages
-from pipeline.trace import check_seq_lens, trace
-from pipeline.traced import TracedModel
-from pipeline.trim import Trimming, trim
-from pipeline.values import Artifact, ComputeUnits
-from pipeline.verdict import Parity
-from pipeline.write_bundle import write_bundle
+from converters.values.artifact import Artifact, ComputeUnits
+from converters.values.errors import GateError, PocketBertError, StorageError
+from converters.values.program import TracedModel
+from pipeline.bundle import atomic_folder, signature
+from pipeline.comparison import parity
+from pipeline.comparison.runtimes import Skipped
+from pipeline.comparison.task_library import variant
+from pipeline.comparison.verdict import Parity
+from pipeline.conversion.convert import convert
+from pipeline.conversion.recipe import Recipe, recipe_of
+from pipeline.packing import checks, self_test
+from pipeline.packing.made import Made, Unbuilt
+from pipeline.packing.write import write_bundle
+from pipeline.quantization.budget import NO_BUDGET, Budget
+from pipeline.quantization.kept import calibrated, quantized
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.quantization.search import Step, search
+from pipeline.running.cache import StageCache
+from pipeline.running.progress import Stages
+from pipeline.student import reference
+from pipeline.student.load import Student, load
+from pipeline.student.trace import check_seq_lens, trace
+from pipeline.student.trim import Trimming, trim
+from pipeline.tasks.examples import sort_out
+from pipeline.tasks.question_answering.squad import Example, Question, Unreadable
 
 DEFAULT_RECIPE = recipe_of("int8")
 DEFAULT_SEQ_LENS = (384,)
@@ -163,20 +159,18 @@ def build(
             a backend that fails while others do not: the bundle holds what could be built. A broken
             budget raises, and writes nothing.
     """
-    chosen, skipped = build_checks.choose_backends(backends)
+    chosen, skipped = checks.choose_backends(backends)
     remarks: tuple[str, ...] = ()
-    build_checks.check_compute_units(compute_units, chosen)
+    checks.check_compute_units(compute_units, chosen)
     if recipe is not None and recipe.activations == "static":
-        remarks = build_checks.floats_only(chosen)
-    staging.check_destination(destination)
+        remarks = checks.floats_only(chosen)
+    atomic_folder.check_destination(destination)
     with stages.stage("load"):
         student = load(model)
         lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
         if for_task_library:
-            task_library.check_wanted(student, backends=chosen, seq_lens=lengths, recipe=recipe)
-        build_checks.check_free_space(
-            destination, student, num_artifacts=len(chosen) + for_task_library
-        )
+            variant.check_wanted(student, backends=chosen, seq_lens=lengths, recipe=recipe)
+        checks.check_free_space(destination, student, num_artifacts=len(chosen) + for_task_library)
     trimming = None
     if trim_corpus is not None:
         with stages.stage("trim vocabulary"):
@@ -187,7 +181,7 @@ def build(
     with stages.stage("trace"):
         traced = trace(student, seq_lens=lengths)
     quantizer = calibrated(student, traced, recipe, examples, cache=cache, stages=stages)
-    with staging.staged(destination) as folder:
+    with atomic_folder.staged(destination) as folder:
         make = _Maker(
             student=student, traced=traced, quantizer=quantizer, backends=chosen,
             compute_units=compute_units or "all", budget=budget, examples=examples, folder=folder,
@@ -240,19 +234,19 @@ def with_task_library(
 ) -> Made:
     """Adds the variant for Google's Task Library and what that says of it, or why there is none."""
     try:
-        variant = task_library.add(_tflite(made), student, stages=stages)
+        added = variant.add(_tflite(made), student, stages=stages)
     except StorageError:
         raise
     except PocketBertError as err:
-        runtimes = (task_library.RUNTIME,)
-        unbuilt = Unbuilt(backend=task_library.RUNTIME, runtimes=runtimes, error=err)
+        runtimes = (variant.RUNTIME,)
+        unbuilt = Unbuilt(backend=variant.RUNTIME, runtimes=runtimes, error=err)
         return replace(made, unbuilt=[*made.unbuilt, unbuilt])
-    verdicts, not_run = task_library.check(
-        variant, student, examples=examples, num_threads=num_threads, stages=stages
+    verdicts, not_run = variant.check(
+        added, student, examples=examples, num_threads=num_threads, stages=stages
     )
     return replace(
         made,
-        task_library=variant,
+        task_library=added,
         verdicts=[*made.verdicts, *verdicts],
         not_run=[*made.not_run, *not_run],
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from converters import install_line, missing_packages
+from converters.backends import install_line, missing_packages
+from converters.values.errors import InputError, MissingPackageError
 from pipeline.distillation.card import write_card
 from pipeline.distillation.checkpoints import RunFolder
 from pipeline.distillation.data import fingerprint, list_files, read_objective
@@ -21,8 +22,7 @@ from pipeline.distillation.models import (
     spread_layers,
 )
 from pipeline.distillation.settings import Cadence, Data, Settings
-from pipeline.errors import InputError, MissingPackageError
-from pipeline.load import Checkpoint, load_checkpoint
+from pipeline.student.load import Checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

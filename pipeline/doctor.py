@@ -4,8 +4,9 @@ import platform
 from dataclasses import dataclass
 from importlib import metadata
 
-import converters
-from pipeline import __version__, distill, task_library_environment
+from converters import backends
+from pipeline import __version__, distill
+from pipeline.comparison.task_library import environment
 
 _PINNED = ("torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface-hub")
 
@@ -33,13 +34,13 @@ def examine() -> tuple[Finding, ...]:
         Finding(kind="package", name="pocketbert", ok=True, state=__version__),
         *(_package(name) for name in _PINNED),
     ]
-    for name, packages in converters.BACKENDS.items():
+    for name, packages in backends.BACKENDS.items():
         found.append(_capability("backend", name, packages, extra=name))
     found.append(_capability("training", distill.EXTRA, distill.PACKAGES, extra=distill.EXTRA))
-    for runtime in converters.RUNTIMES:
-        reason = converters.why_unavailable(runtime)
-        hint = converters.install_line(runtime.extra)
-        missing = bool(converters.missing_packages(runtime.packages))
+    for runtime in backends.RUNTIMES:
+        reason = backends.why_unavailable(runtime)
+        hint = backends.install_line(runtime.extra)
+        missing = bool(backends.missing_packages(runtime.packages))
         found.append(
             Finding(
                 kind="runtime",
@@ -60,9 +61,9 @@ def can_build(findings: tuple[Finding, ...]) -> bool:
 
 
 def _task_library() -> Finding:
-    made = task_library_environment.is_made()
+    made = environment.is_made()
     state = "ready" if made else "made when a bundle first needs it, from the package index"
-    return Finding(kind="runtime", name=converters.TASK_LIBRARY.name, ok=made, state=state)
+    return Finding(kind="runtime", name=backends.TASK_LIBRARY.name, ok=made, state=state)
 
 
 def _package(name: str) -> Finding:
@@ -89,8 +90,8 @@ def _pinned_version(name: str) -> str | None:
 
 
 def _capability(kind: str, name: str, packages: tuple[str, ...], *, extra: str) -> Finding:
-    missing = converters.missing_packages(packages)
+    missing = backends.missing_packages(packages)
     if missing:
         return Finding(kind=kind, name=name, ok=False, state=f"needs {', '.join(missing)}",
-                       hint=converters.install_line(extra))  # fmt: skip
+                       hint=backends.install_line(extra))  # fmt: skip
     return Finding(kind=kind, name=name, ok=True, state="ready")

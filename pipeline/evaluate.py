@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from converters.values.errors import InputError
 from pipeline.ask import Answers, ask, ask_student
-from pipeline.bundle import open_bundle
-from pipeline.errors import InputError
-from pipeline.examples import Examples, sort_out
-from pipeline.load import load
-from pipeline.manifest import FILE_NAME
-from pipeline.runtimes import PYTORCH, Skipped
-from pipeline.squad import Example, Score, Unreadable
-from pipeline.stages import Stages
+from pipeline.bundle.manifest import FILE_NAME
+from pipeline.bundle.open import open_bundle
+from pipeline.comparison.runtimes import PYTORCH, Skipped
+from pipeline.running.progress import Stages
+from pipeline.student.load import load
 from pipeline.tasks import Task, task_of
-from pipeline.tokenization import bundle_tokenizer
+from pipeline.tasks.examples import Examples, sort_out
+from pipeline.tasks.question_answering.squad import Example, Score, Unreadable
+from pipeline.tokenizer.tokenization import bundle_tokenizer
 
 SEQ_LEN = 384
 """Tokens. The window of the official BERT baseline, for a model that was not built yet."""

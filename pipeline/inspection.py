@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import converters
-from pipeline.bundle import open_bundle
-from pipeline.errors import InputError
-from pipeline.values import Inspection
-from pipeline.workers import Job, Report, WorkerCrash, run_jobs
+from converters import backends
+from converters.values.artifact import Inspection
+from converters.values.errors import InputError
+from pipeline.bundle.open import open_bundle
+from pipeline.running.jobs import Job, Report, WorkerCrash, run_jobs
 
 MAX_SECONDS = 300
 """To read one artifact. It takes seconds."""
@@ -35,7 +35,7 @@ def inspect(path: Path) -> dict[str, Inspection]:
 
 def _inspect(path: Path, backend: str) -> Inspection:
     """Reads a file in a process of its own: a damaged one can crash its parser."""
-    converters.check_installed(backend)
+    backends.check_installed(backend)
     arguments = {"path": path, "backend": backend}
     job = Job(
         name=f"inspect {path.name}",
@@ -53,4 +53,4 @@ def _inspect(path: Path, backend: str) -> Inspection:
 def read(*, path: Path, backend: str, report: Report) -> Inspection:
     """Reads one artifact; the body of a worker."""
     del report  # one call: there is nothing to count
-    return converters.backend(backend).inspect(path)
+    return backends.backend(backend).inspect(path)

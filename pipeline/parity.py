@@ -1,349 +1,121 @@
-"""The parity check: every artifact, in every runtime, against the PyTorch student."""
+"""All that ``pocketbert parity`` does with a bundle."""
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from safetensors.numpy import load_file, save_file
-
-import converters
-from converters.weights import QuantizedWeight
-from pipeline import audit, inspection, reuse, runtimes
-from pipeline.checksums import checked
-from pipeline.compare import Case, Outputs
-from pipeline.hard_rows import hard_examples, refill_padding
-from pipeline.honest import with_file_integers
-from pipeline.kept_runs import StudentRuns, kept_run
-from pipeline.load import Student
-from pipeline.matching import find_integers
-from pipeline.recipe import Recipe
-from pipeline.runtimes import Skipped
-from pipeline.squad import Question
-from pipeline.stage_cache import StageCache
-from pipeline.stages import Stages
-from pipeline.thresholds import thresholds_of
-from pipeline.trace import trace
-from pipeline.values import Arrays, Artifact
-from pipeline.verdict import HardRows, Parity, failed_parity, judge
-from pipeline.workers import Job, Outcome, Report, run_jobs
+from pipeline.bundle.open import Bundle
+from pipeline.comparison import parity, runtimes
+from pipeline.comparison.localize import Localization, localize
+from pipeline.comparison.runtimes import Skipped
+from pipeline.comparison.task_library import variant
+from pipeline.comparison.verdict import Parity, as_json
+from pipeline.conversion.recipe import FILE_NAME as RECIPE_FILE
+from pipeline.conversion.recipe import read_recipe
+from pipeline.report import page
+from pipeline.running.progress import Stages
+from pipeline.student import reference
+from pipeline.tasks.examples import sort_out
+from pipeline.tasks.question_answering.squad import Example, Unreadable
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Exam:
-    """What artifacts are asked at one length, and what the student made of it.
+class BundleParity:
+    """The verdicts on a bundle.
 
     Attributes:
-        cases: Real text.
-        hard: Text that is built to be hard, a row each.
-        refilled: The rows of ``hard`` with other tokens behind their masks, where there is room.
+        unreadable: Questions that the student cannot be asked, and that are not compared.
+        localization: Artifacts block by block; nothing where that was not asked for.
     """
 
-    seq_len: int
-    cases: Sequence[Case]
-    hard: Sequence[Case]
-    refilled: Sequence[Arrays | None]
+    verdicts: tuple[Parity, ...]
+    skipped: tuple[Skipped, ...]
+    unreadable: tuple[Unreadable, ...]
+    localization: tuple[Localization, ...] | None
 
     @property
-    def rows(self) -> list[Arrays]:
-        """All of it, in the order in which ``take`` wants the outputs."""
-        rows = [
-            window.inputs for case in (*self.cases, *self.hard) for window in case.encoded.windows
-        ]
-        return rows + [row for row in self.refilled if row is not None]
-
-    def take(self, outputs: Iterator[Outputs]) -> "_Answered":
-        """Takes the outputs of its rows."""
-        cases, hard = (
-            [[next(outputs) for _ in case.encoded.windows] for case in cases]
-            for cases in (self.cases, self.hard)
+    def passed(self) -> bool:
+        """Whether every artifact kept to its gates, and every block to its tolerance."""
+        return all(each.verdict == "pass" for each in self.verdicts) and all(
+            each.passed for each in self.localization or ()
         )
-        refilled = [None if row is None else [next(outputs)] for row in self.refilled]
-        return _Answered(cases=cases, hard=hard, refilled=refilled)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``--json`` prints."""
+        content = as_json(self.verdicts, self.skipped)
+        if self.unreadable:
+            content["unreadable"] = [asdict(each) for each in self.unreadable]
+        if self.localization is not None:
+            content["localization"] = [each.to_json() for each in self.localization]
+        return content
 
 
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """What was found in a file.
-
-    Attributes:
-        problems: In words, what is wrong with its weights.
-        integers: The weights that it holds as integers, by the student's names.
-    """
-
-    problems: Sequence[str]
-    integers: Mapping[str, QuantizedWeight]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answered:
-    """An artifact's outputs of an exam, for each example, for each of its rows."""
-
-    cases: Sequence[Sequence[Outputs]]
-    hard: Sequence[Sequence[Outputs]]
-    refilled: Sequence[Sequence[Outputs] | None]
-
-
-def check(
-    student: Student,
-    artifacts: Sequence[Artifact],
+def check_bundle(
+    opened: Bundle,
     *,
-    examples: Sequence[Question],
-    recipe: Recipe,
-    matrices: Mapping[str, np.ndarray] | None = None,
+    examples: Sequence[Example] | None = None,
+    limit: int | None = None,
     names: Sequence[str] = (),
-    num_below_longest: int | None = None,
+    named_reference: str | None = None,
+    with_blocks: bool = False,
+    report: Path | None = None,
     num_threads: int,
-    cache: StageCache | None = None,
     stages: Stages,
-) -> tuple[list[Parity], list[Skipped]]:
-    """Compares artifacts with their student on real questions and hard rows, at each length.
-
-    A runtime that fails or crashes makes its artifact fail; it does not stop the others.
+) -> BundleParity:
+    """Compares every artifact of a bundle with its PyTorch student.
 
     Args:
-        student: The reference, in fp32.
-        artifacts: What to check.
-        examples: The questions.
-        recipe: What the weights of the artifacts are stored as.
-        matrices: The student's weights, as ``TracedModel.matrices`` gives them; None to trace it.
+        opened: The bundle.
+        examples: What to compare on; nothing means the package's own questions.
+        limit: Use only so many of them.
         names: Runtimes to use; none means all that run here.
-        num_below_longest: About how many examples are asked at the shorter lengths; nothing means
-            all.
-        num_threads: For the two runtimes that run at a time.
-        cache: What builds kept of runs; nothing where all is to be run now.
+        named_reference: Where the PyTorch student is, if the user says so.
+        with_blocks: Whether to look into artifacts block by block.
+        report: A folder for the report, where one is wanted.
+        num_threads: For every runtime.
         stages: Told how the work goes.
+
+    Raises:
+        PocketBertError: The student is not found, nothing could run, or the report would take the
+            place of something else.
     """
-    pairs, skipped = runtimes.choose(names, artifacts)
-    lengths = sorted({seq_len for artifact, _ in pairs for seq_len in artifact.seq_lens})
-    if not pairs:
-        return [], skipped
-    with stages.stage("run pytorch") as stage:
-        runs = StudentRuns(student, cache)
-        hard = hard_examples(student, max_seq_len=lengths[-1])
-        step = len(examples) // num_below_longest if num_below_longest else 1
-        some = examples[:: max(1, step)]
-        exams = {seq_len: _exam(student, some, hard, seq_len, runs) for seq_len in lengths[:-1]}
-        exams[lengths[-1]] = _exam(student, examples, hard, lengths[-1], runs)
-        stage.is_reused = runs.is_reused
-    by_backend = {artifact.backend: artifact for artifact, _ in pairs}
-    with stages.stage("audit"):
-        if matrices is None:
-            matrices = trace(student, seq_lens=(lengths[-1],)).matrices()
-        audits = _audit(by_backend, recipe, matrices)
-        own_weights = {
-            backend: _with_own_weights(student, artifact, audits[backend], exams, cache)
-            for backend, artifact in by_backend.items()
-        }
-    jobs = [
-        runtimes.job(
-            artifact,
-            runtime,
-            [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows],
-            num_threads=max(1, num_threads // 2),
-        )
-        for artifact, runtime in pairs
-    ]
-    # Two at a time on half of the threads each: a row is too little work for many threads. The
-    # evaluator of Core ML, which is last, takes longest: it starts first.
-    with stages.count(max(len(job.arguments["rows"]) for job in jobs)) as counter:
-        outcomes = reuse.run_jobs(
-            jobs[::-1],
-            kept=kept_run,
-            cache=cache,
-            max_parallel=min(2, num_threads),
-            on_progress=counter.update,
-            stages=stages,
-        )[::-1]
-    reports = [
-        parity
-        for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)
-        for parity in _judge(
-            student,
-            artifact,
-            runtime,
-            exams,
-            outcome,
-            audits[artifact.backend],
-            own_weights[artifact.backend],
-        )
-    ]
-    return reports, skipped
-
-
-def reference_cases(
-    student: Student,
-    examples: Sequence[Question],
-    seq_lens: tuple[int, ...],
-    runs: StudentRuns | None = None,
-) -> list[Case]:
-    """Returns what the student makes of each example, every row at the least length that fits.
-
-    Where ``runs`` are given, they may know it already.
-    """
-    encoded = student.encode(examples, seq_lens=seq_lens)
-    rows = [window.inputs for item in encoded for window in item.windows]
-    outputs = iter((runs or StudentRuns(student, None)).run(rows).outputs)
-    cases = []
-    for example, item in zip(examples, encoded, strict=True):
-        own = [next(outputs) for _ in item.windows]
-        answer = student.task.decode(item, own)
-        cases.append(Case(example=example, encoded=item, outputs=own, answer=answer))
-    return cases
-
-
-def _exam(
-    student: Student,
-    examples: Sequence[Question],
-    hard: Sequence[Question],
-    seq_len: int,
-    runs: StudentRuns,
-) -> _Exam:
-    """Returns all examples at a length, and the hard ones that take one row of it."""
-    encoded = student.encode(hard, seq_lens=(seq_len,))
-    fitting = [each for each, item in zip(hard, encoded, strict=True) if len(item.windows) == 1]
-    hard_cases = reference_cases(student, fitting, (seq_len,), runs)
-    size = student.tokenizer.get_vocab_size()
-    return _Exam(
-        seq_len=seq_len,
-        cases=reference_cases(student, examples, (seq_len,), runs),
-        hard=hard_cases,
-        refilled=[
-            refill_padding(case.encoded.windows[0].inputs, vocabulary_size=size)
-            for case in hard_cases
-        ],
+    if report is not None:
+        page.check_report_folder(report)
+    student = reference.find(opened, named=named_reference)
+    given = (examples or student.task.own_examples())[:limit]
+    sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
+    chosen = sorted_out.readable
+    verdicts, skipped = parity.check(
+        student,
+        opened.artifacts,
+        examples=chosen,
+        recipe=read_recipe(opened.folder / RECIPE_FILE),
+        names=names,
+        num_threads=num_threads,
+        stages=stages,
     )
-
-
-def _audit(
-    by_backend: Mapping[str, Artifact], recipe: Recipe, matrices: Mapping[str, np.ndarray]
-) -> dict[str, Audit]:
-    """Returns what is in each artifact, by backend."""
-    with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
-        originals = Path(folder, "originals.safetensors")
-        save_file(dict(matrices), originals)
-        jobs = [
-            Job(
-                name=f"audit {backend}",
-                function=audit_artifact,
-                arguments={"artifact": artifact, "originals": originals, "recipe": recipe},
-                max_silent_seconds=inspection.MAX_SECONDS,
-            )
-            for backend, artifact in by_backend.items()
-        ]
-        outcomes = run_jobs(jobs, max_parallel=2)
-    return {
-        backend: outcome.value
-        if outcome.error is None
-        else Audit(problems=[outcome.error.message], integers={})
-        for backend, outcome in zip(by_backend, outcomes, strict=True)
-    }
-
-
-def audit_artifact(*, artifact: Artifact, originals: Path, recipe: Recipe, report: Report) -> Audit:
-    """Compares the weights that a file holds with the student's; the body of a worker."""
-    del report
-    stored = converters.backend(artifact.backend).read_matrices(checked(artifact).path)
-    given = load_file(originals)
-    problems = audit.find_strangers(stored, recipe=recipe, originals=given)
-    # With fixed activations the student cannot repeat what the file computes.
-    some = [] if recipe.activations == "static" else next(iter(stored.values()), [])
-    return Audit(problems=problems, integers=find_integers(some, given, is_static=False))
-
-
-def _with_own_weights(
-    student: Student,
-    artifact: Artifact,
-    audited: Audit,
-    exams: Mapping[int, _Exam],
-    cache: StageCache | None,
-) -> dict[int, list[list[Outputs]]]:
-    """Returns what the student makes of hard rows with the integers of a file, by length."""
-    if audited.problems or not audited.integers:
-        return {}
-    rounded = with_file_integers(student, artifact, audited.integers)
-    runs = StudentRuns(rounded, cache, computes_as=artifact)
-    found: dict[int, list[list[Outputs]]] = {}
-    for seq_len in artifact.seq_lens:
-        rows = [case.encoded.windows[0].inputs for case in exams[seq_len].hard]
-        found[seq_len] = [[each] for each in runs.run(rows).outputs]
+    second, not_run = variant.check_bundle(
+        opened, student, examples=chosen, names=names, num_threads=num_threads, stages=stages
+    )
+    verdicts += second
+    skipped = [each for each in skipped if each.runtime != variant.RUNTIME] + not_run
+    if not verdicts:
+        raise runtimes.nothing_ran(skipped)
+    blocks = None
+    if with_blocks:
+        blocks = localize(
+            student, opened.artifacts, examples=chosen, names=names,
+            num_threads=num_threads, stages=stages,
+        )  # fmt: skip
+    found = BundleParity(
+        verdicts=tuple(verdicts),
+        skipped=tuple(skipped),
+        unreadable=sorted_out.unreadable,
+        localization=None if blocks is None else tuple(blocks),
+    )
+    if report is not None:
+        page.write_report(
+            report, student, opened.artifacts, found.verdicts, found.skipped, blocks or ()
+        )
     return found
-
-
-def _judge(
-    student: Student,
-    artifact: Artifact,
-    runtime: str,
-    exams: dict[int, _Exam],
-    outcome: Outcome,
-    audited: Audit,
-    own_weights: Mapping[int, Sequence[Sequence[Outputs]]],
-) -> list[Parity]:
-    if outcome.error is not None:
-        reason = outcome.error.message
-    else:
-        rows = [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows]
-        reason = _misshapen(rows, outcome.value.outputs, student.task.OUTPUT_NAMES)
-    if reason:
-        return [
-            failed_parity(artifact, runtime, seq_len=seq_len, reason=reason)
-            for seq_len in artifact.seq_lens
-        ]
-    outputs = iter(outcome.value.outputs)
-    answered = {seq_len: exams[seq_len].take(outputs) for seq_len in artifact.seq_lens}
-    return [
-        judge(
-            artifact,
-            runtime,
-            cases=exams[seq_len].cases,
-            outputs=answered[seq_len].cases,
-            hard=_hard_rows(seq_len, exams, answered, own_weights.get(seq_len))
-            if exams[seq_len].hard
-            else None,
-            weight_problems=audited.problems,
-            task=student.task,
-            thresholds=thresholds_of(artifact),
-            seq_len=seq_len,
-        )
-        for seq_len in artifact.seq_lens
-    ]
-
-
-def _misshapen(rows: Sequence[Arrays], outputs: Sequence[Outputs], names: Sequence[str]) -> str:
-    """Returns in words which output is not there, or has no logit for each token."""
-    for row, own in zip(rows, outputs, strict=True):
-        shape = row["input_ids"].shape
-        for name in names:
-            if name not in own:
-                return f"it gives no {name}"
-            if own[name].shape != shape:
-                return f"it gives {name} of shape {own[name].shape}, expected {shape}"
-    return ""
-
-
-def _hard_rows(
-    seq_len: int,
-    exams: dict[int, _Exam],
-    answered: dict[int, _Answered],
-    own_weights: Sequence[Sequence[Outputs]] | None,
-) -> HardRows:
-    """Gathers what the same tokens gave at a length, behind other padding and at other lengths."""
-    own = answered[seq_len]
-    by_id = {
-        other: {
-            case.example.id: rows for case, rows in zip(exams[other].hard, each.hard, strict=True)
-        }
-        for other, each in answered.items()
-        if other != seq_len
-    }
-    padded = [
-        [
-            *([] if refilled is None else [refilled]),
-            *(rows[case.example.id] for rows in by_id.values() if case.example.id in rows),
-        ]
-        for case, refilled in zip(exams[seq_len].hard, own.refilled, strict=True)
-    ]
-    return HardRows(
-        cases=exams[seq_len].hard, outputs=own.hard, padded=padded, own_weights=own_weights
-    )

@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
-from pipeline import bundle
-from pipeline.bundle import Problem, verify
-from pipeline.manifest import (
+from pipeline.bundle import open
+from pipeline.bundle.manifest import (
     ArtifactPart,
     Manifest,
     SpanRulesPart,
@@ -16,7 +15,8 @@ from pipeline.manifest import (
     read_manifest,
     write_manifest,
 )
-from pipeline.platforms import files_by_platform
+from pipeline.bundle.open import Problem, verify
+from pipeline.bundle.platforms import files_by_platform
 
 FILES = {
     "tflite/model.tflite": b"not a model",
@@ -73,9 +73,9 @@ def write_bundle(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    listed = bundle.hash_files(folder)
+    listed = open.hash_files(folder)
     parts = tuple(
-        part.model_copy(update={"size_bytes": bundle.size_bytes(folder / part.path)})
+        part.model_copy(update={"size_bytes": open.size_bytes(folder / part.path)})
         for part in manifest.artifacts
     )
     described = {
@@ -94,10 +94,10 @@ def restate(folder: Path, **changes: object) -> None:
     """
     manifest = read_manifest(folder)
     parts = tuple(
-        part.model_copy(update={"size_bytes": bundle.size_bytes(folder / part.path)})
+        part.model_copy(update={"size_bytes": open.size_bytes(folder / part.path)})
         for part in manifest.artifacts
     )
-    stated = {"artifacts": parts, "files": bundle.hash_files(folder), **changes}
+    stated = {"artifacts": parts, "files": open.hash_files(folder), **changes}
     changed = Manifest.model_validate(manifest.model_copy(update=stated).model_dump())
     write_manifest(changed, folder)
     assert problems_of(folder) == ()

@@ -12,11 +12,11 @@ import platformdirs
 import pytest
 from tokenizers import Tokenizer
 
-import converters
-from pipeline import task_library_environment
-from pipeline.load import Student, load
-from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.values import Artifact
+from converters import backends
+from converters.values.artifact import Artifact
+from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
+from pipeline.comparison.task_library import environment
+from pipeline.student.load import Student, load
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.mutations.table import lines as mutation_table
@@ -80,8 +80,8 @@ def task_library_python(_own_cache: None) -> Path:
     shown.parent.mkdir(parents=True, exist_ok=True)
     shown.symlink_to(kept, target_is_directory=True)
     try:
-        return task_library_environment.ensure()
-    except task_library_environment.UnavailableError as err:
+        return environment.ensure()
+    except environment.UnavailableError as err:
         pytest.skip(f"{err.message}; {err.hint}")
 
 
@@ -119,7 +119,7 @@ def artifacts(
         backend: convert_all(
             student, backend, FIXED_PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
         )
-        for backend in converters.BACKENDS
+        for backend in backends.BACKENDS
     }
 
 

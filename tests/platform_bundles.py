@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering
 
-from pipeline.manifest import Platform
-from pipeline.squad import labelled_questions
+from pipeline.bundle.manifest import Platform
+from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.command import pocketbert
 from tests.students import NUM_POSITIONS, save_tokenizer
 from tests.vectors.tokenizers import uncased

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pipeline.bench import Measured
-from pipeline.contest import Row
-from pipeline.runtimes import Skipped
+from pipeline.benchmark.contest import Row
+from pipeline.comparison.runtimes import Skipped
 from tests.command import ROOT
 
 TOY = ("--seq-len", "32", "--repetitions", "2", "--threads", "1")

@@ -18,13 +18,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from pipeline import __version__, cli
-from pipeline.bundle import open_bundle
-from pipeline.errors import storage_error
-from pipeline.load import load
-from pipeline.manifest import read_manifest, write_manifest
-from pipeline.recipe import read_recipe
-from pipeline.tokenization import write_tokenizer
+from converters.values.errors import storage_error
+from pipeline import __version__
+from pipeline.bundle.manifest import read_manifest, write_manifest
+from pipeline.bundle.open import open_bundle
+from pipeline.commands import app
+from pipeline.conversion.recipe import read_recipe
+from pipeline.student.load import load
+from pipeline.tokenizer.tokenization import write_tokenizer
 from tests.bundles import problems_of, write_bundle
 from tests.command import COMMAND, ROOT, Finished, pocketbert
 from tests.conftest import TINY_SEQ_LENS
@@ -43,7 +44,7 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
 
     def run(*arguments: str | Path) -> Finished:
         capfd.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
+        code = app.run([str(argument) for argument in arguments])
         captured = capfd.readouterr()
         assert "Traceback" not in captured.err
         return Finished(code=code, stdout=captured.out, stderr=captured.err)
@@ -69,7 +70,8 @@ def refused(finished: Finished, *, code: int = 2) -> str:
 def test_command_line_imports_no_framework_before_a_command_needs_it():
     # Each worker process imports this module again, and most of them run without PyTorch.
     heavy = "{'torch', 'transformers', 'tensorflow', 'coremltools', 'scipy'} & set(sys.modules)"
-    code = f"import sys, pipeline.cli, pipeline.runtimes, converters.tflite; print({heavy})"
+    modules = "pipeline.commands.app, pipeline.comparison.runtimes, converters.tflite.backend"
+    code = f"import sys, {modules}; print({heavy})"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
 

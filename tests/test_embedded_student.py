@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.load import load
-from pipeline.squad import labelled_questions
+from pipeline.student.load import load
+from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.command import Finished, pocketbert
 
 PASSAGE = (Path(__file__).parents[1] / "examples" / "lighthouse.txt").read_text(encoding="utf-8")

@@ -25,14 +25,14 @@ def test_wheel_holds_the_student_the_questions_and_the_licences(wheel: Path) -> 
     with zipfile.ZipFile(wheel) as opened:
         names = set(opened.namelist())
     assert {
-        "pipeline/student/model.safetensors",
-        "pipeline/student/vocab.txt",
-        "pipeline/student/README.md",
-        "pipeline/data/questions.json",
-        "pipeline/data/unicode.json",
+        "pipeline/student/embedded/model.safetensors",
+        "pipeline/student/embedded/vocab.txt",
+        "pipeline/student/embedded/README.md",
+        "pipeline/tasks/question_answering/questions.json",
+        "pipeline/tokenizer/unicode.json",
         "pipeline/on_device/wordpiece.py",
         "pipeline/on_device/SPECIFICATION.md",
-        "pipeline/templates/report.html",
+        "pipeline/report/report.html",
         "pipeline/py.typed",
         "converters/py.typed",
     } <= names

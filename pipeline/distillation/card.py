@@ -9,7 +9,7 @@ import jinja2
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from pipeline.load import Checkpoint
+    from pipeline.student.load import Checkpoint
 
 _NOT_SETTINGS = {"teacher", "student", "data", "evaluation", "num_held_out", "layer_map"}
 
@@ -36,7 +36,7 @@ def write_card(
         best_step: The update whose weights were kept.
     """
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline"),
+        loader=jinja2.PackageLoader(__package__, ""),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from converters.values.errors import InputError
 from pipeline.distillation.objective import Position
-from pipeline.errors import InputError
-from pipeline.json_files import read_json_object
-from pipeline.tokenization import SPECIAL_TOKENS, tokenizer_part, write_vocabulary
+from pipeline.files.json_files import read_json_object
+from pipeline.tokenizer.tokenization import SPECIAL_TOKENS, tokenizer_part, write_vocabulary
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer
 
+from converters.values.errors import InputError
 from pipeline.distillation.faults import Faults
-from pipeline.distillation.qamr import QamrSource, is_qamr
-from pipeline.distillation.settings import Data, Settings
-from pipeline.distillation.span_objective import SpanObjective
-from pipeline.distillation.squad_data import (
+from pipeline.distillation.question_answering.qamr import QamrSource, is_qamr
+from pipeline.distillation.question_answering.span_objective import SpanObjective
+from pipeline.distillation.question_answering.squad_data import (
     LabelledSpans,
     SquadSource,
     hold_out,
     read_labelled_spans,
 )
-from pipeline.errors import InputError
-from pipeline.examples import sort_out
-from pipeline.squad import Example, Question, read_squad
+from pipeline.distillation.settings import Data, Settings
 from pipeline.tasks import question_answering
+from pipeline.tasks.examples import sort_out
+from pipeline.tasks.question_answering.squad import Example, Question, read_squad
 
 if TYPE_CHECKING:
     from pipeline.distillation.objective import Objective
-    from pipeline.distillation.rows import Source
+    from pipeline.distillation.question_answering.rows import Source
 
 _FINGERPRINT_BYTES = 1 << 20
 

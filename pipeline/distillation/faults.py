@@ -1,6 +1,6 @@
 """What happens to a row of training data that cannot be used: the run stops, or goes on without."""
 
-from pipeline.errors import InputError
+from converters.values.errors import InputError
 
 
 class Faults:

@@ -16,8 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipeline.manifest import json_value
-from pipeline.terminal import Terminal
+from pipeline.bundle.manifest import json_value
+from pipeline.running.terminal import Terminal
 
 LOG_EVERY = 10
 """Updates whose losses are averaged into one line of the log."""

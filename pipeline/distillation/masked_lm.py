@@ -19,10 +19,10 @@ from datasets import IterableDataset, load_dataset
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from converters.values.errors import InputError
 from pipeline.distillation.losses import hard_target_loss
 from pipeline.distillation.objective import Batch, Position, pad, seeded
-from pipeline.errors import InputError
-from pipeline.tokenization import SPECIAL_TOKENS, special_id
+from pipeline.tokenizer.tokenization import SPECIAL_TOKENS, special_id
 
 MASKED_SHARE = 0.15
 KEPT_SHARE = RANDOM_SHARE = 0.1

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from converters.values.errors import InputError
 from pipeline.distillation.objective import PAD_MULTIPLE, padded_len
-from pipeline.errors import InputError
-from pipeline.load import Checkpoint
+from pipeline.student.load import Checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel

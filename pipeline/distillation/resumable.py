@@ -22,8 +22,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from pipeline.errors import InputError, first_line
-from pipeline.json_files import read_json_object
+from converters.values.errors import InputError, first_line
+from pipeline.files.json_files import read_json_object
 
 _STUDENT, _AVERAGE = "student.safetensors", "average.safetensors"
 _OPTIMIZER, _SCHEDULE = "optimizer.safetensors", "schedule.json"

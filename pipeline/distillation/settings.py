@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import InputError
+from converters.values.errors import InputError
 
 Mode = Literal["task", "pre-training"]
 Alignment = Literal["last", "all"]

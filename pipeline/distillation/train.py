@@ -11,14 +11,14 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from converters.values.errors import InputError
 from pipeline.distillation.checkpoints import RunFolder, State
 from pipeline.distillation.journal import Journal
 from pipeline.distillation.losses import cosine_loss, soft_target_loss
 from pipeline.distillation.objective import Batch, Objective
 from pipeline.distillation.resumable import Resumable
 from pipeline.distillation.settings import Cadence, Settings
-from pipeline.errors import InputError
-from pipeline.load import input_names
+from pipeline.student.load import input_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.manifest import SpanRulesPart, TokenizerPart
+from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart
+from pipeline.bundle.vectors import QuestionVector, Vectors
 from pipeline.on_device.windows import Answer, Window, best_answer, cut
 from pipeline.on_device.wordpiece import WordPiece, utf16_offsets
-from pipeline.vectors import QuestionVector, Vectors
 
 Logits = Mapping[str, Sequence[float]]
 """By the output's name, one for each place of a row, padding included."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from converters.values.errors import InputError
 
 LAST_CODE_POINT = 0x10FFFF
 HIGHEST_CLASS = 254

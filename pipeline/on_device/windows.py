@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import InputError
-from pipeline.manifest import SpanRulesPart, TokenizerPart
+from converters.values.errors import InputError
+from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart
 from pipeline.on_device.wordpiece import Tokens
 
 NUM_SPECIAL = 3

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.errors import InputError
-from pipeline.manifest import TokenizerPart
+from converters.values.errors import InputError
+from pipeline.bundle.manifest import TokenizerPart
 from pipeline.on_device.unicode import UnicodeTables, read_tables
 
 UNKNOWN = "[UNK]"

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.errors import InputError
+from converters.values.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from tokenizers import Tokenizer
 
-    from pipeline.squad import Example, Question, Score
     from pipeline.tasks.question_answering import Answer, Encoded
+    from pipeline.tasks.question_answering.squad import Example, Question, Score
 
 
 class Task(Protocol):

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import runtimes
-from pipeline.bundle import Bundle, open_bundle
+from converters.values.artifact import Arrays, Artifact
+from pipeline.bundle.open import Bundle, open_bundle
+from pipeline.comparison import runtimes
 from pipeline.on_device.windows import Window, best_answer, cut
 from pipeline.on_device.wordpiece import open_tokenizer, utf16_offsets
-from pipeline.values import Arrays, Artifact
-from pipeline.workers import run_jobs
+from pipeline.running.jobs import run_jobs
 
 ANDROID = ("executorch", "litert")
 IOS = ("executorch", "coreml-reference")

@@ -15,11 +15,11 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from pipeline import vectors
-from pipeline.load import load
-from pipeline.manifest import VECTORS
-from pipeline.squad import labelled_questions
-from pipeline.trim import pieces_to_keep, to_vocabulary, trim_tokenizer
+from pipeline.bundle import vectors
+from pipeline.bundle.manifest import VECTORS
+from pipeline.student.load import load
+from pipeline.student.trim import pieces_to_keep, to_vocabulary, trim_tokenizer
+from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.android_demo import artifact_logits
 from tests.android_demo.artifact_logits import Asked
 from tests.command import ROOT

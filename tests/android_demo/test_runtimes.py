@@ -19,16 +19,16 @@ from ai_edge_litert.tools import flatbuffer_utils
 from executorch import kernels
 from executorch.exir._serialize._program import deserialize_pte_binary
 
-from converters.tflite_file import TFLiteFile
-from pipeline.calibration import activation_ranges
-from pipeline.convert import convert_saved
-from pipeline.load import Student
-from pipeline.precision import FIXED_PRECISIONS
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.trace import trace
-from pipeline.values import Artifact
-from pipeline.workers import Job, Report, run_jobs
+from converters.tflite.file import TFLiteFile
+from converters.values.artifact import Artifact
+from converters.values.precision import FIXED_PRECISIONS
+from pipeline.conversion.convert import convert_saved
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.calibration import activation_ranges
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.student.load import Student
+from pipeline.student.trace import trace
 from tests.command import ROOT
 from tests.converters.conversion import SEQ_LENS
 

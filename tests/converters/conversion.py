@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-import converters
-from pipeline import runtimes
-from pipeline.load import Student
-from pipeline.localize import localize
-from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.squad import labelled_questions
-from pipeline.stages import Stages
-from pipeline.trace import trace
-from pipeline.traced import TracedModel
-from pipeline.values import Arrays, Artifact, ComputeUnits
-from pipeline.workers import Job, Report, run_jobs
+from converters import backends
+from converters.values.artifact import Arrays, Artifact, ComputeUnits
+from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
+from converters.values.program import TracedModel
+from pipeline.comparison import runtimes
+from pipeline.comparison.localize import localize
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.progress import Stages
+from pipeline.student.load import Student
+from pipeline.student.trace import trace
+from pipeline.tasks.question_answering.squad import labelled_questions
 
 SEQ_LENS = (16, 48)
 """Of the artifacts that several test modules read."""
@@ -61,7 +61,7 @@ def convert_each(
 ) -> dict[FixedPrecision, Artifact]:
     """The body of the worker."""
     del report
-    module = converters.backend(backend)
+    module = backends.backend(backend)
     made = {}
     for precision in precisions:
         path = folder / precision / module.FILE_NAME

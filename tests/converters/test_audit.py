@@ -8,15 +8,15 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
-import converters
-from converters.weights import ModelWeights
-from pipeline.audit import find_problems
-from pipeline.load import Student
-from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.trace import trace
-from pipeline.values import Artifact
+from converters import backends
+from converters.values.artifact import Artifact
+from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
+from converters.weights.quantized import ModelWeights
+from pipeline.conversion.audit import find_problems
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.student.load import Student
+from pipeline.student.trace import trace
 from tests.converters.conversion import SEQ_LENS, convert_all
 
 Artifacts = dict[str, dict[FixedPrecision, Artifact]]
@@ -38,7 +38,7 @@ def weights(originals: dict[str, np.ndarray]) -> dict[FixedPrecision, ModelWeigh
     return {each: quantizer.model_weights(recipe_of(each)) for each in FIXED_PRECISIONS}
 
 
-@pytest.fixture(scope="module", params=converters.BACKENDS)
+@pytest.fixture(scope="module", params=backends.BACKENDS)
 def incomplete(
     request: pytest.FixtureRequest,
     students: dict[str, Student],
@@ -53,11 +53,11 @@ def incomplete(
 
 
 @pytest.mark.parametrize("precision", FIXED_PRECISIONS)
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_artifact_holds_what_its_precision_promises(
     artifacts: Artifacts, weights, originals, backend: str, precision: FixedPrecision
 ) -> None:
-    stored = converters.backend(backend).read_matrices(artifacts[backend][precision].path)
+    stored = backends.backend(backend).read_matrices(artifacts[backend][precision].path)
     assert len(stored) == (1 if backend == "executorch" else len(SEQ_LENS))
     assert find_problems(stored, weights=weights[precision], originals=originals) == []
 
@@ -65,7 +65,7 @@ def test_artifact_holds_what_its_precision_promises(
 def test_embedding_and_layer_that_were_left_in_floats_are_named_with_their_bytes(
     incomplete: Artifact, weights, originals
 ) -> None:
-    stored = converters.backend(incomplete.backend).read_matrices(incomplete.path)
+    stored = backends.backend(incomplete.backend).read_matrices(incomplete.path)
     dtype, size = FLOAT[incomplete.backend]
     assert set(find_problems(stored, weights=weights["int8"], originals=originals)) == {
         f"{EMBEDDING} stayed in {dtype}, {800 * 64 * size:,} bytes",
@@ -78,21 +78,21 @@ def test_embedding_and_layer_that_were_left_in_floats_are_named_with_their_bytes
     assert len(find_problems(stored, weights=asked, originals=originals)) == 2
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_weights_of_another_precision_are_told(
     artifacts: Artifacts, weights, originals, backend: str
 ) -> None:
-    stored = converters.backend(backend).read_matrices(artifacts[backend]["int8"].path)
+    stored = backends.backend(backend).read_matrices(artifacts[backend]["int8"].path)
     problems = find_problems(stored, weights=weights["int4"], originals=originals)
     assert f"{EMBEDDING} is stored in 8 bits instead of 4" in problems
-    stored = converters.backend(backend).read_matrices(artifacts[backend]["fp32"].path)
+    stored = backends.backend(backend).read_matrices(artifacts[backend]["fp32"].path)
     problems = find_problems(stored, weights=weights["fp16"], originals=originals)
     assert {problem.split()[0] for problem in problems} == set(originals)
     assert all("stayed in float32" in problem for problem in problems)
 
 
 @pytest.mark.parametrize("name", [EMBEDDING, QUERY])
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_changed_integer_in_a_finished_file_is_found_out(
     artifacts: Artifacts, weights, originals, backend: str, name: str, tmp_path: Path
 ) -> None:
@@ -100,13 +100,13 @@ def test_changed_integer_in_a_finished_file_is_found_out(
     changed = given.values.copy()
     changed[3, 5] += 2 if changed[3, 5] < 0 else -2
     path = edited(artifacts[backend]["int8"], tmp_path, old=given.values, new=changed)
-    stored = converters.backend(backend).read_matrices(path)
+    stored = backends.backend(backend).read_matrices(path)
     (problem,) = find_problems(stored, weights=weights["int8"], originals=originals)
     assert problem == f"{name} is stored with values up to 2 steps off"
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_changed_scale_in_a_finished_file_is_found_out(
     artifacts: Artifacts,
     weights,
@@ -122,7 +122,7 @@ def test_changed_scale_in_a_finished_file_is_found_out(
         as_stored(each, backend=backend, bits=given.bits) for each in (given.scales, scales)
     )
     path = edited(artifacts[backend][precision], tmp_path, old=old, new=new)
-    stored = converters.backend(backend).read_matrices(path)
+    stored = backends.backend(backend).read_matrices(path)
     (problem,) = find_problems(stored, weights=weights[precision], originals=originals)
     assert problem.startswith(f"{QUERY} is stored with values up to ")
     assert problem.endswith("steps off")
@@ -139,12 +139,12 @@ def test_tflite_weight_that_was_turned_back_into_a_float_is_found_out(
     tensor.buffer = len(model.buffers) - 1
     tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
     flatbuffer_utils.write_model(model, path)
-    stored = converters.backend("tflite").read_matrices(path)
+    stored = backends.backend("tflite").read_matrices(path)
     (problem,) = find_problems(stored, weights=weights["int8"], originals=originals)
     assert problem == f"{QUERY} stayed in float32, 16,384 bytes in {list(stored)[1]}"
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_inspect_tells_floats_and_arithmetic_from_the_file(
     artifacts: Artifacts, backend: str
 ) -> None:
@@ -152,7 +152,7 @@ def test_inspect_tells_floats_and_arithmetic_from_the_file(
     linear = num_layers * (4 * width * width + 2 * width * hidden) + width * num_outputs
     attention = num_layers * 2 * seq_len * width
     for precision, artifact in artifacts[backend].items():
-        found = converters.backend(backend).inspect(artifact.path)
+        found = backends.backend(backend).inspect(artifact.path)
         assert found.num_macs == seq_len * (linear + attention)
         assert found.num_delegated_macs == (None if backend == "coreml" else found.num_macs)
         assert sum(found.bytes_by_dtype.values()) < 1.1 * found.size_bytes
@@ -166,7 +166,7 @@ def test_inspect_tells_floats_and_arithmetic_from_the_file(
 
 
 def test_inspect_of_an_incomplete_artifact_shows_the_floats_in_it(incomplete: Artifact) -> None:
-    found = converters.backend(incomplete.backend).inspect(incomplete.path)
+    found = backends.backend(incomplete.backend).inspect(incomplete.path)
     dtype, size = FLOAT[incomplete.backend]
     largest = [(tensor.dtype, tensor.size_bytes) for tensor in found.float_tensors[:2]]
     assert largest == [(dtype, 800 * 64 * size), (dtype, 64 * 64 * size)]

@@ -8,30 +8,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import converters
-from converters.pte_file import read_program
-from converters.tflite_file import TFLiteFile
+from converters import backends
+from converters.executorch.file import read_program
+from converters.tflite.file import TFLiteFile
+from converters.values.artifact import Arrays, Artifact, ComputeUnits
+from converters.values.errors import InputError, MissingPackageError
+from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
 from converters.workarounds import coremltools_without_frameworks
-from pipeline.audit import find_problems
-from pipeline.emulation import with_integers
-from pipeline.errors import InputError, MissingPackageError
-from pipeline.load import Student
-from pipeline.precision import FIXED_PRECISIONS, FixedPrecision
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.runtimes import load_artifact, run_artifact, run_student
-from pipeline.trace import trace
-from pipeline.values import Arrays, Artifact, ComputeUnits
-from pipeline.workers import Job, Report, run_jobs
+from pipeline.comparison.runtimes import load_artifact, run_artifact, run_student
+from pipeline.conversion.audit import find_problems
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.student.emulation import with_integers
+from pipeline.student.load import Student
+from pipeline.student.trace import trace
 from tests.converters.conversion import SEQ_LENS, convert_all, random_rows, run
 from tests.students import ARCHITECTURES
 
 with coremltools_without_frameworks():
     from coremltools.proto import Model_pb2
 
-RUNS_HERE = [
-    runtime for runtime in converters.RUNTIMES if converters.why_unavailable(runtime) is None
-]
+RUNS_HERE = [runtime for runtime in backends.RUNTIMES if backends.why_unavailable(runtime) is None]
 SAMPLED = {("bert", "all"), ("distilbert", "cpu-and-ne")}
 TOLERANCE: dict[FixedPrecision, float] = {
     # Relative to the largest logit, and at integers to the student with the very weights that the
@@ -49,7 +47,7 @@ TOLERANCE: dict[FixedPrecision, float] = {
 def test_artifact_computes_what_the_student_computes_at_each_length(
     artifacts: dict[str, dict[FixedPrecision, Artifact]],
     students: dict[str, Student],
-    runtime: converters.Runtime,
+    runtime: backends.Runtime,
 ) -> None:
     student = students["distilbert"]
     rows = [
@@ -67,7 +65,7 @@ def test_artifact_computes_what_the_student_computes_at_each_length(
 def test_runtime_gives_the_same_bits_on_any_number_of_threads(
     artifacts: dict[str, dict[FixedPrecision, Artifact]],
     students: dict[str, Student],
-    runtime: converters.Runtime,
+    runtime: backends.Runtime,
 ) -> None:
     rows = random_rows(students["distilbert"], seq_len=SEQ_LENS[1], num_tokens=(SEQ_LENS[1], 9))
     one, two = (
@@ -106,11 +104,11 @@ def test_executorch_artifact_leaves_xnnpack_for_layer_norms_alone(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
     artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
-    found = converters.backend(backend).inspect(artifacts[backend]["int8"].path)
+    found = backends.backend(backend).inspect(artifacts[backend]["int8"].path)
     vocabulary, width, hidden, num_layers = 800, 64, 128, 2
     quantized = vocabulary * width + num_layers * (4 * width * width + 2 * width * hidden)
     assert found.bytes_by_dtype["int8"] >= quantized
@@ -123,11 +121,11 @@ def test_int8_artifact_holds_linear_weights_and_embedding_in_int8(
     )
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_int4_artifact_holds_linear_weights_and_embedding_in_four_bits(
     artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
-    found = converters.backend(backend).inspect(artifacts[backend]["int4"].path)
+    found = backends.backend(backend).inspect(artifacts[backend]["int4"].path)
     vocabulary, width, hidden, num_layers = 800, 64, 128, 2
     linear = num_layers * (4 * width * width + 2 * width * hidden)
     # ExecuTorch has no four-bit dtype: its embedding's kernel takes two numbers a byte.
@@ -136,14 +134,14 @@ def test_int4_artifact_holds_linear_weights_and_embedding_in_four_bits(
     assert in_four_bits >= (vocabulary * width + linear) // 2
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_fp16_artifact_holds_half_the_bytes_of_fp32(
     artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
     sizes = {}
     halves: tuple[FixedPrecision, ...] = ("fp32", "fp16")
     for precision in halves:
-        found = converters.backend(backend).inspect(artifacts[backend][precision].path)
+        found = backends.backend(backend).inspect(artifacts[backend][precision].path)
         sizes[precision] = sum(found.bytes_by_dtype.values())
         assert found.tensors[0].dtype == ("float16" if precision == "fp16" else "float32")
     assert sizes["fp16"] < 0.62 * sizes["fp32"]
@@ -159,7 +157,7 @@ def test_fp16_artifact_holds_half_the_bytes_of_fp32(
             marks=[] if sampled else pytest.mark.soak,
         )
         for number, architecture in enumerate(ARCHITECTURES)
-        for position, backend in enumerate(converters.BACKENDS)
+        for position, backend in enumerate(backends.BACKENDS)
         for sampled in [number > 0 and number - 1 == position]
     ],
 )
@@ -208,16 +206,16 @@ def test_every_encoder_converts_to_core_ml_at_all_of_its_positions(
 
 def test_check_installed_unknown_backend_lists_the_valid_ones() -> None:
     with pytest.raises(InputError, match="no backend 'onnx'") as caught:
-        converters.check_installed("onnx")
+        backends.check_installed("onnx")
     assert caught.value.hint == "choose from executorch, tflite, coreml"
 
 
 def test_check_installed_missing_package_names_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(converters.BACKENDS, "coreml", ("a_package_that_nobody_has",))
+    monkeypatch.setitem(backends.BACKENDS, "coreml", ("a_package_that_nobody_has",))
     with pytest.raises(MissingPackageError, match="a_package_that_nobody_has") as caught:
-        converters.check_installed("coreml")
+        backends.check_installed("coreml")
     assert caught.value.hint == "pip install 'pocketbert[coreml]'"
 
 
@@ -249,7 +247,7 @@ def with_weights_of(student: Student, precision: FixedPrecision) -> Student:
 
 def problems_of(student: Student, artifact: Artifact, precision: FixedPrecision) -> list[str]:
     """Audits an artifact, and sees that it can be inspected."""
-    module = converters.backend(artifact.backend)
+    module = backends.backend(artifact.backend)
     assert module.inspect(artifact.path).num_macs > 0
     originals = trace(student, seq_lens=artifact.seq_lens).matrices()
     weights = Quantizer(originals).model_weights(recipe_of(precision))
@@ -273,7 +271,7 @@ def entry_points_in(artifact: Artifact) -> set[str]:
     return set(spec.mlProgram.functions)
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_artifact_says_what_to_call_and_what_it_requires(
     artifacts: dict[str, dict[FixedPrecision, Artifact]], backend: str
 ) -> None:
@@ -298,7 +296,7 @@ def test_artifact_says_what_to_call_and_what_it_requires(
 def test_runner_calls_what_the_artifact_names_and_nothing_else(
     artifacts: dict[str, dict[FixedPrecision, Artifact]],
     students: dict[str, Student],
-    runtime: converters.Runtime,
+    runtime: backends.Runtime,
 ) -> None:
     artifact = artifacts[runtime.backend]["fp32"]
     first, second = artifact.entry_points

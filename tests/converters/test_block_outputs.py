@@ -9,24 +9,24 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPar
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
-import converters
-from converters.pte_inspection import inspect
-from pipeline.blocks import norm_blocks, run_blocks
-from pipeline.load import Student
-from pipeline.precision import FixedPrecision
-from pipeline.values import Artifact, TensorSpec
+from converters import backends
+from converters.executorch.inspection import inspect
+from converters.values.artifact import Artifact, TensorSpec
+from converters.values.precision import FixedPrecision
+from pipeline.student.blocks import norm_blocks, run_blocks
+from pipeline.student.load import Student
 from tests.converters.conversion import SEQ_LENS, assert_no_block_is_alarming, random_rows, run
 
 Artifacts = dict[str, dict[FixedPrecision, Artifact]]
 RUNTIMES = {"executorch": "executorch", "tflite": "litert", "coreml": "coreml-reference"}
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_block_outputs_of_an_fp32_artifact_are_the_students_at_each_length(
     artifacts: Artifacts, students: dict[str, Student], backend: str, tmp_path: Path
 ) -> None:
     student, artifact = students["distilbert"], artifacts[backend]["fp32"]
-    module = converters.backend(backend)
+    module = backends.backend(backend)
     tapped = module.tap(artifact, path=tmp_path / module.FILE_NAME)
     rows = [
         row
@@ -45,11 +45,11 @@ def test_block_outputs_of_an_fp32_artifact_are_the_students_at_each_length(
             np.testing.assert_array_equal(found[name], logits)
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_tapped_copy_holds_the_weights_of_the_file(
     artifacts: Artifacts, backend: str, tmp_path: Path
 ) -> None:
-    module = converters.backend(backend)
+    module = backends.backend(backend)
     artifact = artifacts[backend]["int4"]
     tapped = module.tap(artifact, path=tmp_path / module.FILE_NAME)
     before, after = (module.read_matrices(each.path) for each in (artifact, tapped))
@@ -63,7 +63,7 @@ def test_tapped_copy_holds_the_weights_of_the_file(
                 np.testing.assert_array_equal(one.weight.scales, other.weight.scales)
 
 
-@pytest.mark.parametrize("backend", converters.BACKENDS)
+@pytest.mark.parametrize("backend", backends.BACKENDS)
 def test_good_artifact_raises_no_alarm_at_any_precision(
     artifacts: Artifacts, students: dict[str, Student], backend: str
 ) -> None:
@@ -126,7 +126,7 @@ def test_norms_inside_of_xnnpack_are_tapped_at_each_length(tmp_path: Path) -> No
         outputs=(TensorSpec(name="logits", artifact_name="0", dtype="float32"),),
         entry_points=("forward", "forward"),
     )  # fmt: skip
-    module = converters.backend("executorch")
+    module = backends.backend("executorch")
     tapped = module.tap(artifact, path=tmp_path / "tapped.pte")
     assert [spec.name for spec in tapped.outputs] == ["logits", "norm_0", "norm_1"]
     runner = module.load(tapped, runtime="executorch", num_threads=1)

@@ -7,26 +7,26 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-import converters
-from converters import tflite_inspection
-from converters.activations import LinearActivations, linear_activations
-from converters.pte_file import read_program
-from converters.tflite_activations import fix
-from converters.tflite_graph import EditedModel
-from converters.weights import ModelWeights
-from pipeline.calibration import activation_ranges
-from pipeline.convert import convert_saved
-from pipeline.emulation import emulated
-from pipeline.load import Student
-from pipeline.metrics import snr_db
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.runtimes import run_student
-from pipeline.trace import trace
-from pipeline.values import Artifact
-from pipeline.workers import Job, run_jobs
+from converters import backends
+from converters.executorch.file import read_program
+from converters.tflite import inspection
+from converters.tflite.activations import fix
+from converters.tflite.graph import EditedModel
+from converters.values.artifact import Artifact
+from converters.weights.activations import LinearActivations, linear_activations
+from converters.weights.quantized import ModelWeights
+from pipeline.comparison.runtimes import run_student
+from pipeline.conversion.convert import convert_saved
+from pipeline.conversion.metrics import snr_db
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.calibration import activation_ranges
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.running.jobs import Job, run_jobs
+from pipeline.student.emulation import emulated
+from pipeline.student.load import Student
+from pipeline.student.trace import trace
 from tests.converters.conversion import random_rows, run
-from tests.converters.test_tflite_weights import with_gains
+from tests.converters.tflite.test_weights import with_gains
 
 SEQ_LENS = (16, 48)
 EMULATED_SNR_DB = 27.0
@@ -38,8 +38,8 @@ AGREEING_SNR_DB = 60.0
 NUM_LINEAR = 2 * 6 + 1
 RUNS_HERE = [
     runtime.name
-    for runtime in converters.RUNTIMES
-    if runtime.backend in converters.INTEGER_BACKENDS and not converters.why_unavailable(runtime)
+    for runtime in backends.RUNTIMES
+    if runtime.backend in backends.INTEGER_BACKENDS and not backends.why_unavailable(runtime)
 ]
 
 
@@ -65,7 +65,7 @@ def artifacts(
     program = folder / "traced.pt2"
     trace(student, seq_lens=SEQ_LENS).save(program)
     dynamic = dataclasses.replace(weights, activations={})
-    wanted = {name: (name, weights) for name in converters.INTEGER_BACKENDS}
+    wanted = {name: (name, weights) for name in backends.INTEGER_BACKENDS}
     wanted["dynamic"] = "tflite", dynamic
     jobs = [
         Job(
@@ -97,7 +97,7 @@ def logits(
     """Of all rows, by runtime."""
     made = {}
     for name in RUNS_HERE:
-        artifact = artifacts[converters.runtime(name).backend]
+        artifact = artifacts[backends.runtime(name).backend]
         made[name] = joined(run({"int8": artifact}, name, rows)["int8"])
     return made
 
@@ -164,7 +164,7 @@ def test_tflite_linear_layers_are_int8_from_end_to_end(
 def test_tflite_delegates_all_that_it_adds(artifacts: dict[str, Artifact]) -> None:
     left = {}
     for name in ("tflite", "dynamic"):
-        found = tflite_inspection.inspect(artifacts[name].path)
+        found = inspection.inspect(artifacts[name].path)
         left[name] = found.num_ops - found.num_delegated_ops
     assert left["tflite"] == left["dynamic"]
 

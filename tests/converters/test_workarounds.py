@@ -19,12 +19,16 @@ from torch.fx.experimental.symbolic_shapes import (
     StatelessSymbolicContext,
 )
 
-from converters import coreml, executorch, workarounds, xnnpack_lowering
-from pipeline.load import Student
-from pipeline.precision import FixedPrecision
-from pipeline.quantize import Quantizer
-from pipeline.recipe import recipe_of
-from pipeline.trace import trace
+from converters import workarounds
+from converters.coreml import backend as coreml
+from converters.executorch import backend as executorch
+from converters.executorch import lowering
+from converters.values.precision import FixedPrecision
+from pipeline.conversion.recipe import recipe_of
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.student.load import Student
+from pipeline.student.trace import trace
+from tests.command import ROOT
 from tests.converters.conversion import random_rows
 from tests.students import ARCHITECTURES, NUM_POSITIONS
 
@@ -36,7 +40,7 @@ print({framework!r} in sys.modules)
 
 IMPORT_BACKEND = """
 import sys
-import converters.coreml
+import converters.coreml.backend
 print(any(name in sys.modules for name in {frameworks!r}))
 """
 
@@ -95,7 +99,7 @@ def aliases_in(program: torch.export.ExportedProgram) -> int:
 def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
         timeout=300,
@@ -183,5 +187,5 @@ def test_executorch_writes_the_same_file_without_its_workarounds(
     without = convert("without")
     every: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     for name in ("xnnpack_without_passes_for_images", "torchao_traced_by_shapes"):
-        monkeypatch.setattr(xnnpack_lowering, name, every)
+        monkeypatch.setattr(lowering, name, every)
     assert convert("with") == without

@@ -6,9 +6,9 @@ from random import Random
 
 import numpy as np
 
-import converters
-from converters.weights import QuantizedWeight, StoredMatrix
-from pipeline.values import Inspection
+from converters import backends
+from converters.values.artifact import Inspection
+from converters.weights.quantized import QuantizedWeight, StoredMatrix
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError
 from tests.fuzz.mutate import CORPUS, SHARE_ARBITRARY, arbitrary, mutate_bytes, mutate_json
 
@@ -61,7 +61,7 @@ def package_target() -> Target:
 
 
 def _reader(backend: str, name: str, valid: Sequence[bytes]) -> Callable[[Path, Case], None]:
-    module = converters.backend(backend)
+    module = backends.backend(backend)
     for artifact in sorted(CORPUS.glob(f"*{Path(name).suffix}")):
         _check_inspection(module.inspect(artifact), sum_of_sizes(artifact))
         _check_matrices(module.read_matrices(artifact))

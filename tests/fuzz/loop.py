@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from pipeline.errors import GateError, InputError
+from converters.values.errors import GateError, InputError
 
 CASE_SECONDS = 5
 """A reader takes milliseconds. The alarm ends native code, too."""

@@ -15,10 +15,10 @@ from tokenizers import Tokenizer
 from tokenizers.implementations import BertWordPieceTokenizer
 from torch import nn
 
-import converters
-from pipeline.precision import FIXED_PRECISIONS
-from pipeline.traced import TracedModel, dynamic_shapes, sample_inputs
-from pipeline.workers import Job, run_jobs
+from converters import backends
+from converters.values.precision import FIXED_PRECISIONS
+from converters.values.program import TracedModel, dynamic_shapes, sample_inputs
+from pipeline.running.jobs import Job, run_jobs
 from tests.converters.conversion import convert_each
 from tests.fuzz.mutate import CORPUS
 from tests.students import save_tokenizer
@@ -83,7 +83,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         for precision, seq_lens in SEQ_LENS.items():
             _trace(seq_lens).save(Path(work, f"{precision}.pt2"))
-        for backend in converters.BACKENDS:
+        for backend in backends.BACKENDS:
             for precision in FIXED_PRECISIONS:
                 folder = Path(work, backend, precision)
                 folder.mkdir(parents=True)

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from pipeline.errors import GateError, InputError
-from pipeline.manifest import FILE_NAME, read_manifest
-from pipeline.recipe import read_recipe
-from pipeline.tokenization import vocabulary_text
-from pipeline.tokenizer_folder import read_tokenizer
+from converters.values.errors import GateError, InputError
+from pipeline.bundle.manifest import FILE_NAME, read_manifest
+from pipeline.conversion.recipe import read_recipe
+from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.tokenizer.tokenization import vocabulary_text
 from tests.bundles import MANIFEST
 from tests.fuzz.mutate import CORPUS
-from tests.pipeline.test_manifest import write_content
+from tests.pipeline.bundle.test_manifest import write_content
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-import converters
-from converters.weights import QuantizedWeight
+from converters import backends
+from converters.values.errors import InputError
+from converters.weights.quantized import QuantizedWeight
 from pipeline import inspection
-from pipeline.errors import InputError
 from tests.fuzz.mutate import CORPUS
 
 BACKENDS = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
 
 
 def refused(path: Path, match: str) -> None:
-    backend = converters.backend(BACKENDS[path.suffix])
+    backend = backends.backend(BACKENDS[path.suffix])
     for read in (backend.inspect, backend.read_matrices):
         with pytest.raises(InputError, match=match) as caught:
             read(path)
@@ -132,7 +132,7 @@ def test_tflite_linear_layer_may_lack_its_bias(tmp_path: Path) -> None:
     take(model, 2, -1)
     path = tmp_path / "model.tflite"
     write(model, path)
-    assert converters.backend("tflite").inspect(path).num_macs > 0
+    assert backends.backend("tflite").inspect(path).num_macs > 0
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archive import MAX_MEMBERS
-from pipeline.bundle import Problem
-from pipeline.errors import InputError
-from pipeline.manifest import FILE_NAME
+from converters.values.errors import InputError
+from pipeline.bundle.archive import MAX_MEMBERS
+from pipeline.bundle.manifest import FILE_NAME
+from pipeline.bundle.open import Problem
 from tests.bundles import problems_of, write_bundle
 
 LOCAL = struct.Struct("<4s5H3I2H")

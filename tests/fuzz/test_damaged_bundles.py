@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.manifest import FILE_NAME
+from converters.values.errors import InputError
+from pipeline.bundle.manifest import FILE_NAME
 from tests.bundles import problems_of, write_bundle
 from tests.command import pocketbert
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pipeline.errors import InputError
+from converters.values.errors import InputError
 from tests.fuzz import loop
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError, run
 

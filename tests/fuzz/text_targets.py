@@ -6,10 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from random import Random
 
-from pipeline.manifest import FILE_NAME, Manifest, canonical_json, read_manifest, write_manifest
-from pipeline.recipe import Recipe, read_recipe, recipe_of, write_recipe
-from pipeline.tokenization import tokenizer_part, vocabulary_text
-from pipeline.tokenizer_folder import read_tokenizer
+from pipeline.bundle.manifest import (
+    FILE_NAME,
+    Manifest,
+    canonical_json,
+    read_manifest,
+    write_manifest,
+)
+from pipeline.conversion.recipe import Recipe, read_recipe, recipe_of, write_recipe
+from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
 from tests.bundles import MANIFEST
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError
 from tests.fuzz.mutate import CORPUS, SHARE_ARBITRARY, arbitrary, mutate_bytes, mutate_json

@@ -6,8 +6,8 @@ from io import BytesIO
 from pathlib import Path
 from random import Random
 
-from pipeline.bundle import hash_files, open_bundle
-from pipeline.errors import GateError
+from converters.values.errors import GateError
+from pipeline.bundle.open import hash_files, open_bundle
 from tests.bundles import problems_of, write_bundle
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError
 from tests.fuzz.mutate import SHARE_ARBITRARY, arbitrary, mutate_bytes

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import vectors as bundle_vectors
+from pipeline.bundle import vectors as bundle_vectors
 from tests.android_demo import artifact_logits
 from tests.android_demo.artifact_logits import IOS, Asked
 from tests.ios_demo import swift

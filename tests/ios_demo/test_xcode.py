@@ -203,9 +203,7 @@ def test_bundle_is_copied_into_the_app(tmp_path):
         (demo / name).write_bytes((DEMO / name).read_bytes())
     (demo / "Model" / "pocketbert" / "old").touch()
     command = tmp_path / "pocketbert"
-    command.write_text(
-        f"#!/bin/sh\nexec {sys.executable} -c 'from pipeline.cli import main; main()' \"$@\"\n"
-    )
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m pipeline "$@"\n')
     command.chmod(0o755)
     bundle = write_bundle(tmp_path / "a bundle", manifest=with_coreml())
     done = subprocess.run(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipeline.precision import FixedPrecision
+from converters.values.precision import FixedPrecision
 from tests.command import pocketbert
 from tests.students import make_model, save_tokenizer, vary_norms_and_biases
 

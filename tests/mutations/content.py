@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-import converters
-from converters.weights import QuantizedWeight, StoredWeight, quantize
-from pipeline.metrics import cosine
+from converters import backends
+from converters.weights.quantized import QuantizedWeight, StoredWeight, quantize
+from pipeline.conversion.metrics import cosine
 from tests.mutations.target import Plant, Target
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -95,7 +95,7 @@ def cut(share: float) -> Plant:
 
 def _find(target: Target, original: np.ndarray) -> StoredWeight:
     """Returns what the file holds of a matrix, by its likeness to the original."""
-    stored = converters.backend(target.backend).read_matrices(target.path)
+    stored = backends.backend(target.backend).read_matrices(target.path)
     (matrices, *_) = stored.values()
     weights = [each.weight for each in matrices]
     candidates = [each for each in weights if _floats(each).shape == original.shape]

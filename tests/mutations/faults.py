@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from pipeline.precision import FixedPrecision
+from converters.values.precision import FixedPrecision
 from tests.mutations import changes, content, mlpackage, pte, runtime_faults, tflite
 from tests.mutations.runtime_faults import Misdeed
 from tests.mutations.target import Plant

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-import converters
-from pipeline.runtimes import Results, job, run_artifact
-from pipeline.values import Arrays, Artifact, Runner
-from pipeline.workers import Job
+from converters import backends
+from converters.values.artifact import Arrays, Artifact, Runner
+from pipeline.comparison.runtimes import Results, job, run_artifact
+from pipeline.running.jobs import Job
 
 Outputs = dict[str, np.ndarray]
 Misdeed = Callable[[Runner, Sequence[Arrays]], Outputs]
@@ -106,7 +106,7 @@ def faulty_job(
 
 def run_misbehaving(*, misdeed: Misdeed, artifact: Artifact, **others: Any) -> Results:
     """The body of a worker, whose process ends after it."""
-    module: Any = converters.backend(artifact.backend)
+    module: Any = backends.backend(artifact.backend)
     load = module.load
 
     def load_misbehaving(*args: Any, **kwargs: Any) -> Runner:

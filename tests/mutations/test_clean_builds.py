@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from converters.values.precision import FixedPrecision
 from pipeline import build as flow
-from pipeline.manifest import json_value
-from pipeline.precision import FixedPrecision
-from pipeline.recipe import recipe_of
-from pipeline.squad import labelled_questions
-from pipeline.stages import Stages
+from pipeline.bundle.manifest import json_value
+from pipeline.conversion.recipe import recipe_of
+from pipeline.running.progress import Stages
+from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.mutations.conftest import Record
 from tests.students import ARCHITECTURES, make_model, save_tokenizer, vary_norms_and_biases
 

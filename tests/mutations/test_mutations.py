@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from pipeline import parity, runtimes
-from pipeline.bundle import open_bundle
-from pipeline.load import Student, load
-from pipeline.manifest import json_value
-from pipeline.precision import FixedPrecision
-from pipeline.recipe import recipe_of
-from pipeline.squad import labelled_questions
-from pipeline.stages import Stages
-from pipeline.values import Artifact
+from converters.values.artifact import Artifact
+from converters.values.precision import FixedPrecision
+from pipeline.bundle.manifest import json_value
+from pipeline.bundle.open import open_bundle
+from pipeline.comparison import parity, runtimes
+from pipeline.conversion.recipe import recipe_of
+from pipeline.running.progress import Stages
+from pipeline.student.load import Student, load
+from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.bundles import restate
 from tests.command import pocketbert
 from tests.mutations.conftest import SEQ_LENS, Bundles, Record

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import bench, seats
-from pipeline.bundle import open_bundle
-from pipeline.stages import Stages
-from pipeline.values import Arrays, Runner
-from pipeline.workers import WorkerCrash
+from converters.values.artifact import Arrays, Runner
+from pipeline import bench
+from pipeline.benchmark import process
+from pipeline.bundle.open import open_bundle
+from pipeline.running.jobs import WorkerCrash
+from pipeline.running.progress import Stages
 from tests.command import ROOT, is_running, wait_until
 from tests.conftest import TINY_SEQ_LENS, BuiltBundle
 
@@ -79,7 +80,7 @@ def test_bench_of_one_runtime_has_no_ratio(built: BuiltBundle) -> None:
 
 def test_seat_memory_above_the_bare_runtime_is_what_the_runner_holds() -> None:
     held = 200_000_000
-    with seats.seat("sleeper") as taken:
+    with process.seat("sleeper") as taken:
         load = functools.partial(make_sleeper, num_bytes=held)
         arrival = taken.arrive(["numpy"], load, ROW)
         above = taken.peak_rss_bytes() - arrival.bare_rss_bytes
@@ -93,7 +94,7 @@ def test_seat_memory_above_the_bare_runtime_is_what_the_runner_holds() -> None:
 )
 def test_seat_whose_runner_fails_says_so(num_tokens: int, message: str) -> None:
     row = {"input_ids": np.zeros((1, num_tokens), np.int32)}
-    with seats.seat("sleeper") as taken:
+    with process.seat("sleeper") as taken:
         taken.arrive([], functools.partial(make_sleeper, num_bytes=1), ROW)
         assert taken.time_ms(ROW) >= 0
         with pytest.raises(WorkerCrash, match=message):
@@ -102,9 +103,9 @@ def test_seat_whose_runner_fails_says_so(num_tokens: int, message: str) -> None:
 
 def test_seat_whose_runner_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"input_ids": np.zeros((1, 15), np.int32)}
-    with seats.seat("sleeper") as taken:
+    with process.seat("sleeper") as taken:
         taken.arrive([], functools.partial(make_sleeper, num_bytes=1), ROW)
-        monkeypatch.setattr(seats, "MAX_SECONDS_PER_ROW", 2)
+        monkeypatch.setattr(process, "MAX_SECONDS_PER_ROW", 2)
         with pytest.raises(WorkerCrash, match="sleeper hangs: no row in 2 s, so it was ended"):
             taken.time_ms(row)
 

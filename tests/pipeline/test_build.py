@@ -16,19 +16,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import converters
-from pipeline import runtimes
-from pipeline.budget import Budget
+from converters import backends
+from converters.values.errors import GateError
 from pipeline.build import BuildResult, build
-from pipeline.errors import GateError
-from pipeline.permissions import umask
-from pipeline.recipe import recipe_of
-from pipeline.squad import Question, Unreadable, read_squad
-from pipeline.stage_cache import StageCache
-from pipeline.stages import Stages
+from pipeline.comparison import runtimes
+from pipeline.conversion.recipe import recipe_of
+from pipeline.files.permissions import umask
+from pipeline.quantization.budget import Budget
+from pipeline.running.cache import StageCache
+from pipeline.running.progress import Stages
+from pipeline.tasks.question_answering.squad import Question, Unreadable, read_squad
 from tests.command import COMMAND, ROOT, Finished, pocketbert
 from tests.mutations.runtime_faults import abort, faulty_job
-from tests.pipeline.test_signature import write_keys
+from tests.pipeline.bundle.test_signature import write_keys
 
 STAGES = {
     "calibrate", "quantize", "convert executorch", "convert tflite", "convert coreml",
@@ -101,7 +101,7 @@ def build_all(
     )  # fmt: skip
     # A student of random weights need not keep to the gates of trained ones.
     assert finished.code in (0, 1), finished.stdout + finished.stderr
-    assert len(finished.json["artifacts"]) == len(converters.BACKENDS)
+    assert len(finished.json["artifacts"]) == len(backends.BACKENDS)
     return Built(folder=place / "bundle", finished=finished, cache=cache)
 
 

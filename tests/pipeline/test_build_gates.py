@@ -9,24 +9,26 @@ from typing import Any
 
 import pytest
 
-import converters
+from converters import backends
+from converters.values.artifact import Artifact
+from converters.values.errors import GateError, PocketBertError, StorageError
+from converters.values.precision import FixedPrecision
 from pipeline import build as flow
-from pipeline import cli, convert, task_library
-from pipeline.budget import Budget
 from pipeline.build import BuildResult
-from pipeline.bundle import open_bundle, verify
-from pipeline.bundle_parity import check_bundle
-from pipeline.convert import convert_saved
-from pipeline.errors import GateError, PocketBertError, StorageError
-from pipeline.load import Student
-from pipeline.made import Made, Unbuilt
-from pipeline.precision import FixedPrecision
-from pipeline.recipe import recipe_of
-from pipeline.squad import labelled_questions
-from pipeline.stages import Stages
-from pipeline.values import Artifact
-from pipeline.verdict import FILE_NAME as PARITY_FILE
-from pipeline.workers import WorkerCrash
+from pipeline.bundle.open import open_bundle, verify
+from pipeline.commands import app
+from pipeline.comparison.task_library import variant
+from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
+from pipeline.conversion import convert
+from pipeline.conversion.convert import convert_saved
+from pipeline.conversion.recipe import recipe_of
+from pipeline.packing.made import Made, Unbuilt
+from pipeline.parity import check_bundle
+from pipeline.quantization.budget import Budget
+from pipeline.running.jobs import WorkerCrash
+from pipeline.running.progress import Stages
+from pipeline.student.load import Student
+from pipeline.tasks.question_answering.squad import labelled_questions
 
 EXAMPLES = labelled_questions()[:4]
 Build = Callable[..., BuildResult]
@@ -63,7 +65,7 @@ def test_build_judges_by_the_gates_that_parity_has(
         {(each.backend, each.runtime): each.gates for each in verdicts}
         for verdicts in (result.parity, found.verdicts)
     ]
-    assert {backend for backend, _ in by_both[0]} == set(converters.BACKENDS)
+    assert {backend for backend, _ in by_both[0]} == set(backends.BACKENDS)
     names = {key: [gate.name for gate in gates] for key, gates in by_both[0].items()}
     assert names == {key: [gate.name for gate in gates] for key, gates in by_both[1].items()}
     assert by_both[0] == by_both[1]
@@ -105,7 +107,7 @@ def test_build_of_which_one_backend_fails_writes_the_rest_and_ends_with_1(
 ) -> None:
     fail_at("coreml", kind=kind)
     folder = tmp_path / "bundle"
-    code = cli.build(
+    code = app.build(
         str(student_folder), output=folder, backend=["coreml", "tflite"], precision="fp32",
         seq_len="32", data=squad_file, no_cache=True, as_json=True,
     )  # fmt: skip
@@ -168,9 +170,9 @@ def test_task_library_without_its_tflite_artifact_is_missing_with_the_reason(
     )
     assert made.task_library is None
     reasons = {each.runtime: each.reason for each in made.skipped}
-    assert set(reasons) == {"litert", "tensorflow", task_library.RUNTIME}
+    assert set(reasons) == {"litert", "tensorflow", variant.RUNTIME}
     assert "no tflite today" in reasons["litert"]
-    assert "derived from could not be built" in reasons[task_library.RUNTIME]
+    assert "derived from could not be built" in reasons[variant.RUNTIME]
 
 
 def test_budget_holds_for_what_could_be_built(

@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
-from pipeline.cli import run
-from pipeline.load import load
-from pipeline.squad import labelled_questions
+from pipeline.commands.app import run
+from pipeline.student.load import load
+from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.command import COMMAND, ROOT
 from tests.students import NUM_POSITIONS, VOCABULARY_SIZE, save_tokenizer
 
-QUESTIONS = ROOT / "pipeline" / "data" / "questions.json"
+QUESTIONS = ROOT / "pipeline" / "tasks" / "question_answering" / "questions.json"
 SMALL = ("--layers", "1", "--batch-size", "8", "--max-seq-len", "64", "--held-out", "10")
 NO_DROPOUT = ("--dropout", "0", "--attention-dropout", "0")
 
@@ -262,7 +262,8 @@ def test_distill_in_both_stages_goes_from_text_to_questions(
 def peak_megabytes(arguments: Sequence[str | Path]) -> float:
     """Returns the most memory that a run held."""
     measured = (
-        "import sys; from pipeline.cli import run; from pipeline.workers import peak_rss_bytes; "
+        "import sys; from pipeline.commands.app import run; "
+        "from pipeline.running.jobs import peak_rss_bytes; "
         "code = run(sys.argv[1:]); print(peak_rss_bytes()); sys.exit(code)"
     )
     done = subprocess.run(

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from converters.values.errors import InputError
 from pipeline import ask as asking
-from pipeline.errors import InputError
 from pipeline.evaluate import Evaluation, evaluate
-from pipeline.load import Student
-from pipeline.squad import Question
-from pipeline.stages import Stages
+from pipeline.running.progress import Stages
+from pipeline.student.load import Student
+from pipeline.tasks.question_answering.squad import Question
 from tests.conftest import BuiltBundle
 
 CONTEXT = "The tower was lit in 1871, and the road to the harbour was closed."

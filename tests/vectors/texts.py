@@ -4,8 +4,8 @@ import json
 import random
 from collections.abc import Callable, Iterator
 
-from pipeline.squad import labelled_questions
-from pipeline.unicode_tables import KEPT
+from pipeline.tasks.question_answering.squad import labelled_questions
+from pipeline.tokenizer.unicode_tables import KEPT
 from tests.vectors.by_hand import BY_HAND, CONTROLS, EMOJI, RIGHT_TO_LEFT, SCRIPTS
 
 SURROGATES = range(0xD800, 0xE000)

@@ -8,13 +8,13 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
-from pipeline.manifest import SpanRulesPart, TokenizerPart, canonical_json
-from pipeline.squad import labelled_questions
+from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart, canonical_json
 from pipeline.tasks.question_answering import RULES
-from pipeline.tokenization import tokenizer_part, write_tokenizer
-from pipeline.tokenizer_folder import read_tokenizer
+from pipeline.tasks.question_answering.squad import labelled_questions
+from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.tokenizer.tokenization import tokenizer_part, write_tokenizer
 
-STUDENT = Path(__file__).parents[2] / "pipeline" / "student"
+STUDENT = Path(__file__).parents[2] / "pipeline" / "student" / "embedded"
 SPAN_RULES = SpanRulesPart(**vars(RULES))
 
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from pipeline.compare import Case
-from pipeline.load import Student, load
+from pipeline.comparison.compare import Case
+from pipeline.comparison.parity import reference_cases
 from pipeline.on_device.wordpiece import utf16_offsets
-from pipeline.parity import reference_cases
-from pipeline.squad import Question, labelled_questions
+from pipeline.student.load import Student, load
 from pipeline.tasks import question_answering as task
+from pipeline.tasks.question_answering.squad import Question, labelled_questions
 from tests.vectors import tokenizers
 from tests.vectors.texts import make_texts
 

@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from tokenizers.implementations import BertWordPieceTokenizer
 
-from pipeline.tokenization import SPECIAL_TOKENS
+from pipeline.tokenizer.tokenization import SPECIAL_TOKENS
 
 Answers = Sequence[tuple[str, int]]
 """Texts, and the characters of the context at which they are said to begin."""

@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from transformers import AutoModelForMaskedLM, AutoModelForQuestionAnswering, AutoTokenizer
 
+from converters.values.errors import InputError
 from pipeline.distillation.checkpoints import RunFolder, State
-from pipeline.errors import InputError
-from pipeline.load import load
-from pipeline.tokenization import set_second_type, tokenizer_part
-from pipeline.tokenizer_folder import read_tokenizer
+from pipeline.student.load import load
+from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.tokenizer.tokenization import set_second_type, tokenizer_part
 
 RUN = {
     "mode": "task",

@@ -1,7 +1,7 @@
 import pytest
 
+from converters.values.errors import InputError
 from pipeline.distillation.faults import Faults
-from pipeline.errors import InputError
 
 
 def test_add_where_none_is_allowed_stops_with_the_row_and_the_way_on():

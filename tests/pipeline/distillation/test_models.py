@@ -8,6 +8,7 @@ import torch
 import transformers
 from torch import nn
 
+from converters.values.errors import InputError
 from pipeline.distillation.models import (
     check_fit,
     check_layer_map,
@@ -16,8 +17,7 @@ from pipeline.distillation.models import (
     make_student,
     spread_layers,
 )
-from pipeline.errors import InputError
-from pipeline.load import Checkpoint
+from pipeline.student.load import Checkpoint
 from tests.pipeline.distillation.small_data import word_tokenizer
 
 WORDS = word_tokenizer("the keeper lit a lamp")

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.cli import run
+from converters.values.errors import InputError
+from pipeline.commands.app import run
 from pipeline.distillation.checkpoints import RunFolder, State
 from pipeline.distillation.resumable import Resumable
-from pipeline.errors import InputError
 
 WIDTH = 8
 ALONE: Any = SimpleNamespace(is_main_process=True, process_index=0, wait_for_everyone=lambda: None)

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.on_device.unicode import UnicodeTables, read_tables
-from pipeline.unicode_tables import KEPT
+from pipeline.tokenizer.unicode_tables import KEPT
 
 
 @pytest.fixture(scope="session")

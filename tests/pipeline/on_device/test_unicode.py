@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import InputError
+from converters.values.errors import InputError
 from pipeline.on_device.unicode import Ranges, read_tables
-from pipeline.unicode_tables import KEPT
+from pipeline.tokenizer.unicode_tables import KEPT
 
 
 @given(st.sets(st.integers(0, 40), max_size=20), st.integers(0, 41))

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import InputError
-from pipeline.manifest import SpanRulesPart, TokenizerPart
+from converters.values.errors import InputError
+from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart
 from pipeline.on_device.windows import best_answer, best_span, check_text, cut
 from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
-from pipeline.squad import Question
 from pipeline.tasks import question_answering as task
 from pipeline.tasks.question_answering import SpanRules
-from pipeline.tokenization import set_second_type, tokenizer_part
+from pipeline.tasks.question_answering.squad import Question
+from pipeline.tokenizer.tokenization import set_second_type, tokenizer_part
 from tests.bundles import MANIFEST
 from tests.vectors.tokenizers import spelling
 

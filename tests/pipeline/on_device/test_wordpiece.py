@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 
-from pipeline.errors import InputError
-from pipeline.manifest import TokenizerPart
+from converters.values.errors import InputError
+from pipeline.bundle.manifest import TokenizerPart
 from pipeline.on_device.unicode import UnicodeTables
 from pipeline.on_device.wordpiece import Tokens, WordPiece, open_tokenizer, utf16_offsets
-from pipeline.tokenization import tokenizer_part, vocabulary_text
+from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
 from tests.vectors import tokenizers
 from tests.vectors.texts import LAST, is_scalar
 

@@ -1,0 +1,1 @@
+"""Core ML through coremltools: one ``.mlpackage`` that holds an ML program."""

@@ -1,0 +1,1 @@
+"""The ``coreml-reference`` runtime: any ML program, on any system, by emulation."""

@@ -1,0 +1,1 @@
+"""The operators of MIL, over PyTorch on the CPU."""

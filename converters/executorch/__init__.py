@@ -1,0 +1,1 @@
+"""ExecuTorch through XNNPACK: one ``.pte`` file."""

@@ -1,0 +1,1 @@
+"""What every reader of finished files needs."""

@@ -1,0 +1,1 @@
+"""TFLite through litert-torch: one ``.tflite`` file."""

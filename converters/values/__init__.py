@@ -1,0 +1,1 @@
+"""What both packages hand each other: programs, artifacts, precisions and errors."""

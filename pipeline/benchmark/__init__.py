@@ -1,0 +1,1 @@
+"""Artifacts and peers, measured beside each other."""

@@ -1,0 +1,1 @@
+"""Artifacts against the PyTorch student: logits, answers, gates and verdicts."""

@@ -1,0 +1,1 @@
+"""Any Core ML package against any PyTorch program."""

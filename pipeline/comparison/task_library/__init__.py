@@ -1,0 +1,1 @@
+"""Google's Task Library as an independent client of the TFLite artifact."""

@@ -1,0 +1,294 @@
+"""The verdict on one artifact in one runtime at one length: metrics, gates, pass or fail."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from converters.values.artifact import Artifact
+from converters.values.precision import Precision
+from pipeline.bundle.manifest import json_value
+from pipeline.comparison.compare import (
+    Case,
+    ComparedInput,
+    Outputs,
+    compare_answers,
+    compare_logits,
+    count_errors,
+    is_finite,
+    logit_noise,
+    tell_apart,
+)
+from pipeline.comparison.runtimes import Skipped
+from pipeline.comparison.thresholds import OWN_WEIGHTS_SNR_DB, Thresholds
+from pipeline.conversion import metrics
+from pipeline.tasks import Task
+
+Verdict = Literal["pass", "fail"]
+
+FILE_NAME = "parity.json"
+
+NUM_WORST = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One metric beside its threshold; ``value`` may be not finite.
+
+    Attributes:
+        detail: What the value was found on, where that helps.
+    """
+
+    name: str
+    verdict: Verdict
+    value: float
+    threshold: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """One artifact in one runtime at one length, compared with the PyTorch student.
+
+    Its logits are measured as in ``LogitMetrics``, over all inputs; all are of real tokens.
+
+    Attributes:
+        answer_agreement: Share of inputs whose answer is the same span, or ties with it.
+        num_near_ties: Inputs whose answer is another span that ties with the student's own.
+        text_agreement: Share of inputs whose answers are the same after normalization.
+        answer_f1: Mean token F1 between the two answers, 0 to 1.
+        exact_match: Percent, on the labels; as all that follows, not a number without labels.
+        f1: Percent.
+        f1_drop: Percentage points of F1 below the student: below zero where the artifact happens to
+            answer better.
+        f1_drop_interval: The 95 % interval of ``f1_drop``, by a paired bootstrap over inputs.
+        num_inputs: Examples; hard rows are not among them.
+        worst: Inputs that fare worst, the worst first.
+        error_counts: As ``count_errors`` gives it.
+    """
+
+    backend: str
+    runtime: str
+    precision: Precision
+    seq_len: int
+    verdict: Verdict
+    max_abs_diff: float = math.nan
+    mean_abs_diff: float = math.nan
+    relative_error: float = math.nan
+    cosine: float = math.nan
+    snr_db: float = math.nan
+    kl_divergence: float = math.nan
+    answer_agreement: float = 0.0
+    num_near_ties: int = 0
+    text_agreement: float = 0.0
+    answer_f1: float = math.nan
+    exact_match: float = math.nan
+    f1: float = math.nan
+    f1_drop: float = math.nan
+    f1_drop_interval: tuple[float, float] = (math.nan, math.nan)
+    num_inputs: int = 0
+    gates: tuple[Gate, ...]
+    reason: str
+    worst: tuple[ComparedInput, ...] = field(default=(), repr=False)
+    error_counts: tuple[int, ...] = field(default=(), repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON values; numbers that are not finite become null."""
+        return {key: json_value(value) for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardRows:
+    """What the student and an artifact made of rows that are built to be hard.
+
+    Attributes:
+        cases: What the student made of them; the id of each tells what it is.
+        outputs: What the artifact made of them, padded as ``cases`` are.
+        padded: For each case, what the artifact made of the same tokens padded otherwise.
+        own_weights: What the student made of them with the integers that the artifact holds;
+            nothing where it holds none, or others than the student's.
+    """
+
+    cases: Sequence[Case]
+    outputs: Sequence[Sequence[Outputs]]
+    padded: Sequence[Sequence[Sequence[Outputs]]]
+    own_weights: Sequence[Sequence[Outputs]] | None = None
+
+
+def judge(
+    artifact: Artifact,
+    runtime: str,
+    *,
+    cases: Sequence[Case],
+    outputs: Sequence[Sequence[Outputs]],
+    hard: HardRows | None = None,
+    weight_problems: Sequence[str] | None = None,
+    task: Task,
+    thresholds: Thresholds,
+    seq_len: int,
+) -> Parity:
+    """Judges one artifact's outputs.
+
+    Args:
+        artifact: What was run.
+        runtime: What ran it.
+        cases: What the PyTorch student made of each example.
+        outputs: For each example, for each of its rows, the artifact's outputs by name.
+        hard: Rows with gates of their own.
+        weight_problems: What the audit of the file's weights found; nothing where it was not made.
+        task: Decodes and scores answers.
+        thresholds: What to keep to.
+        seq_len: That the rows are padded to.
+    """
+    names = task.OUTPUT_NAMES
+    logits = compare_logits(cases, outputs, names)
+    noise = logit_noise(cases, outputs, names, least_snr_db=thresholds.snr_db)
+    compared = compare_answers(cases, outputs, task=task, noise=noise)
+    outcomes = [each.outcome for each in compared]
+    agreement = 1 - outcomes.count("changed") / len(outcomes)
+    gates = [
+        at_least("finite", float(is_finite(outputs, names)), 1.0),
+        at_most("max_abs_diff", logits.max_abs_diff, thresholds.max_abs_diff),
+        at_least("cosine", logits.cosine, thresholds.cosine),
+        at_least("snr_db", logits.snr_db, thresholds.snr_db),
+        at_least("answer_agreement", agreement, thresholds.answer_agreement),
+    ]
+    if hard is not None:
+        gates.append(_hard_rows_gate(hard, names, thresholds))
+        gates.append(_padding_gate(hard, task, noise, thresholds))
+        if hard.own_weights is not None:
+            gates.append(_own_weights_gate(hard, hard.own_weights, names))
+    if weight_problems is not None:
+        detail = "; ".join(weight_problems)
+        gates.append(at_least("weights", float(not weight_problems), 1.0, detail=detail))
+    failed = [gate for gate in gates if gate.verdict == "fail"]
+    return Parity(
+        backend=artifact.backend,
+        runtime=runtime,
+        precision=artifact.precision,
+        seq_len=seq_len,
+        verdict="fail" if failed else "pass",
+        **vars(logits),
+        answer_agreement=agreement,
+        num_near_ties=outcomes.count("near tie"),
+        **_scores(compared, task),
+        num_inputs=len(compared),
+        gates=tuple(gates),
+        reason="; ".join(_reason(gate) for gate in failed),
+        worst=tuple(sorted(compared, key=badness, reverse=True)[:NUM_WORST]),
+        error_counts=count_errors(cases, outputs, names) if not math.isnan(logits.snr_db) else (),
+    )
+
+
+def as_json(parity: Sequence[Parity], skipped: Sequence[Skipped]) -> dict[str, Any]:
+    """Returns verdicts, and what could not run, as ``parity --json`` and ``parity.json`` do."""
+    return {
+        "parity": [each.to_json() for each in parity],
+        "skipped": [asdict(each) for each in skipped],
+    }
+
+
+def failed_parity(artifact: Artifact, runtime: str, *, seq_len: int, reason: str) -> Parity:
+    """Returns the verdict on an artifact that did not run: it fails, and says why."""
+    return Parity(
+        backend=artifact.backend,
+        runtime=runtime,
+        precision=artifact.precision,
+        seq_len=seq_len,
+        verdict="fail",
+        gates=(at_least("runs", 0.0, 1.0),),
+        reason=reason,
+    )
+
+
+def _scores(compared: Sequence[ComparedInput], task: Task) -> dict[str, Any]:
+    """Returns the fields of ``Parity`` that are means over answers."""
+    same = [
+        task.exact_match(prediction=each.answer.text, answers=(each.reference.text,))
+        for each in compared
+    ]
+    scores: dict[str, Any] = {
+        "text_agreement": float(np.mean(same)),
+        "answer_f1": float(np.mean([each.answer_f1 for each in compared])),
+    }
+    labelled = [each for each in compared if each.is_labelled]
+    if labelled:
+        drops = 100 * np.array([each.f1_drop for each in labelled])
+        scores |= {
+            "exact_match": 100 * float(np.mean([each.exact_match for each in labelled])),
+            "f1": 100 * float(np.mean([each.f1 for each in labelled])),
+            "f1_drop": float(drops.mean()),
+            "f1_drop_interval": metrics.paired_interval(drops),
+        }
+    return scores
+
+
+def _hard_rows_gate(hard: HardRows, names: Sequence[str], thresholds: Thresholds) -> Gate:
+    """Judges each row by itself, for an average would hide it; the worst counts."""
+    ratios = {
+        case.example.id: compare_logits([case], [rows], names).snr_db
+        for case, rows in zip(hard.cases, hard.outputs, strict=True)
+    }
+    # What is not a number is worse than any number.
+    worst = min(ratios, key=lambda name: (not math.isnan(ratios[name]), ratios[name]))
+    return at_least(
+        "hard_rows", ratios[worst], thresholds.hard_rows_snr_db, detail=f"dB at {worst}"
+    )
+
+
+def _padding_gate(hard: HardRows, task: Task, noise: float, thresholds: Thresholds) -> Gate:
+    """Counts rows whose answer depends on their padding; near ties of the student do not count."""
+    changed = []
+    for case, rows, variants in zip(hard.cases, hard.outputs, hard.padded, strict=True):
+        answer = task.decode(case.encoded, rows)
+        others = [task.decode(case.encoded, variant) for variant in variants]
+        outcomes = [tell_apart(case, answer, each, task=task, noise=noise)[0] for each in others]
+        if "changed" in outcomes:
+            changed.append(case.example.id)
+    share = 1 - len(changed) / len(hard.cases)
+    detail = f"for {', '.join(changed)}" if changed else ""
+    return at_least("padding_invariance", share, thresholds.padding_invariance, detail=detail)
+
+
+def _own_weights_gate(
+    hard: HardRows, own_weights: Sequence[Sequence[Outputs]], names: Sequence[str]
+) -> Gate:
+    """Judges what the artifact makes of its own weights, all rows together."""
+    cases = [
+        replace(case, outputs=outputs)
+        for case, outputs in zip(hard.cases, own_weights, strict=True)
+    ]
+    ratio = compare_logits(cases, hard.outputs, names).snr_db
+    detail = "dB against the student with the file's own integers"
+    return at_least("own_weights", ratio, OWN_WEIGHTS_SNR_DB, detail=detail)
+
+
+def badness(compared: ComparedInput) -> tuple[bool, bool, float, float]:
+    """Returns what orders inputs by how badly they fare; a larger one is worse."""
+    return (
+        compared.outcome == "changed",
+        compared.outcome == "near tie",
+        1 - compared.answer_f1,
+        compared.max_abs_diff,
+    )
+
+
+def at_least(name: str, value: float, threshold: float, *, detail: str = "") -> Gate:
+    """Judges a value that must not be small; one that is not a number passes no gate."""
+    verdict: Verdict = "pass" if value >= threshold else "fail"
+    return Gate(name=name, value=value, threshold=threshold, verdict=verdict, detail=detail)
+
+
+def at_most(name: str, value: float, threshold: float) -> Gate:
+    """Judges a value that must not be large; one that is not a number passes no gate."""
+    verdict: Verdict = "pass" if value <= threshold else "fail"
+    return Gate(name=name, value=value, threshold=threshold, verdict=verdict)
+
+
+def _reason(gate: Gate) -> str:
+    place = f" {gate.detail}" if gate.detail else ""
+    if gate.name == "weights":
+        return f"the file does not hold the student's weights:{place}"
+    return f"{gate.name} is {gate.value:.4g}{place}, the gate is {gate.threshold:g}"

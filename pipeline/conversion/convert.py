@@ -1,0 +1,187 @@
+"""Converts a traced student for every backend, each in a process of its own."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converters import backends as converters
+from converters.values.artifact import Artifact, ComputeUnits, TensorSpec
+from converters.values.errors import StorageError
+from converters.values.program import TracedModel
+from converters.weights.quantized import ModelWeights
+from pipeline.conversion import audit
+from pipeline.files.permissions import open_up
+from pipeline.packing.made import Unbuilt
+from pipeline.running.cache import Contents, StageCache, as_array, from_array
+from pipeline.running.fingerprint import of_trace, stage_key
+from pipeline.running.jobs import Job, Report
+from pipeline.running.progress import Stages
+from pipeline.running.reuse import Kept, run_jobs
+
+_PACKAGES = ("torch", "numpy")
+_PACKAGES_BESIDE = {
+    "executorch": ("flatbuffers",),
+    "tflite": ("ai-edge-quantizer", "flatbuffers", "litert-converter", "protobuf"),
+    "coreml": ("protobuf",),
+}
+"""What has a hand in the bytes of a file, beside PyTorch and what a backend names as its own."""
+
+_ABOUT = "about"
+
+
+def convert(
+    traced: TracedModel,
+    backends: Sequence[str],
+    *,
+    weights: ModelWeights,
+    compute_units: ComputeUnits,
+    folder: Path,
+    cache: StageCache | None,
+    stages: Stages,
+) -> tuple[list[Artifact], list[Unbuilt]]:
+    """Writes an artifact for every backend, or takes it from the cache.
+
+    A backend that fails leaves nothing in the folder, and does not stop the others.
+
+    Args:
+        traced: The student.
+        backends: Their names.
+        weights: What artifacts store.
+        compute_units: What Core ML may run its artifact on.
+        folder: Where each backend gets a folder; one of an attempt before is replaced.
+        cache: Of finished conversions; nothing where nothing is to be reused.
+        stages: Told how the work goes.
+
+    Raises:
+        StorageError: The disk is full or closed, which no backend can help.
+        PocketBertError: No artifact could be built; the kind is that of the first backend's error.
+    """
+    for name in backends:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    program_hash = "" if cache is None else of_trace(traced)
+
+    def kept(job: Job) -> Kept:
+        name = job.arguments["backend"]
+        return Kept(
+            key=conversion_key(name, program_hash, weights=weights, compute_units=compute_units),
+            pack=pack,
+            unpack=lambda contents: unpack(contents, folder / name),
+        )
+
+    with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
+        program = Path(scratch, "traced.pt2")
+        traced.save(program)
+        jobs = [
+            Job(
+                name=f"convert {name}",
+                function=convert_saved,
+                arguments={
+                    "program": program,
+                    "backend": name,
+                    "weights": weights,
+                    "compute_units": compute_units,
+                    "folder": folder / name,
+                },
+            )
+            for name in backends
+        ]
+        outcomes = run_jobs(jobs, kept=kept, cache=cache, max_parallel=2, stages=stages)
+    unbuilt = [
+        Unbuilt.of_backend(name, outcome.error)
+        for name, outcome in zip(backends, outcomes, strict=True)
+        if outcome.error is not None
+    ]
+    _check_worth_going_on(unbuilt, num_backends=len(backends))
+    for each in unbuilt:
+        shutil.rmtree(folder / each.backend, ignore_errors=True)
+    return [outcome.value for outcome in outcomes if outcome.error is None], unbuilt
+
+
+def _check_worth_going_on(unbuilt: Sequence[Unbuilt], *, num_backends: int) -> None:
+    """Raises what concerns all backends, and what is left of a build in which none succeeded."""
+    for each in unbuilt:
+        if isinstance(each.error, StorageError) or num_backends == 1:
+            raise each.error
+    if len(unbuilt) == num_backends:
+        first = unbuilt[0].error
+        reasons = "; ".join(f"{each.backend}: {each.error.message}" for each in unbuilt)
+        raise type(first)(f"no artifact could be built: {reasons}", hint=first.hint) from first
+
+
+def convert_saved(
+    *,
+    program: Path,
+    backend: str,
+    weights: ModelWeights,
+    compute_units: ComputeUnits = "all",
+    folder: Path,
+    report: Report,
+) -> Artifact:
+    """Converts a saved trace for one backend, and audits the file; the body of a worker.
+
+    Raises:
+        GateError: The file does not hold what its precision promises.
+    """
+    del report  # a conversion is one library call: there is nothing to count
+    module = converters.backend(backend)
+    folder.mkdir()
+    path = folder / module.FILE_NAME
+    traced = TracedModel.load(program)
+    artifact = module.convert(traced, weights=weights, path=path, compute_units=compute_units)
+    _open_to_readers(folder)
+    originals = traced.matrices()
+    audit.check(artifact, module.read_matrices(path), weights=weights, originals=originals)
+    return artifact
+
+
+def conversion_key(
+    backend: str, program_hash: str, *, weights: ModelWeights, compute_units: ComputeUnits
+) -> str:
+    """Returns what names the artifact that a backend makes of a program, see ``of_trace``."""
+    inputs = {"program": program_hash, "weights": weights, "compute_units": compute_units}
+    beside = _PACKAGES_BESIDE.get(backend, ())
+    packages = (*_PACKAGES, *converters.BACKENDS[backend], *beside)
+    return stage_key(f"convert {backend}", inputs, packages=packages)
+
+
+def pack(artifact: Artifact) -> Contents:
+    """Returns an artifact as arrays, each of its files as bytes."""
+    root = artifact.path
+    files = [root] if root.is_file() else sorted(each for each in root.rglob("*") if each.is_file())
+    names = [each.relative_to(root.parent).as_posix() for each in files]
+    about = asdict(artifact) | {"path": root.name}
+    arrays = {_ABOUT: as_array({"artifact": about, "files": names})}
+    for name, file in zip(names, files, strict=True):
+        arrays[f"file {name}"] = np.fromfile(file, np.uint8)
+    return arrays
+
+
+def unpack(contents: Contents, folder: Path) -> Artifact:
+    """Writes the artifact that ``pack`` took, in a folder that does not exist yet."""
+    about: Any = from_array(contents[_ABOUT])
+    for name in about["files"]:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contents[f"file {name}"].tofile(path)
+    fields = about["artifact"]
+    return Artifact(
+        **fields
+        | {
+            "path": folder / fields["path"],
+            "seq_lens": tuple(fields["seq_lens"]),
+            "entry_points": tuple(fields["entry_points"]),
+            "inputs": tuple(TensorSpec(**spec) for spec in fields["inputs"]),
+            "outputs": tuple(TensorSpec(**spec) for spec in fields["outputs"]),
+        }
+    )
+
+
+def _open_to_readers(folder: Path) -> None:
+    """Gives files the permissions that new ones get; Core ML's come from a temporary folder."""
+    for path in folder.rglob("*"):
+        open_up(path)

@@ -1,0 +1,1 @@
+"""What distillation knows of question answering: its data, rows and objective."""

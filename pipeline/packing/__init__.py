@@ -1,0 +1,1 @@
+"""What a build adds to artifacts to make a bundle of them."""

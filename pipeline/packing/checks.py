@@ -1,0 +1,94 @@
+"""What a build checks before it begins: backends, options and free space."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from converters.backends import (
+    BACKENDS,
+    INTEGER_BACKENDS,
+    check_installed,
+    install_line,
+    runtimes_of,
+)
+from converters.values.artifact import ComputeUnits
+from converters.values.errors import InputError, MissingPackageError, StorageError
+from pipeline.comparison.runtimes import Skipped
+from pipeline.student.load import Student
+
+
+def choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
+    """Returns the backends to build, and the runtimes of those that are not installed.
+
+    Raises:
+        InputError: One that was asked for is none.
+        MissingPackageError: One that was asked for by name is not installed, or none is.
+    """
+    for name in names:
+        check_installed(name)
+    if names:
+        return list(dict.fromkeys(names)), []
+    chosen, skipped = [], []
+    for name in BACKENDS:
+        try:
+            check_installed(name)
+            chosen.append(name)
+        except MissingPackageError as err:
+            skipped += [
+                Skipped(runtime=each.name, reason=f"{err.message}: {err.hint}")
+                for each in runtimes_of(name)
+            ]
+    if not chosen:
+        raise MissingPackageError("no backend is installed", hint=install_line("all"))
+    return chosen, skipped
+
+
+def check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[str]) -> None:
+    """Checks that the choice has an effect.
+
+    Raises:
+        InputError: It is for a backend that is not built.
+    """
+    if compute_units is not None and "coreml" not in backends:
+        raise InputError(
+            f"--compute-units {compute_units} is for coreml, not for {', '.join(backends)}",
+            hint="add --backend coreml, or leave out --compute-units",
+        )
+
+
+def floats_only(backends: Sequence[str]) -> tuple[str, ...]:
+    """Says of the backends to which static activations are nothing that they are.
+
+    Raises:
+        InputError: All are such.
+    """
+    floats = [name for name in backends if name not in INTEGER_BACKENDS]
+    if len(floats) == len(backends):
+        raise InputError(
+            f"{', '.join(floats)} computes in floats, so it has no static activations",
+            hint=f"add a backend: {', '.join(INTEGER_BACKENDS)}",
+        )
+    others = ", ".join(INTEGER_BACKENDS)
+    return tuple(
+        f"{name} computes in floats: --activations static is for {others}" for name in floats
+    )
+
+
+def check_free_space(destination: Path, student: Student, *, num_artifacts: int) -> None:
+    """Checks at the start what would fail after minutes: most converters die badly there.
+
+    Raises:
+        StorageError: The bundle's disk, or that of temporary files, has too little free space.
+    """
+    weights_bytes = sum(weight.nbytes for weight in student.model.parameters())
+    # One fp32 copy per artifact bounds what its converter writes, and one more the trace.
+    for folder, copies in ((destination, num_artifacts), (Path(tempfile.gettempdir()), 2)):
+        existing = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+        free = shutil.disk_usage(existing).free
+        if free < copies * weights_bytes:
+            raise StorageError(
+                f"{existing} has {free / 1e6:.0f} MB free, and the build may need "
+                f"{copies * weights_bytes / 1e6:.0f} MB there",
+                hint="free some space, or choose another folder with -o (temporary files: TMPDIR)",
+            )

@@ -1,0 +1,192 @@
+"""Runs a bundle's self test here, as an app does it on a phone, and writes what it is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from converters.values.artifact import Arrays, Artifact
+from pipeline.bundle import vectors
+from pipeline.bundle.manifest import VECTORS
+from pipeline.bundle.open import Bundle, Problem
+from pipeline.bundle.vectors import Vectors
+from pipeline.comparison import runtimes
+from pipeline.comparison.compare import Outputs
+from pipeline.comparison.runtimes import Results, Skipped
+from pipeline.on_device.self_test import Engine, EngineResult, Logits, SelfTest
+from pipeline.on_device.windows import Window
+from pipeline.on_device.wordpiece import open_tokenizer
+from pipeline.running import reuse
+from pipeline.running.cache import StageCache
+from pipeline.running.jobs import Job, run_jobs
+from pipeline.running.progress import Stages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.student.load import Student
+    from pipeline.tasks.question_answering.squad import Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """What one runtime made of the self test."""
+
+    runtime: str
+    tolerance: float
+    found: EngineResult
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return {
+            "runtime": self.runtime,
+            "max_abs_diff": self.found.max_abs_diff,
+            "tolerance": self.tolerance,
+            "num_same": self.found.num_same,
+            "num_asked": self.found.num_asked,
+            "verdict": "fail" if self.found.problems else "pass",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTestResult:
+    """What came of a self test."""
+
+    done: tuple[Tested, ...]
+    problems: tuple[Problem, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def run(
+    opened: Bundle, *, names: Sequence[str] = (), num_threads: int, stages: Stages
+) -> SelfTestResult:
+    """Tests the tokenizer, windows and decoder, then every artifact in every runtime.
+
+    Args:
+        opened: A bundle in which ``verify`` finds no problem.
+        names: Runtimes to use; none means all that run here.
+        num_threads: For the two runtimes that run at a time.
+        stages: Told how the work goes.
+
+    Raises:
+        PocketBertError: No runtime can run here, or the bundle has no vectors.
+    """
+    pairs, skipped = runtimes.choose(names, opened.artifacts)
+    if not pairs:
+        raise runtimes.nothing_ran(skipped)
+    manifest = opened.manifest
+    stated = vectors.read(opened.folder / VECTORS)
+    test = SelfTest(
+        stated,
+        open_tokenizer(opened.folder, manifest.tokenizer),
+        settings=manifest.tokenizer,
+        rules=manifest.span_rules,
+    )
+    problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
+    if problems:  # engines would be asked the wrong rows
+        return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
+    rows = [_row(window) for vector in stated.questions for window in test.windows(vector)]
+    outcomes = run_jobs(
+        _jobs(pairs, rows, num_threads=num_threads),
+        max_parallel=min(2, num_threads),
+        on_done=stages.done,
+    )
+    done = []
+    for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True):
+        path = artifact.path.relative_to(opened.folder).as_posix()
+        if path not in stated.tolerances:
+            problems.append(Problem(path=VECTORS, problem=f"it has no tolerance for {path}"))
+        elif outcome.error is not None:
+            problems.append(Problem(path=path, problem=f"{runtime}: {outcome.error.message}"))
+        else:
+            found = test.check_engine(path, _recorded(outcome.value))
+            said = found.problems
+            problems += [Problem(path=path, problem=f"{runtime}: {each}") for each in said]
+            done.append(Tested(runtime=runtime, tolerance=stated.tolerances[path], found=found))
+    return SelfTestResult(done=tuple(done), problems=tuple(problems), skipped=tuple(skipped))
+
+
+def _recorded(results: Results) -> Engine:
+    """Returns an engine that has run all windows already, in their order."""
+    outputs = iter(results.outputs)
+
+    def answer(window: Window) -> Logits:
+        del window
+        return {name: logits[0].tolist() for name, logits in next(outputs).items()}
+
+    return answer
+
+
+def observe(
+    student: "Student",
+    artifacts: Sequence[Artifact],
+    *,
+    folder: "Path",
+    examples: "Sequence[Question]",
+    num_threads: int,
+    cache: StageCache | None,
+    stages: Stages,
+) -> Vectors:
+    """Returns vectors of a student, with what its artifacts are seen to make of them.
+
+    Args:
+        student: The reference, in fp32.
+        artifacts: Of the same lengths; those that cannot run here are held to their gates.
+        folder: The bundle's.
+        examples: To choose questions from.
+        num_threads: For the two runtimes that run at a time.
+        cache: What builds kept of runs; nothing where all is to be run now.
+        stages: Told how the work goes.
+    """
+    from pipeline.comparison.kept_runs import StudentRuns, kept_run
+    from pipeline.comparison.parity import reference_cases
+
+    with stages.stage("vectors") as stage:
+        runs = StudentRuns(student, cache)
+        seq_lens = artifacts[0].seq_lens
+        cases = reference_cases(student, vectors.choose(examples), seq_lens, runs)
+        stage.is_reused = runs.is_reused
+    rows = [window.inputs for case in cases for window in case.encoded.windows]
+    pairs, _ = runtimes.choose((), artifacts)
+    first = {artifact.path: (artifact, runtime) for artifact, runtime in reversed(pairs)}
+    outcomes = reuse.run_jobs(
+        _jobs(list(first.values()), rows, num_threads=num_threads),
+        kept=kept_run,
+        cache=cache,
+        max_parallel=min(2, num_threads),
+        stages=stages,
+    )
+    seen = dict(zip(first, outcomes, strict=True))
+    outputs: dict[str, tuple[Artifact, list[list[Outputs]]]] = {}
+    for artifact in artifacts:
+        name = artifact.path.relative_to(folder).as_posix()
+        outcome = seen.get(artifact.path)
+        if outcome is None or outcome.error is not None:
+            outputs[name] = artifact, []
+            continue
+        own = iter(outcome.value.outputs)
+        outputs[name] = artifact, [[next(own) for _ in case.encoded.windows] for case in cases]
+    return vectors.describe(
+        cases, outputs, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
+    )
+
+
+def _jobs(
+    pairs: Sequence[tuple[Artifact, str]], rows: Sequence[Arrays], *, num_threads: int
+) -> list[Job]:
+    """Returns what runs rows through artifacts, each in a process of its own."""
+    return [
+        runtimes.job(artifact, runtime, rows, num_threads=max(1, num_threads // 2), verb="test")
+        for artifact, runtime in pairs
+    ]
+
+
+def _row(window: Window) -> Arrays:
+    """Returns a window as the input of an engine; an artifact takes what it knows of it."""
+    tensors = {
+        "input_ids": window.input_ids,
+        "attention_mask": window.attention_mask,
+        "token_type_ids": window.token_type_ids,
+    }
+    return {name: np.array([values], np.int32) for name, values in tensors.items()}

@@ -1,0 +1,1 @@
+"""What the weights become: recipe, integers, calibration, and the search under a budget."""

@@ -1,0 +1,80 @@
+"""What artifacts may cost: bytes, and answers that are no longer right."""
+
+import math
+from dataclasses import dataclass
+
+from converters.values.errors import GateError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the artifacts of a build cost, the worst of them.
+
+    Attributes:
+        size_bytes: Of the largest.
+        f1_drop: Percentage points of F1 that the worst falls behind the PyTorch student; not a
+            number where one did not run.
+        why_unknown: Which did not run, and why, in words; empty where all did.
+    """
+
+    size_bytes: float
+    f1_drop: float
+    why_unknown: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The most that artifacts may cost; infinite where nothing was asked."""
+
+    max_size_bytes: float = math.inf
+    max_f1_drop: float = math.inf
+
+    @property
+    def limits_answers(self) -> bool:
+        """Whether answers are a part of it."""
+        return not math.isinf(self.max_f1_drop)
+
+    def allows_size(self, cost: Cost) -> bool:
+        """Whether every artifact is small enough."""
+        return cost.size_bytes <= self.max_size_bytes
+
+    def allows_answers(self, cost: Cost) -> bool:
+        """Whether every artifact answers well enough."""
+        return not self.limits_answers or cost.f1_drop <= self.max_f1_drop
+
+    def check(self, cost: Cost) -> None:
+        """Checks what was built.
+
+        Raises:
+            GateError: It costs more; the message says which budget is broken, and by how much.
+        """
+        if not self.allows_size(cost):
+            raise self.size_error(cost)
+        if not self.allows_answers(cost):
+            raise self.answers_error(cost)
+
+    def size_error(self, cost: Cost) -> GateError:
+        """Returns the error of artifacts that are too large."""
+        megabytes = cost.size_bytes / 1e6
+        excess = megabytes - self.max_size_bytes / 1e6
+        return GateError(
+            f"--max-size-mb {self.max_size_bytes / 1e6:g} is out of reach by {excess:.2f} MB",
+            hint=f"allow {megabytes:.2f}, trim the vocabulary, or distill a smaller student",
+        )
+
+    def answers_error(self, cost: Cost) -> GateError:
+        """Returns the error of artifacts that answer too badly."""
+        if math.isnan(cost.f1_drop):
+            reason = cost.why_unknown or "nothing was asked that has a known answer"
+            return GateError(
+                f"--max-f1-drop {self.max_f1_drop:g} cannot be judged: {reason}",
+                hint="mend that, or build without --max-f1-drop",
+            )
+        excess = cost.f1_drop - self.max_f1_drop
+        return GateError(
+            f"--max-f1-drop {self.max_f1_drop:g} is out of reach by {excess:.2f} points of F1",
+            hint=f"allow {cost.f1_drop:.2f}, or more megabytes",
+        )
+
+
+NO_BUDGET = Budget()

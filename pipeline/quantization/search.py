@@ -1,0 +1,298 @@
+"""Finds a recipe under a budget: small enough, and of answers as good as they must be.
+
+Each tensor group is quantized alone, in every format, and the noise that it makes in the logits is
+measured once. Noises of different groups hardly know of each other, so that of a recipe is close to
+their sum, and the recipes worth having lie on one line: from the smallest on, next comes the change
+that takes away most noise for a byte. That is Dantzig's greedy for the multiple-choice knapsack
+(Kellerer, Pferschy and Pisinger, "Knapsack Problems", 2004, chapter 11), with the additive noise of
+HAWQ-V2 (arXiv 1911.03852).
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, TypeVar, get_args
+
+import numpy as np
+
+from converters.weights.quantized import ModelWeights, QuantizedWeight
+from pipeline.bundle.manifest import json_value
+from pipeline.comparison import runtimes
+from pipeline.comparison.compare import f1_drop, real_logits
+from pipeline.comparison.parity import reference_cases
+from pipeline.conversion.recipe import Integers, Recipe, tensor_group
+from pipeline.quantization.budget import Budget, Cost
+from pipeline.quantization.quantizer import Quantizer
+from pipeline.running.progress import Stages
+from pipeline.student.emulation import emulated
+from pipeline.student.load import Student
+from pipeline.tasks.question_answering.squad import Question
+
+NUM_PROBES = 16
+"""Questions that noise is measured on. Their thousand tokens give it within a few percent."""
+
+_LENGTHS = (64, 128, 256, 384)
+_FLOAT_BYTES = 4
+_SCALE_BYTES = {8: 4, 4: 2}
+"""By bits: what the backends store a scale in, at most."""
+_OPERATOR_BYTES = 350_000
+"""What operators and names take in an artifact, at most, seen at six layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One format of one tensor group: its bytes, and its noise over the signal of the logits."""
+
+    form: Integers
+    size_bytes: int
+    noise: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One recipe of the line from the smallest to the best.
+
+    Attributes:
+        recipe: What it is.
+        change: What it does that the step before did not.
+        size_bytes: Of an artifact, as foreseen.
+        snr_db: Of the logits, as foreseen, in decibels.
+        f1_drop: Percentage points on all questions, of artifacts where they were built, of the
+            emulated student where only that was asked; else not a number.
+        is_chosen: Whether the search ended here.
+    """
+
+    recipe: Recipe
+    change: str
+    size_bytes: int
+    snr_db: float
+    f1_drop: float = math.nan
+    is_chosen: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON values; a number that is not finite becomes null."""
+        fields = {**asdict(self), "recipe": self.recipe.model_dump()}
+        return {key: json_value(value) for key, value in fields.items()}
+
+
+class Attempt(Protocol):
+    """Artifacts that were built."""
+
+    @property
+    def cost(self) -> Cost:
+        """What they cost."""
+        ...
+
+
+Made = TypeVar("Made", bound=Attempt)
+
+
+def search(
+    student: Student,
+    quantizer: Quantizer,
+    budget: Budget,
+    *,
+    examples: Sequence[Question],
+    attempt: Callable[[Recipe], Made],
+    stages: Stages,
+) -> tuple[Made, tuple[Step, ...]]:
+    """Finds a recipe that keeps to a budget.
+
+    With a limit on F1 it is the smallest recipe that keeps to it, else the best that is small
+    enough. What artifacts cost decides in the end: one that breaks a budget makes the search go one
+    step back.
+
+    Args:
+        student: In fp32.
+        quantizer: Of its weights.
+        budget: What the artifacts may cost.
+        examples: Labelled questions.
+        attempt: Builds the artifacts of a recipe; called for one recipe after the other.
+        stages: Told how the work goes.
+
+    Returns:
+        What was built last, and the line of recipes from the smallest on, with that one marked.
+
+    Raises:
+        GateError: No recipe keeps to both budgets.
+    """
+    with stages.stage("measure"):
+        choices = measure(student, quantizer, examples, stages=stages)
+    with stages.stage("choose"):
+        steps = _steps(student, quantizer, choices, budget)
+        position = len(steps) - 1
+        if budget.limits_answers:
+            position = _smallest_that_answers(student, quantizer, steps, budget, examples)
+    tried: set[int] = set()
+    while True:
+        made = attempt(steps[position].recipe)
+        tried.add(position)
+        steps[position] = replace(steps[position], f1_drop=made.cost.f1_drop)
+        if not budget.allows_size(made.cost):
+            following = position - 1
+        elif budget.limits_answers and math.isnan(made.cost.f1_drop):
+            raise budget.answers_error(made.cost)  # no other recipe would make it run
+        elif not budget.allows_answers(made.cost):
+            following = position + 1
+        else:
+            steps[position] = replace(steps[position], is_chosen=True)
+            return made, tuple(steps)
+        if following in tried or not 0 <= following < len(steps):
+            budget.check(made.cost)
+        position = following
+
+
+def measure(
+    student: Student,
+    quantizer: Quantizer,
+    examples: Sequence[Question],
+    *,
+    stages: Stages,
+) -> dict[str, tuple[Choice, ...]]:
+    """Returns what each tensor group costs in each format, by group.
+
+    Args:
+        student: In fp32.
+        quantizer: Of its weights.
+        examples: Of which ``NUM_PROBES`` are asked.
+        stages: Told how the work goes.
+    """
+    exam = Exam(student, examples[:: math.ceil(len(examples) / NUM_PROBES)])
+    forms: tuple[Integers, ...] = get_args(Integers)
+    groups: dict[str, list[str]] = {}
+    for name in quantizer.matrices:
+        groups.setdefault(tensor_group(name), []).append(name)
+    found: dict[str, tuple[Choice, ...]] = {}
+    with stages.count(len(groups) * len(forms)) as counter:
+        for group, names in groups.items():
+            choices = []
+            for form in forms:
+                integers = {name: quantizer.weight(name, form) for name in names}
+                weights = ModelWeights(precision="auto", integers=integers)
+                size_bytes = sum(map(_stored_bytes, integers.values()))
+                noise = exam.noise(emulated(student, weights))
+                choices.append(Choice(form=form, size_bytes=size_bytes, noise=noise))
+                counter.update("measure", len(found) * len(forms) + len(choices))
+            found[group] = tuple(choices)
+    return found
+
+
+def line(
+    choices: Mapping[str, Sequence[Choice]], *, max_bytes: float = math.inf
+) -> list[dict[str, Choice]]:
+    """Returns ever better choices for all groups, as far as bytes allow, from the smallest on.
+
+    The smallest is there even if it is too large. A change that does not fit is passed over for one
+    that does.
+    """
+    chosen = {
+        group: min(each, key=lambda choice: (choice.size_bytes, choice.noise))
+        for group, each in choices.items()
+    }
+    steps = [chosen]
+    while True:
+        free = max_bytes - sum(choice.size_bytes for choice in chosen.values())
+        better = [
+            (_gain(chosen[group], choice), group, choice)
+            for group, each in choices.items()
+            for choice in each
+            if choice.noise < chosen[group].noise
+            and choice.size_bytes - chosen[group].size_bytes <= free
+        ]
+        if not better:
+            return steps
+        _, group, choice = max(better, key=lambda change: change[0])
+        chosen = {**chosen, group: choice}
+        steps.append(chosen)
+
+
+def _steps(
+    student: Student,
+    quantizer: Quantizer,
+    choices: Mapping[str, Sequence[Choice]],
+    budget: Budget,
+) -> list[Step]:
+    """Returns the recipes of the line as far as the budget's bytes go."""
+    num_floats = sum(each.numel() for each in student.model.parameters())
+    num_floats -= sum(each.size for each in quantizer.matrices.values())
+    base = num_floats * _FLOAT_BYTES + _OPERATOR_BYTES
+    steps: list[Step] = []
+    for now in line(choices, max_bytes=budget.max_size_bytes - base):
+        groups = {group: choice.form for group, choice in now.items()}
+        before = steps[-1].recipe.groups if steps else groups
+        steps.append(
+            Step(
+                recipe=Recipe(precision="auto", default="int8", groups=groups),
+                change="".join(
+                    f"{name} {groups[name]}" for name in groups if groups[name] != before[name]
+                ),
+                size_bytes=base + sum(choice.size_bytes for choice in now.values()),
+                snr_db=_decibels(sum(choice.noise for choice in now.values())),
+            )
+        )
+    return steps
+
+
+def _smallest_that_answers(
+    student: Student,
+    quantizer: Quantizer,
+    steps: list[Step],
+    budget: Budget,
+    examples: Sequence[Question],
+) -> int:
+    """Returns where on the line answers begin to be good enough, by halving it."""
+    exam = Exam(student, examples)
+
+    def answers_well(position: int) -> bool:
+        model = emulated(student, quantizer.model_weights(steps[position].recipe))
+        steps[position] = replace(steps[position], f1_drop=exam.f1_drop(model))
+        return steps[position].f1_drop <= budget.max_f1_drop
+
+    last = len(steps) - 1  # which artifacts judge, if nothing before it answers well
+    return bisect_left(range(last), True, key=answers_well)
+
+
+class Exam:
+    """Questions, each at the least length that holds it, and what the student says to them."""
+
+    def __init__(self, student: Student, examples: Sequence[Question]) -> None:
+        shorter = tuple(length for length in _LENGTHS if length < student.max_seq_len)
+        self._cases = reference_cases(student, examples, (*shorter, student.max_seq_len))
+
+    def noise(self, model: Student) -> float:
+        """Returns the power of a model's error in all logits, over that of the logits."""
+        outputs, own = self._run(model), [case.outputs for case in self._cases]
+        error = signal = 0.0
+        for name in model.task.OUTPUT_NAMES:
+            reference = real_logits(self._cases, own, name)
+            error += float(np.square(real_logits(self._cases, outputs, name) - reference).sum())
+            signal += float(np.square(reference).sum())
+        return error / signal
+
+    def f1_drop(self, model: Student) -> float:
+        """Returns by how many percentage points of F1 a model falls behind the student."""
+        answers = [
+            model.task.decode(case.encoded, outputs)
+            for case, outputs in zip(self._cases, self._run(model), strict=True)
+        ]
+        return f1_drop(model.task, self._cases, answers)
+
+    def _run(self, model: Student) -> list[list[dict[str, np.ndarray]]]:
+        rows = [window.inputs for case in self._cases for window in case.encoded.windows]
+        outputs = iter(runtimes.run_student_rows(model, rows).outputs)
+        return [[next(outputs) for _ in case.encoded.windows] for case in self._cases]
+
+
+def _gain(before: Choice, after: Choice) -> float:
+    """Returns the noise that a change takes away for each byte that it adds."""
+    added = after.size_bytes - before.size_bytes
+    return (before.noise - after.noise) / added if added > 0 else math.inf
+
+
+def _decibels(noise: float) -> float:
+    return -10 * math.log10(noise) if noise > 0 else math.inf
+
+
+def _stored_bytes(weight: QuantizedWeight) -> int:
+    return weight.values.size * weight.bits // 8 + weight.scales.size * _SCALE_BYTES[weight.bits]

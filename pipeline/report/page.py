@@ -1,0 +1,219 @@
+"""Writes the bundle's page for people: one HTML file that needs no network."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from converters import backends
+from converters.values.artifact import Artifact
+from converters.values.errors import InputError, StorageError
+from pipeline.bundle import open
+from pipeline.bundle.manifest import FILE_NAME as MANIFEST
+from pipeline.bundle.manifest import canonical_json
+from pipeline.comparison.compare import ERROR_BINS, ComparedInput
+from pipeline.comparison.localize import Localization, picture
+from pipeline.comparison.runtimes import Skipped
+from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
+from pipeline.comparison.verdict import NUM_WORST, Parity, as_json, badness
+from pipeline.quantization.search import Step
+from pipeline.report.pictures import draw_svg
+from pipeline.report.tables import number
+
+if TYPE_CHECKING:
+    from pipeline.student.load import Student
+
+FILE_NAME = "report.html"
+
+_HINT = "choose another folder with --report"
+_TITLE = b"<title>PocketBERT: "
+_HEAD_BYTES = 1_000
+"""Of a page, in which its title stands."""
+
+_CONTEXT_CHARS = 160
+"""Characters of the text before and after what is marked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A piece of a text, and whose answer it is part of."""
+
+    text: str
+    is_reference: bool
+    is_answer: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """An input that fares badly, and where."""
+
+    parity: Parity
+    compared: ComparedInput
+    pieces: tuple[Piece, ...]
+
+
+def check_report_folder(folder: Path) -> None:
+    """Refuses a folder where a report would take the place of something else.
+
+    Raises:
+        InputError: Files of a report's names there are not an earlier report's.
+    """
+    if (folder / MANIFEST).exists():
+        raise InputError(
+            f"{folder} is a bundle, whose own report its manifest has the hash of", hint=_HINT
+        )
+    for name, is_ours in ((PARITY_FILE, _holds_verdicts), (FILE_NAME, _is_page)):
+        path = folder / name
+        if path.is_symlink() or (path.exists() and not is_ours(path)):
+            raise InputError(
+                f"{path} exists and is not of a report, so it is not overwritten", hint=_HINT
+            )
+
+
+def _holds_verdicts(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"parity", "skipped"} <= content.keys()
+
+
+def _is_page(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _TITLE in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def write_report(
+    folder: Path,
+    student: "Student",
+    artifacts: Sequence[Artifact],
+    parity: Sequence[Parity],
+    skipped: Sequence[Skipped],
+    localization: Sequence[Localization],
+) -> None:
+    """Writes the verdicts into a folder of the user's, for programs and for people.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PARITY_FILE).write_bytes(canonical_json(as_json(parity, skipped)))
+        write(
+            folder / FILE_NAME, student, artifacts, parity,
+            skipped=skipped, localization=localization,
+        )  # fmt: skip
+    except OSError as err:
+        raise StorageError(
+            f"{folder} cannot be written: {err.strerror}",
+            hint=_HINT,
+        ) from err
+
+
+def write(
+    path: Path,
+    student: "Student",
+    artifacts: Sequence[Artifact],
+    parity: Sequence[Parity],
+    *,
+    skipped: Sequence[Skipped] = (),
+    localization: Sequence[Localization] = (),
+    steps: Sequence[Step] = (),
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: The file to write.
+        student: The reference.
+        artifacts: What was checked.
+        parity: The verdicts.
+        skipped: What could not run here.
+        localization: Artifacts block by block, where they were looked into.
+        steps: What a search saw, where there was one.
+    """
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["number"] = number
+    notes = {each.runtime: backends.runtime(each.runtime).note for each in parity}
+    text = templates.get_template(FILE_NAME).render(
+        student=student,
+        architecture=type(student.model).__name__,
+        num_parameters=sum(weight.numel() for weight in student.model.parameters()),
+        artifacts=[(artifact, open.size_bytes(artifact.path)) for artifact in artifacts],
+        parity=parity,
+        skipped=skipped,
+        localization=localization,
+        depth=picture(localization),
+        steps=steps,
+        notes={runtime: note for runtime, note in notes.items() if note},
+        errors=draw_errors(parity),
+        worst=list(_worst(parity)),
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def mark(text: str, reference: tuple[int, int], answer: tuple[int, int]) -> tuple[Piece, ...]:
+    """Cuts a text at the ends of two spans, and away what is far from both.
+
+    Args:
+        text: In which both lie.
+        reference: Start and end of the student's answer, in characters.
+        answer: Start and end of the artifact's.
+    """
+    first = max(0, min(reference[0], answer[0]) - _CONTEXT_CHARS)
+    last = min(len(text), max(reference[1], answer[1]) + _CONTEXT_CHARS)
+    cuts = sorted({first, last, *reference, *answer})
+    pieces = [
+        Piece(
+            text=text[begin:end],
+            is_reference=reference[0] <= begin < reference[1],
+            is_answer=answer[0] <= begin < answer[1],
+        )
+        for begin, end in pairwise(cuts)
+    ]
+    beyond = Piece(text="…", is_reference=False, is_answer=False)
+    return (*([beyond] if first else []), *pieces, *([beyond] if last < len(text) else []))
+
+
+def draw_errors(parity: Sequence[Parity]) -> str:
+    """Returns a picture of how many logits differ by how much, as SVG; nothing if none is known."""
+    counted = [each for each in parity if each.error_counts]
+
+    def draw(axes: Any) -> None:
+        for each in counted:
+            shares = [100 * count / sum(each.error_counts) for count in each.error_counts]
+            axes.stairs(shares, ERROR_BINS, label=f"{each.runtime}, {each.seq_len} tokens")
+        axes.legend(fontsize="small")
+
+    labels = {"xlabel": "difference from PyTorch, logits", "ylabel": "share of logits, %"}
+    return draw_svg(draw, **labels, xscale="log") if counted else ""
+
+
+def _worst(parity: Sequence[Parity]) -> Iterator[Worst]:
+    """Yields the inputs that fare worst in any runtime, each in the one where it fares worst."""
+    found: dict[str, Worst] = {}
+    for each in parity:
+        for compared in each.worst:
+            before = found.get(compared.id)
+            if before is None or badness(compared) > badness(before.compared):
+                pieces = mark(
+                    compared.context,
+                    (compared.reference.start, compared.reference.end),
+                    (compared.answer.start, compared.answer.end),
+                )
+                found[compared.id] = Worst(parity=each, compared=compared, pieces=pieces)
+    yield from sorted(found.values(), key=lambda each: badness(each.compared), reverse=True)[
+        :NUM_WORST
+    ]

@@ -1,0 +1,305 @@
+"""Runs functions in processes of their own, so that a library that crashes takes nothing along.
+
+Converters and runtimes are native code: one that aborts would end the caller too, and several of
+them in one process fight over threads and memory. Each job gets a fresh process, its chatter is
+kept from the terminal, and its end is told in one line. It may ask for no more memory than the
+machine has, and one that must report may not be silent for long.
+"""
+
+import contextlib
+import ctypes
+import errno
+import math
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from converters.values.errors import PocketBertError, first_line, storage_error
+from pipeline.running.spawning import without_the_script
+
+Report = Callable[[int], None]
+"""Told how many units of its work a job has done."""
+
+_NO_MEMORY = ("bad_alloc", os.strerror(errno.ENOMEM))
+"""What native libraries say where the system gives them no memory."""
+
+_HINT = "see `pocketbert doctor` for versions, and report it"
+_MEMORY_HINT = "end other programs, or run it on a machine with more memory"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A call to run in a process of its own.
+
+    Attributes:
+        name: For people.
+        function: A module's function; it takes ``report`` besides ``arguments``.
+        arguments: By keyword; they and the result must be picklable.
+        max_silent_seconds: How long it may be until it first reports, and from one report to the
+            next; it is taken to hang, and killed, then.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+    max_silent_seconds: float = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        value: What the function returned, where it did.
+        error: What stopped it, where something did.
+        seconds: Wall time, the start of the process included.
+        peak_rss_bytes: The most memory that the process held.
+        is_reused: Whether no process was needed, for the value was there already.
+    """
+
+    name: str
+    value: Any = None
+    error: PocketBertError | None = None
+    seconds: float
+    peak_rss_bytes: int = 0
+    is_reused: bool = False
+
+    def get(self) -> Any:
+        """Returns the value, or raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class WorkerCrash(PocketBertError):  # noqa: N818  it is what happened, and every caller handles it
+    """A process ended without a result, or with an error that nobody foresaw."""
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    max_parallel: int,
+    on_progress: Callable[[str, int], None] = lambda name, done: None,
+    on_done: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Runs jobs, at most ``max_parallel`` at a time, and returns their outcomes in order.
+
+    When the caller is interrupted, processes that still run are ended first.
+    """
+    running = _Running()
+    _give_back_memory()
+
+    def run(job: Job) -> Outcome:
+        outcome = _run(job, running, lambda done: on_progress(job.name, done))
+        if not running.is_ended:
+            on_done(outcome)
+        return outcome
+
+    with ThreadPoolExecutor(max_workers=max_parallel) as pool:
+        try:
+            futures = [pool.submit(run, job) for job in jobs]
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.end()
+            raise
+
+
+class _Running:
+    """The processes of some jobs; once ended, no other starts."""
+
+    def __init__(self) -> None:
+        self.is_ended = False
+        self._lock = threading.Lock()
+        self._processes: list[BaseProcess] = []
+
+    def start(self, process: BaseProcess) -> None:
+        resource_tracker.ensure_running()  # the first start would do so, and unblock SIGINT
+        with self._lock:
+            if self.is_ended:
+                return
+            # The worker is born with SIGINT blocked, until it ignores it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                with without_the_script():
+                    process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            self._processes.append(process)
+
+    def end(self) -> None:
+        with self._lock:
+            self.is_ended = True
+            for process in self._processes:
+                process.kill()
+
+
+def _give_back_memory() -> None:
+    """Returns freed memory to the system, for the workers to have.
+
+    glibc keeps what lies below a small block that lives: after PyTorch has read 200 questions, and
+    their logits are kept, up to 1 GB.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _run(job: Job, running: _Running, on_progress: Report) -> Outcome:
+    context = multiprocessing.get_context("spawn")
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
+        log, saved = Path(folder, "log"), Path(folder, "job")
+        # Through a file: a process that is killed before it has read its pipe would leave the
+        # caller writing into it for ever (CPython keeps the other end open, too).
+        saved.write_bytes(pickle.dumps(job))
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(sender, log, saved), daemon=True)
+        running.start(process)
+        sender.close()
+        try:
+            result = _receive(receiver, on_progress, job.max_silent_seconds)
+        except TimeoutError as err:
+            process.kill()
+            process.join()
+            error = WorkerCrash(f"{job.name} hangs: {err}", hint=_HINT)
+            return Outcome(name=job.name, error=error, seconds=time.perf_counter() - begin)
+        if process.pid is not None:
+            process.join()
+        seconds = time.perf_counter() - begin
+        if result is None:
+            error = _crash(job.name, process.exitcode, said=_last_line(log))
+            return Outcome(name=job.name, error=error, seconds=seconds)
+    value, error, peak = result
+    return Outcome(name=job.name, value=value, error=error, seconds=seconds, peak_rss_bytes=peak)
+
+
+def _receive(receiver: Connection, on_progress: Report, max_silent_seconds: float) -> Any:
+    """Returns what the worker sent at its end, or ``None`` if it ended without.
+
+    Raises:
+        TimeoutError: It was silent for too long.
+    """
+    patience = None if math.isinf(max_silent_seconds) else max_silent_seconds
+    while True:
+        if not receiver.poll(patience):
+            raise TimeoutError(f"no sign of it in {patience:g} s, so it was ended")
+        try:
+            kind, content = receiver.recv()
+        # It may end in the middle of a message, too, which is an OSError without a number.
+        except (EOFError, OSError):
+            return None
+        if kind == "result":
+            return content
+        on_progress(content)
+
+
+def _work(sender: Connection, log: Path, saved: Path) -> None:
+    """The body of a worker process."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    # A terminal sends Ctrl-C to all; the caller ends its workers itself, and says so once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    end_with_the_caller()
+    limit_memory()
+    job: Job = pickle.loads(saved.read_bytes())
+    value, error = None, None
+    try:
+        value = job.function(**job.arguments, report=lambda done: sender.send(("progress", done)))
+    except PocketBertError as err:
+        error = err
+    except Exception as err:
+        traceback.print_exc()
+        error = storage_error(err) or _failure(job.name, err)
+    sender.send(("result", (value, error, peak_rss_bytes())))
+
+
+def _failure(name: str, err: Exception) -> WorkerCrash:
+    """Returns what to say of an error that nobody foresaw."""
+    if isinstance(err, MemoryError) or any(words in str(err) for words in _NO_MEMORY):
+        return WorkerCrash(
+            f"{name} needs more memory than there is: {memory_bytes() / 1e9:.0f} GB",
+            hint=_MEMORY_HINT,
+        )
+    return WorkerCrash(f"{name} failed: {type(err).__name__}: {first_line(err)}", hint=_HINT)
+
+
+def limit_memory() -> None:
+    """Lets this process ask for no more memory than the machine has.
+
+    What asks for more gets an error at once, where it would push all others out of memory first.
+    And if memory runs out nevertheless, the system is to take it from here.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = memory_bytes() if hard == resource.RLIM_INFINITY else min(hard, memory_bytes())
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    with contextlib.suppress(OSError):  # Linux alone has it
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def memory_bytes() -> int:
+    """Returns how much memory the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def end_with_the_caller() -> None:
+    """Lets this process end when the caller's is gone: killed, that could not do so itself."""
+
+    def wait() -> None:
+        caller = multiprocessing.parent_process()
+        if caller is not None:
+            caller.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def peak_rss_bytes() -> int:
+    """Returns the most memory that this process has held.
+
+    On Linux ``getrusage`` would not do: its number is handed on from the process that started this
+    one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _crash(name: str, exit_code: int | None, *, said: str) -> WorkerCrash:
+    """Returns what to say of a process that ended without a result."""
+    # That signal leaves no other trace; the system sends it where memory runs out.
+    hint = _MEMORY_HINT if exit_code == -signal.SIGKILL else _HINT
+    how = _how_it_ended(exit_code)
+    return WorkerCrash(f"{name} crashed ({how})" + (f": {said}" if said else ""), hint=hint)
+
+
+def _how_it_ended(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"signal {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

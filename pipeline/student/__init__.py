@@ -1,0 +1,1 @@
+"""The student: found, loaded, traced and run in PyTorch."""

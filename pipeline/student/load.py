@@ -1,0 +1,202 @@
+"""Loads a student: a folder in Hugging Face layout, a Hub id, or the one inside the package."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenizers import Tokenizer
+
+from converters.values.errors import InputError
+from pipeline.student.config import architecture, read_config
+from pipeline.student.locate import find_model
+from pipeline.student.weights import hash_weights, read_weights
+from pipeline.tasks import Task, task_of
+from pipeline.tasks.question_answering import Encoded
+from pipeline.tasks.question_answering.squad import Question
+from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.tokenizer.tokenization import second_type
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+EMBEDDED = "embedded"
+"""The name under which bundles record the student that ships inside the package."""
+
+_CARD_BYTES = 100_000
+"""Of a model card, as far as its header is looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """The model that is deployed, in fp32, with all that belongs to it.
+
+    Attributes:
+        name: ``embedded``, a Hub id, or the name of the folder.
+        source: What ``load`` was given, a folder made absolute, so that it loads again anywhere.
+        folder: Where its files lie.
+        model: In evaluation mode, with plain attention that every converter can read.
+        tokenizer: WordPiece, truncation and padding switched off.
+        task: What it answers.
+        input_names: ``input_ids``, ``attention_mask`` and, where the encoder takes them,
+            ``token_type_ids``.
+        max_seq_len: Its number of positions, in tokens.
+        weights_sha256: Over names, shapes and values of all weights in fp32.
+        licence: As its model card states it, or ``unknown``.
+    """
+
+    name: str
+    source: str | None
+    folder: Path
+    model: "PreTrainedModel"
+    tokenizer: Tokenizer
+    task: Task
+    input_names: tuple[str, ...]
+    max_seq_len: int
+    weights_sha256: str
+    licence: str
+
+    def encode(self, examples: Sequence[Question], *, seq_lens: tuple[int, ...]) -> list[Encoded]:
+        """Turns examples into this student's inputs, each row at the smallest length that fits."""
+        return [
+            self.task.encode(
+                example,
+                tokenizer=self.tokenizer,
+                input_names=self.input_names,
+                seq_lens=seq_lens,
+            )
+            for example in examples
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model of any head, in fp32 and evaluation mode, with its tokenizer.
+
+    Attributes:
+        name: Its Hub id, or the name of its folder.
+        network: With plain attention.
+        tokenizer: WordPiece, truncation and padding switched off.
+        weights_sha256: Over names, shapes and values of all weights in fp32.
+        licence: As its model card states it, or ``unknown``.
+    """
+
+    name: str
+    network: "PreTrainedModel"
+    tokenizer: Tokenizer
+    weights_sha256: str
+    licence: str
+
+
+def load(model: str | None = None) -> Student:
+    """Loads a student and checks that it can be deployed.
+
+    Args:
+        model: A folder, a Hub id, or nothing for the student inside the package.
+
+    Raises:
+        InputError: There is no such model, or it is damaged, or of a kind not supported.
+    """
+    source, folder = find_model(model)
+    config = read_config(folder)
+    task = task_of(architecture(config))
+    if config.num_labels != len(task.OUTPUT_NAMES):
+        raise InputError(
+            f"{folder / 'config.json'} describes a head of {config.num_labels} outputs a token, "
+            f"and {task.NAME} has {len(task.OUTPUT_NAMES)}",
+            hint="train the model with a head of its own for this task",
+        )
+    network, tokenizer = _read_network(folder, config)
+    return Student(
+        name=_name(source),
+        source=source,
+        folder=folder,
+        model=network,
+        tokenizer=tokenizer,
+        task=task,
+        input_names=input_names(config),
+        max_seq_len=config.max_position_embeddings,
+        weights_sha256=hash_weights(network),
+        licence=_read_licence(folder),
+    )
+
+
+def load_checkpoint(model: str, *, suffix: str) -> Checkpoint:
+    """Loads a model of any head, to train from or with.
+
+    Args:
+        model: A folder or a Hub id.
+        suffix: How its architecture must end, such as ``ForMaskedLM``.
+
+    Raises:
+        InputError: There is no such model, or it is damaged, or of another kind.
+    """
+    source, folder = find_model(model)
+    config = read_config(folder)
+    if not architecture(config).endswith(suffix):
+        raise InputError(
+            f"{model} is a {architecture(config)}, where a …{suffix} is needed",
+            hint="give a model that was trained with this head",
+        )
+    network, tokenizer = _read_network(folder, config)
+    return Checkpoint(
+        name=_name(source),
+        network=network,
+        tokenizer=tokenizer,
+        weights_sha256=hash_weights(network),
+        licence=_read_licence(folder),
+    )
+
+
+def input_names(config: "PreTrainedConfig") -> tuple[str, ...]:
+    """Returns the names of an encoder's inputs: DistilBERT alone knows no token types."""
+    takes_types = config.model_type != "distilbert"
+    return ("input_ids", "attention_mask") + ("token_type_ids",) * takes_types
+
+
+def _read_network(folder: Path, config: "PreTrainedConfig") -> "tuple[PreTrainedModel, Tokenizer]":
+    tokenizer = read_tokenizer(folder)
+    _check_vocabulary(tokenizer, config)
+    _check_types(tokenizer, config)
+    return read_weights(folder, config), tokenizer
+
+
+def _name(source: str | None) -> str:
+    """Returns the name that bundles record: no path, which would tell where it was built."""
+    if source is None:
+        return EMBEDDED
+    name = Path(source).name if Path(source).is_absolute() else source
+    # A folder's name may hold bytes that are no UTF-8, and a manifest may not.
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _check_vocabulary(tokenizer: Tokenizer, config: "PreTrainedConfig") -> None:
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= config.vocab_size:
+        raise InputError(
+            f"the tokenizer has ids up to {largest}, the model an embedding of {config.vocab_size}",
+            hint="give the vocabulary that the model was trained with",
+        )
+
+
+def _check_types(tokenizer: Tokenizer, config: "PreTrainedConfig") -> None:
+    types = getattr(config, "type_vocab_size", None)
+    if types is not None and second_type(tokenizer) >= types:
+        raise InputError(
+            "the tokenizer gives the second of two texts the token type "
+            f"{second_type(tokenizer)}, and the model knows {types} (type_vocab_size)",
+            hint="if it was trained without types, say so in tokenizer_config.json: "
+            '"model_input_names": ["input_ids", "attention_mask"]',
+        )
+
+
+def _read_licence(folder: Path) -> str:
+    card = folder / "README.md"
+    if not card.is_file():
+        return "unknown"
+    with card.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(_CARD_BYTES)
+    header = text.removeprefix("---\n").partition("\n---")[0] if text.startswith("---\n") else ""
+    found = re.search(r"^license:\s*(\S+)", header, re.MULTILINE)
+    return found.group(1) if found else "unknown"
