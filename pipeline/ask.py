@@ -94,7 +94,7 @@ def ask(
         PocketBertError: A question cannot be read, or there is nothing here that answers.
         InputError: The reference would not be asked.
     """
-    reference.check_wanted(named_reference, names)
+    runtimes.check_reference(named_reference, names)
     artifacts = opened.artifacts
     task = task_of(opened.manifest.student.architecture)
     tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)

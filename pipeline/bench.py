@@ -70,7 +70,7 @@ def bench(
         InputError: The bundle has no such length, or the reference would not be asked.
     """
     if not with_peers:
-        reference.check_wanted(named_reference, names)
+        runtimes.check_reference(named_reference, names)
     seq_lens = _check_lengths(seq_lens, opened.artifacts[0].seq_lens)
     pairs, skipped = runtimes.choose(names, opened.artifacts)
     contestants = [of_artifact(artifact, name, num_threads=num_threads) for artifact, name in pairs]

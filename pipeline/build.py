@@ -14,10 +14,10 @@ from pipeline.comparison import parity
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.task_library import variant
 from pipeline.comparison.verdict import Parity
-from pipeline.conversion.convert import convert
+from pipeline.conversion.convert import Unbuilt, convert
 from pipeline.conversion.recipe import Recipe, recipe_of
-from pipeline.packing import checks, self_test
-from pipeline.packing.made import Made, Unbuilt
+from pipeline.packing import checks, vectors
+from pipeline.packing.made import Made
 from pipeline.packing.write import write_bundle
 from pipeline.quantization.budget import NO_BUDGET, Budget
 from pipeline.quantization.kept import calibrated, quantized
@@ -199,7 +199,7 @@ def build(
             made = with_task_library(
                 made, student, examples=examples, num_threads=num_threads, stages=stages
             )
-        stated = self_test.observe(
+        stated = vectors.observe(
             student, made.artifacts, folder=folder, examples=examples,
             num_threads=num_threads, cache=cache, stages=stages,
         )  # fmt: skip

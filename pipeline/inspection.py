@@ -6,10 +6,7 @@ from converters import backends
 from converters.values.artifact import Inspection
 from converters.values.errors import InputError
 from pipeline.bundle.open import open_bundle
-from pipeline.running.jobs import Job, Report, WorkerCrash, run_jobs
-
-MAX_SECONDS = 300
-"""To read one artifact. It takes seconds."""
+from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Report, WorkerCrash, run_jobs
 
 _SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
 
@@ -41,7 +38,7 @@ def _inspect(path: Path, backend: str) -> Inspection:
         name=f"inspect {path.name}",
         function=read,
         arguments=arguments,
-        max_silent_seconds=MAX_SECONDS,
+        max_silent_seconds=MAX_SECONDS_PER_FILE,
     )
     try:
         found: Inspection = run_jobs([job], max_parallel=1)[0].get()

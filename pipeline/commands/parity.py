@@ -131,5 +131,5 @@ def _package_parity(
         "skipped": [asdict(each) for each in skipped],
     }
     remarks = tables.remarks((each.runtime for each in verdicts), skipped)
-    show(payload, as_json, flow.table(verdicts), *remarks)
+    show(payload, as_json, tables.package_parity(verdicts), *remarks)
     return 0 if all(each.verdict == "pass" for each in verdicts) else 1

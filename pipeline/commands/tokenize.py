@@ -73,7 +73,7 @@ def _open(target: str | None) -> Tokenize:
 
 def _open_model(model: str | None) -> Tokenize:
     from pipeline.student.locate import find_model
-    from pipeline.tokenizer.folder import read_tokenizer
+    from pipeline.student.tokenizer_folder import read_tokenizer
 
     _, folder = find_model(model, only_tokenizer=True)
     tokenizer = read_tokenizer(folder)

@@ -9,7 +9,7 @@ from converters.values.artifact import Arrays, Artifact
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import Results
 from pipeline.running.cache import Contents, StageCache, as_array, from_array
-from pipeline.running.fingerprint import of_student, stage_key
+from pipeline.running.fingerprint import of_model, stage_key
 from pipeline.running.jobs import Job
 from pipeline.running.reuse import Kept, take_or_make
 from pipeline.student.load import Student
@@ -47,7 +47,7 @@ class StudentRuns:
         self._computes_as = computes_as and (computes_as.backend, computes_as.activations)
         self._student = student
         self._cache = cache
-        self._model = of_student(student) if cache is not None else ""
+        self._model = of_model(student.model) if cache is not None else ""
 
     def run(self, rows: Sequence[Arrays]) -> Results:
         """Returns what ``runtimes.run_student_rows`` gives."""

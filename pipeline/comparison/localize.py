@@ -7,7 +7,6 @@ far as each is an honest rounding of its own: what rounding costs is no fault. A
 stays as the student has it, so that its block stands out.
 """
 
-import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +27,6 @@ from pipeline.comparison.verdict import Verdict
 from pipeline.conversion.matching import find_integers
 from pipeline.conversion.metrics import snr_db
 from pipeline.files.checksums import checked
-from pipeline.report.pictures import draw_svg
 from pipeline.running.jobs import Job, Outcome, Report, run_jobs
 from pipeline.running.progress import Stages
 from pipeline.student.blocks import HEAD, Blocks, head_of, norm_blocks, run_blocks
@@ -55,9 +53,6 @@ sigmoid, which leaves 33 to 40 dB, and a layer without its biases, 26 dB at most
 STATIC_TOLERANCE_DB = 20
 """The reference does not know the ranges that a file with static activations rounds by: good ones
 have 25 dB and more, and the mildest faults go unseen."""
-
-_HIGHEST_DB = 150.0
-"""Of the picture: more than float32 can tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,33 +279,3 @@ def _real_tokens(blocks: Sequence[Blocks], rows: Sequence[Arrays], name: str) ->
 def _snr_db(actual: np.ndarray, reference: np.ndarray) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
         return snr_db(actual=actual, reference=reference)
-
-
-def picture(found: Sequence[Localization]) -> str:
-    """Returns how the error grows over depth, a line a runtime, as SVG, where any was seen."""
-    seen = [each for each in found if each.blocks]
-
-    def draw(axes: Any) -> None:
-        for each in seen:
-            _draw(axes, each)
-        axes.tick_params(axis="x", rotation=45)
-        axes.legend(fontsize="small")
-
-    return draw_svg(draw, ylabel="signal to noise, dB") if seen else ""
-
-
-def _draw(axes: Any, found: Localization) -> None:
-    names = [block.name for block in found.blocks]
-    heights = [_height(block.snr_db) for block in found.blocks]
-    axes.plot(names, heights, marker="o", label=f"{found.runtime} {found.precision}")
-    if found.first_block is not None:
-        place = names.index(found.first_block)
-        axes.plot(
-            [names[place]], [heights[place]], marker="x", markersize=14, color="red",
-            label=f"{found.runtime}: {found.first_block}", linestyle="none",
-        )  # fmt: skip
-
-
-def _height(snr_db: float) -> float:
-    """Returns where a point is drawn: what is exact at the top, what is not a number at zero."""
-    return 0.0 if math.isnan(snr_db) else min(max(snr_db, 0.0), _HIGHEST_DB)

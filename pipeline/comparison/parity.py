@@ -11,7 +11,6 @@ from safetensors.numpy import load_file, save_file
 from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.weights.quantized import QuantizedWeight
-from pipeline import inspection
 from pipeline.comparison import runtimes
 from pipeline.comparison.compare import Case, Outputs
 from pipeline.comparison.hard_rows import hard_examples, refill_padding
@@ -26,7 +25,7 @@ from pipeline.conversion.recipe import Recipe
 from pipeline.files.checksums import checked
 from pipeline.running import reuse
 from pipeline.running.cache import StageCache
-from pipeline.running.jobs import Job, Outcome, Report, run_jobs
+from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Outcome, Report, run_jobs
 from pipeline.running.progress import Stages
 from pipeline.student.load import Student
 from pipeline.student.trace import trace
@@ -231,7 +230,7 @@ def _audit(
                 name=f"audit {backend}",
                 function=audit_artifact,
                 arguments={"artifact": artifact, "originals": originals, "recipe": recipe},
-                max_silent_seconds=inspection.MAX_SECONDS,
+                max_silent_seconds=MAX_SECONDS_PER_FILE,
             )
             for backend, artifact in by_backend.items()
         ]

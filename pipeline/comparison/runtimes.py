@@ -91,6 +91,20 @@ def check_artifacts_only(names: Sequence[str]) -> None:
         )
 
 
+def check_reference(named: str | None, names: Sequence[str]) -> None:
+    """Refuses a reference that would have no effect.
+
+    Args:
+        named: Where the user says that the student is.
+        names: Runtimes that the user asked for; none means all.
+    """
+    if named is not None and names and PYTORCH not in names:
+        raise InputError(
+            f"--reference {named} names the PyTorch student, and only {', '.join(names)} is to run",
+            hint=f"add --runtime {PYTORCH}, or leave out --reference",
+        )
+
+
 def nothing_ran(skipped: Sequence[Skipped]) -> PocketBertError:
     """Returns the error of a call that no runtime answered: a skip is never called good."""
     reasons = "; ".join(f"{each.runtime}: {each.reason}" for each in skipped)

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 
 from converters import backends as converters
 from converters.values.artifact import Artifact, ComputeUnits, TensorSpec
-from converters.values.errors import StorageError
+from converters.values.errors import PocketBertError, StorageError
 from converters.values.program import TracedModel
 from converters.weights.quantized import ModelWeights
 from pipeline.conversion import audit
 from pipeline.files.permissions import open_up
-from pipeline.packing.made import Unbuilt
 from pipeline.running.cache import Contents, StageCache, as_array, from_array
 from pipeline.running.fingerprint import of_trace, stage_key
 from pipeline.running.jobs import Job, Report
@@ -32,6 +31,26 @@ _PACKAGES_BESIDE = {
 """What has a hand in the bytes of a file, beside PyTorch and what a backend names as its own."""
 
 _ABOUT = "about"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unbuilt:
+    """An artifact that could not be built while others could.
+
+    Attributes:
+        runtimes: Those that would have run it.
+        error: What stopped it.
+    """
+
+    backend: str
+    runtimes: tuple[str, ...]
+    error: PocketBertError
+
+    @classmethod
+    def of_backend(cls, backend: str, error: PocketBertError) -> "Unbuilt":
+        """Returns the main artifact of a backend, which all its runtimes run."""
+        names = (each.name for each in converters.runtimes_of(backend))
+        return cls(backend=backend, runtimes=tuple(names), error=error)
 
 
 def convert(

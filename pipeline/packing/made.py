@@ -6,40 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from converters import backends
 from converters.values.artifact import Artifact
-from converters.values.errors import PocketBertError
 from pipeline.bundle import open
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.verdict import Parity
+from pipeline.conversion.convert import Unbuilt
 from pipeline.conversion.recipe import Recipe
 from pipeline.quantization.budget import Cost
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unbuilt:
-    """An artifact that could not be built while others could.
-
-    Attributes:
-        runtimes: Those that would have run it.
-        error: What stopped it.
-    """
-
-    backend: str
-    runtimes: tuple[str, ...]
-    error: PocketBertError
-
-    @classmethod
-    def of_backend(cls, backend: str, error: PocketBertError) -> "Unbuilt":
-        """Returns the main artifact of a backend, which all its runtimes run."""
-        names = (each.name for each in backends.runtimes_of(backend))
-        return cls(backend=backend, runtimes=tuple(names), error=error)
-
-    @property
-    def skipped(self) -> list[Skipped]:
-        """Why nothing of it could run, for each of its runtimes."""
-        reason = f"its artifact is not in the bundle, for it could not be built: {self.error}"
-        return [Skipped(runtime=name, reason=reason) for name in self.runtimes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,4 +50,10 @@ class Made:
     @property
     def skipped(self) -> list[Skipped]:
         """What did not run, and why: it could not run here, or was not built."""
-        return [*(each for unbuilt in self.unbuilt for each in unbuilt.skipped), *self.not_run]
+        return [*(each for unbuilt in self.unbuilt for each in _skipped(unbuilt)), *self.not_run]
+
+
+def _skipped(unbuilt: Unbuilt) -> list[Skipped]:
+    """Returns why nothing of an artifact could run, for each of its runtimes."""
+    reason = f"its artifact is not in the bundle, for it could not be built: {unbuilt.error}"
+    return [Skipped(runtime=name, reason=reason) for name in unbuilt.runtimes]

@@ -10,23 +10,16 @@ from converters.values.artifact import Arrays, Artifact
 from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
-from pipeline.bundle.vectors import Vectors
 from pipeline.comparison import runtimes
-from pipeline.comparison.compare import Outputs
 from pipeline.comparison.runtimes import Results, Skipped
 from pipeline.on_device.self_test import Engine, EngineResult, Logits, SelfTest
 from pipeline.on_device.windows import Window
 from pipeline.on_device.wordpiece import open_tokenizer
-from pipeline.running import reuse
-from pipeline.running.cache import StageCache
 from pipeline.running.jobs import Job, run_jobs
 from pipeline.running.progress import Stages
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pipeline.student.load import Student
-    from pipeline.tasks.question_answering.squad import Question
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,60 +109,6 @@ def _recorded(results: Results) -> Engine:
         return {name: logits[0].tolist() for name, logits in next(outputs).items()}
 
     return answer
-
-
-def observe(
-    student: "Student",
-    artifacts: Sequence[Artifact],
-    *,
-    folder: "Path",
-    examples: "Sequence[Question]",
-    num_threads: int,
-    cache: StageCache | None,
-    stages: Stages,
-) -> Vectors:
-    """Returns vectors of a student, with what its artifacts are seen to make of them.
-
-    Args:
-        student: The reference, in fp32.
-        artifacts: Of the same lengths; those that cannot run here are held to their gates.
-        folder: The bundle's.
-        examples: To choose questions from.
-        num_threads: For the two runtimes that run at a time.
-        cache: What builds kept of runs; nothing where all is to be run now.
-        stages: Told how the work goes.
-    """
-    from pipeline.comparison.kept_runs import StudentRuns, kept_run
-    from pipeline.comparison.parity import reference_cases
-
-    with stages.stage("vectors") as stage:
-        runs = StudentRuns(student, cache)
-        seq_lens = artifacts[0].seq_lens
-        cases = reference_cases(student, vectors.choose(examples), seq_lens, runs)
-        stage.is_reused = runs.is_reused
-    rows = [window.inputs for case in cases for window in case.encoded.windows]
-    pairs, _ = runtimes.choose((), artifacts)
-    first = {artifact.path: (artifact, runtime) for artifact, runtime in reversed(pairs)}
-    outcomes = reuse.run_jobs(
-        _jobs(list(first.values()), rows, num_threads=num_threads),
-        kept=kept_run,
-        cache=cache,
-        max_parallel=min(2, num_threads),
-        stages=stages,
-    )
-    seen = dict(zip(first, outcomes, strict=True))
-    outputs: dict[str, tuple[Artifact, list[list[Outputs]]]] = {}
-    for artifact in artifacts:
-        name = artifact.path.relative_to(folder).as_posix()
-        outcome = seen.get(artifact.path)
-        if outcome is None or outcome.error is not None:
-            outputs[name] = artifact, []
-            continue
-        own = iter(outcome.value.outputs)
-        outputs[name] = artifact, [[next(own) for _ in case.encoded.windows] for case in cases]
-    return vectors.describe(
-        cases, outputs, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
-    )
 
 
 def _jobs(

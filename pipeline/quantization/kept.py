@@ -9,7 +9,7 @@ from pipeline.conversion.recipe import Recipe
 from pipeline.quantization.calibration import activation_ranges, second_moments
 from pipeline.quantization.quantizer import Quantizer
 from pipeline.running.cache import Contents, StageCache, as_array, from_array
-from pipeline.running.fingerprint import of_student, stage_key
+from pipeline.running.fingerprint import of_model, stage_key
 from pipeline.running.progress import Stages
 from pipeline.running.reuse import Kept, run_stage
 from pipeline.student.load import Student
@@ -41,7 +41,7 @@ def calibrated(
 
     def kept(learned: str) -> Kept:
         inputs = {
-            "student": of_student(student),
+            "student": of_model(student.model),
             "tokenizer": student.tokenizer.to_str(),
             "texts": examples,
         }

@@ -15,6 +15,7 @@ from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.verdict import Parity
 
 if TYPE_CHECKING:
+    from pipeline.comparison.coreml_package.verdict import OutputParity, PackageParity
     from pipeline.comparison.localize import Localization
     from pipeline.quantization.search import Step
     from pipeline.student.trim import Trimming
@@ -178,3 +179,32 @@ def number(value: float, form: str) -> str:
     if math.isnan(value):
         return "-"
     return "exact" if math.isinf(value) and value > 0 else form.format(value)
+
+
+def package_parity(parity: Sequence["PackageParity"]) -> Table:
+    """Returns a row for each output in each runtime."""
+    made = table(
+        "runtime", "precision", "output", "max diff", "mean diff", "relative", "cosine", "SNR dB",
+        "verdict", words=("output", "verdict"),
+    )  # fmt: skip
+    for each in parity:
+        for output in each.outputs:
+            made.add_row(
+                each.runtime,
+                each.precision,
+                escape(f"{each.function}: {output.name}" if each.function else output.name),
+                number(output.max_abs_diff, "{:.2g}"),
+                number(output.mean_abs_diff, "{:.2g}"),
+                number(output.relative_error, "{:.2g}"),
+                number(output.cosine, "{:.6f}"),
+                number(output.snr_db, "{:.1f}"),
+                _package_verdict(each, output),
+            )
+    return made
+
+
+def _package_verdict(parity: "PackageParity", output: "OutputParity") -> str:
+    if output.verdict == "fail":
+        return f"[red]FAIL[/] {escape(parity.reason)}"
+    near = f" {output.num_near_ties} near ties" if output.num_near_ties else ""
+    return f"[green]PASS[/]{near}"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from pipeline.files import user_cache
+from pipeline.running import user_cache
 
 Contents = Mapping[str, np.ndarray]
 """What an entry holds, arrays by name."""

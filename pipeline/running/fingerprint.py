@@ -19,8 +19,10 @@ import numpy as np
 from pipeline.files.checksums import hash_file
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from converters.values.program import TracedModel
-    from pipeline.student.load import Student
+
 
 SOURCES = tuple(Path(str(resources.files(name))) for name in ("pipeline", "converters"))
 """The folders of both packages, whatever room a stage is in."""
@@ -57,15 +59,15 @@ def fingerprint(value: Any) -> str:
     return digest.hexdigest()
 
 
-def of_student(student: "Student") -> str:
+def of_model(model: "PreTrainedModel") -> str:
     """Returns the sha256 of a model: its class, its configuration and its weights."""
-    settings = student.model.config.to_dict()
+    settings = model.config.to_dict()
     settings.pop("_name_or_path", None)  # where it lay does not matter
     return fingerprint(
         {
-            "architecture": type(student.model).__name__,
+            "architecture": type(model).__name__,
             "settings": settings,
-            "weights": _arrays(student.model.state_dict()),
+            "weights": _arrays(model.state_dict()),
         }
     )
 

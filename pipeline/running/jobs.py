@@ -35,6 +35,9 @@ from pipeline.running.spawning import without_the_script
 Report = Callable[[int], None]
 """Told how many units of its work a job has done."""
 
+MAX_SECONDS_PER_FILE = 300
+"""To read one artifact, which takes seconds."""
+
 _NO_MEMORY = ("bad_alloc", os.strerror(errno.ENOMEM))
 """What native libraries say where the system gives them no memory."""
 

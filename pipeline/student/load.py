@@ -11,11 +11,11 @@ from tokenizers import Tokenizer
 from converters.values.errors import InputError
 from pipeline.student.config import architecture, read_config
 from pipeline.student.locate import find_model
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.student.weights import hash_weights, read_weights
 from pipeline.tasks import Task, task_of
 from pipeline.tasks.question_answering import Encoded
 from pipeline.tasks.question_answering.squad import Question
-from pipeline.tokenizer.folder import read_tokenizer
 from pipeline.tokenizer.tokenization import second_type
 
 if TYPE_CHECKING:

@@ -8,14 +8,12 @@ bundle's tokenizer tells which pieces were kept, and the student that is found i
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from converters.values.errors import InputError, PocketBertError
 from pipeline.bundle.manifest import StudentPart, TokenizerPart
 from pipeline.bundle.open import Bundle
-from pipeline.comparison.runtimes import PYTORCH
-from pipeline.files import user_cache
+from pipeline.running import user_cache
 from pipeline.student import trim
 from pipeline.student.load import EMBEDDED, Student, load
 from pipeline.tokenizer.tokenization import bundle_tokenizer, tokenizer_part
@@ -32,20 +30,6 @@ _FOLDER = "students"
 
 class ReferenceNotFoundError(InputError):
     """The PyTorch student of a bundle is not where it was last seen."""
-
-
-def check_wanted(named: str | None, names: Sequence[str]) -> None:
-    """Refuses a reference that would have no effect.
-
-    Args:
-        named: Where the user says that the student is.
-        names: Runtimes that the user asked for; none means all.
-    """
-    if named is not None and names and PYTORCH not in names:
-        raise InputError(
-            f"--reference {named} names the PyTorch student, and only {', '.join(names)} is to run",
-            hint=f"add --runtime {PYTORCH}, or leave out --reference",
-        )
 
 
 def remember(student: Student) -> None:

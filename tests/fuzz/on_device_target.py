@@ -5,7 +5,7 @@ from random import Random
 
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.student.locate import find_model
-from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tokenizer.tokenization import tokenizer_part, write_tokenizer
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError
 from tests.fuzz.mutate import SHARE_ARBITRARY, arbitrary, mutate_bytes, mutate_json

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from converters.values.errors import GateError, InputError
 from pipeline.bundle.manifest import FILE_NAME, read_manifest
 from pipeline.conversion.recipe import read_recipe
-from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tokenizer.tokenization import vocabulary_text
 from tests.bundles import MANIFEST
 from tests.fuzz.mutate import CORPUS

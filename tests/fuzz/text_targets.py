@@ -14,7 +14,7 @@ from pipeline.bundle.manifest import (
     write_manifest,
 )
 from pipeline.conversion.recipe import Recipe, read_recipe, recipe_of, write_recipe
-from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
 from tests.bundles import MANIFEST
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError

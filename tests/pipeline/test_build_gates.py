@@ -20,9 +20,9 @@ from pipeline.commands import app
 from pipeline.comparison.task_library import variant
 from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
 from pipeline.conversion import convert
-from pipeline.conversion.convert import convert_saved
+from pipeline.conversion.convert import Unbuilt, convert_saved
 from pipeline.conversion.recipe import recipe_of
-from pipeline.packing.made import Made, Unbuilt
+from pipeline.packing.made import Made
 from pipeline.parity import check_bundle
 from pipeline.quantization.budget import Budget
 from pipeline.running.jobs import WorkerCrash

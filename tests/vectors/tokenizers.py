@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
 from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart, canonical_json
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tasks.question_answering import RULES
 from pipeline.tasks.question_answering.squad import labelled_questions
-from pipeline.tokenizer.folder import read_tokenizer
 from pipeline.tokenizer.tokenization import tokenizer_part, write_tokenizer
 
 STUDENT = Path(__file__).parents[2] / "pipeline" / "student" / "embedded"

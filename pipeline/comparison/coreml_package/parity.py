@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
 from converters import backends
 from converters.values.artifact import Arrays
 from converters.values.errors import InputError
@@ -19,12 +16,10 @@ from pipeline.comparison.coreml_package.choices import Expected
 from pipeline.comparison.coreml_package.verdict import (
     BACKEND,
     LEAST_SNR_DB,
-    OutputParity,
     PackageParity,
     judge,
 )
 from pipeline.comparison.runtimes import Skipped
-from pipeline.report import tables as report
 from pipeline.running.jobs import Job, Report, run_jobs
 
 if TYPE_CHECKING:
@@ -32,7 +27,7 @@ if TYPE_CHECKING:
 
     from converters.coreml_evaluator.package import Package
 
-__all__ = ["LEAST_SNR_DB", "PackageParity", "check", "check_apart", "table"]
+__all__ = ["LEAST_SNR_DB", "PackageParity", "check", "check_apart"]
 
 _EMULATION = "coreml-reference"
 
@@ -145,35 +140,6 @@ def _not_seen(package: "Package") -> list[str]:
         for number, kind in enumerate(package.unread, start=1)
     ]
     return functions + parts
-
-
-def table(parity: Sequence[PackageParity]) -> Table:
-    """Returns a row for each output in each runtime."""
-    made = report.table(
-        "runtime", "precision", "output", "max diff", "mean diff", "relative", "cosine", "SNR dB",
-        "verdict", words=("output", "verdict"),
-    )  # fmt: skip
-    for each in parity:
-        for output in each.outputs:
-            made.add_row(
-                each.runtime,
-                each.precision,
-                escape(f"{each.function}: {output.name}" if each.function else output.name),
-                report.number(output.max_abs_diff, "{:.2g}"),
-                report.number(output.mean_abs_diff, "{:.2g}"),
-                report.number(output.relative_error, "{:.2g}"),
-                report.number(output.cosine, "{:.6f}"),
-                report.number(output.snr_db, "{:.1f}"),
-                _verdict(each, output),
-            )
-    return made
-
-
-def _verdict(parity: PackageParity, output: OutputParity) -> str:
-    if output.verdict == "fail":
-        return f"[red]FAIL[/] {escape(parity.reason)}"
-    near = f" {output.num_near_ties} near ties" if output.num_near_ties else ""
-    return f"[green]PASS[/]{near}"
 
 
 def _choose(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from converters.values.errors import MissingPackageError, first_line
-from pipeline.files import user_cache
+from pipeline.running import user_cache
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 """Every wheel that it needs, by its hash."""

@@ -1,6 +1,5 @@
 """``parity --localize`` on real bundles: silent on good ones, names the block that is damaged."""
 
-import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import torch
 from tokenizers import Tokenizer
 
 from converters.values.errors import InputError
-from pipeline.comparison.localize import BlockError, Localization, picture
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
 from pipeline.student.blocks import norm_blocks, run_blocks
@@ -184,21 +182,6 @@ def test_encoder_without_layer_norms_is_refused(students: dict[str, Student]) ->
     ) as caught:
         norm_blocks(students["mobilebert"])
     assert "distilbert, bert, electra" in caught.value.hint
-
-
-def test_picture_holds_what_is_not_finite_and_is_the_same_each_time() -> None:
-    values = [np.inf, np.nan, 20.0]
-    found = Localization(
-        backend="coreml", runtime="coreml-reference", precision="fp32", seq_len=8,
-        first_block="layer.0.attention", tolerance_db=90,
-        blocks=tuple(
-            BlockError(name=name, snr_db=value, local_snr_db=value, verdict="pass")
-            for name, value in zip(BLOCKS, values, strict=False)
-        ),
-    )  # fmt: skip
-    assert picture([found]) == picture([found])
-    assert "coreml-reference: layer.0.attention" in picture([found])
-    assert not dataclasses.replace(found, first_block=None, reason="it crashed").passed
 
 
 def fault(student: Student, block: str, *, halves: bool) -> tuple[bytes, bytes]:

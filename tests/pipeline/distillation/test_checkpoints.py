@@ -13,7 +13,7 @@ from transformers import AutoModelForMaskedLM, AutoModelForQuestionAnswering, Au
 from converters.values.errors import InputError
 from pipeline.distillation.checkpoints import RunFolder, State
 from pipeline.student.load import load
-from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tokenizer.tokenization import set_second_type, tokenizer_part
 
 RUN = {

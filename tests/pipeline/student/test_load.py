@@ -26,8 +26,8 @@ from transformers import (
 from converters.values.errors import InputError
 from pipeline.student.config import ENCODERS, WHOLE_NUMBERS, check_config
 from pipeline.student.load import _name, load
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tasks.question_answering.squad import Question
-from pipeline.tokenizer.folder import read_tokenizer
 from tests.command import ROOT
 from tests.hub_standin import environment, serve
 from tests.students import ARCHITECTURES, make_model, save_tokenizer

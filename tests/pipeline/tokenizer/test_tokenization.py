@@ -5,7 +5,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer
 
 from converters.values.errors import InputError
-from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tokenizer.tokenization import (
     bundle_tokenizer,
     set_second_type,

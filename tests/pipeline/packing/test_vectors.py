@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from converters.values.errors import InputError
-from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
+from pipeline.bundle.vectors import read, write
 from pipeline.comparison.parity import reference_cases
 from pipeline.comparison.thresholds import THRESHOLDS
+from pipeline.packing import vectors
 from pipeline.student.load import load
 from pipeline.student.trace import ExportableEncoder
 from pipeline.tasks.question_answering.squad import labelled_questions
@@ -130,9 +131,9 @@ def test_describe_names_artifacts_that_answer_otherwise(students, artifacts):
 def test_write_and_read_give_the_same_and_the_same_bytes(students, tmp_path):
     for name in ("first", "second"):
         made = describe(students["distilbert"], examples=labelled_questions()[:20])
-        vectors.write(made, tmp_path / name)
+        write(made, tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
-    assert vectors.read(tmp_path / "first") == made
+    assert read(tmp_path / "first") == made
 
 
 def test_write_logits_that_are_not_finite_are_null(tmp_path, tokenizer):
@@ -141,11 +142,11 @@ def test_write_logits_that_are_not_finite_are_null(tmp_path, tokenizer):
     with torch.no_grad():
         student.model.get_parameter("qa_outputs.bias").fill_(torch.inf)
     path = tmp_path / VECTORS
-    vectors.write(describe(student, examples=labelled_questions()[:1]), path)
+    write(describe(student, examples=labelled_questions()[:1]), path)
     content = json.loads(path.read_bytes())
     assert content["questions"][0]["answer"]["score"] is None
     assert set(content["questions"][0]["windows"][0]["start_logits"]) == {None}
-    assert vectors.read(path).questions[0].answer.score is None
+    assert read(path).questions[0].answer.score is None
 
 
 @pytest.mark.parametrize("num_examples", [1, 3, 8, 9, 100])
@@ -162,9 +163,9 @@ def test_read_what_is_no_vectors_is_refused(tmp_path, raw):
     path = tmp_path / VECTORS
     path.write_bytes(raw)
     with pytest.raises(InputError, match=r"vectors\.json is damaged"):
-        vectors.read(path)
+        read(path)
 
 
 def test_read_absent_vectors_is_refused(tmp_path):
     with pytest.raises(InputError, match="no vectors at"):
-        vectors.read(tmp_path / VECTORS)
+        read(tmp_path / VECTORS)

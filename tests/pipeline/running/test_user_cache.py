@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.comparison.task_library import environment
-from pipeline.files import user_cache
+from pipeline.running import user_cache
 from pipeline.running.cache import StageCache
 from pipeline.student import reference
 from tests.command import ROOT

@@ -13,8 +13,8 @@ from transformers import AutoTokenizer
 
 from converters.values.errors import InputError
 from pipeline.on_device.wordpiece import open_tokenizer
-from pipeline.tokenizer import folder as tokenizer_folder
-from pipeline.tokenizer.folder import read_tokenizer
+from pipeline.student import tokenizer_folder
+from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tokenizer.tokenization import (
     bundle_tokenizer,
     second_type,

@@ -1,0 +1,223 @@
+"""Makes the vectors of a bundle: what the PyTorch student makes of texts and questions."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from converters.values.artifact import Artifact
+from pipeline.bundle.vectors import (
+    AnswerVector,
+    QuestionVector,
+    TextVector,
+    Vectors,
+    WindowVector,
+)
+from pipeline.comparison import runtimes
+from pipeline.comparison.compare import Case, Outputs
+from pipeline.comparison.kept_runs import StudentRuns, kept_run
+from pipeline.comparison.parity import reference_cases
+from pipeline.comparison.thresholds import FP16_EXCESS_ON_ARM64, computes_in_halves, thresholds_of
+from pipeline.on_device.wordpiece import utf16_offsets
+from pipeline.running import reuse
+from pipeline.running.cache import StageCache
+from pipeline.running.progress import Stages
+from pipeline.student.load import Student
+from pipeline.tasks import Task
+from pipeline.tasks.question_answering.squad import Question
+
+NUM_VECTORS = 8
+"""Enough to notice a wrong tokenizer, artifact or decoder, and done in a blink on a phone."""
+
+TEXTS = (
+    "Who built it, when -- and for £3.50?",
+    "Élan naïve Ångström Çà et là: CAFÉ",
+    "e\u0301le\u0300ve a\u0327\u0302 q\u0307\u0323",
+    "İstanbul ΑΣ ΟΔΟΣ ß ﬁ Ǆ",
+    "東京タワーは333 mです。",
+    "서울특별시 각각",
+    "\u202bשלום עולם\u202c مرحبا ١٢٣",
+    "हिन्दी में नमस्ते ক্ষ",
+    "👩\u200d👩\u200d👧\u200d👦 ok 👍🏽! 🇫🇮 𝒜𝓫𝔠 𐐀𐐨",
+    "tab\there\u00a0and\u2009there\u3000line\r\nbreak\u0085",
+    "zero\u200bwidth soft\u00adhyphen \ufeffbom \x00nul \ufffd",
+    "[CLS] not [SEP] a row[MASK] [mask]",
+    "antidisestablishmentarianism " + "x" * 101 + " " + "y" * 100,
+    "don't e-mail_me@example.org/~a?b=1&c=[2]^{3}`|$€",
+    "",
+)
+"""Each holds something that a tokenizer gets wrong easily."""
+
+_MAX_LONG_CHARACTERS = 20_000
+
+_LEAST_TOLERANCE = 1e-4
+"""Logits: what another order of additions costs."""
+
+
+def observe(
+    student: Student,
+    artifacts: Sequence[Artifact],
+    *,
+    folder: Path,
+    examples: Sequence[Question],
+    num_threads: int,
+    cache: StageCache | None,
+    stages: Stages,
+) -> Vectors:
+    """Returns vectors of a student, with what its artifacts are seen to make of them.
+
+    Args:
+        student: The reference, in fp32.
+        artifacts: Of the same lengths; those that cannot run here are held to their gates.
+        folder: The bundle's.
+        examples: To choose questions from.
+        num_threads: For the two runtimes that run at a time.
+        cache: What builds kept of runs; nothing where all is to be run now.
+        stages: Told how the work goes.
+    """
+    with stages.stage("vectors") as stage:
+        runs = StudentRuns(student, cache)
+        seq_lens = artifacts[0].seq_lens
+        cases = reference_cases(student, choose(examples), seq_lens, runs)
+        stage.is_reused = runs.is_reused
+    rows = [window.inputs for case in cases for window in case.encoded.windows]
+    pairs, _ = runtimes.choose((), artifacts)
+    first = {artifact.path: (artifact, runtime) for artifact, runtime in reversed(pairs)}
+    outcomes = reuse.run_jobs(
+        [
+            runtimes.job(artifact, runtime, rows, num_threads=max(1, num_threads // 2), verb="test")
+            for artifact, runtime in first.values()
+        ],
+        kept=kept_run,
+        cache=cache,
+        max_parallel=min(2, num_threads),
+        stages=stages,
+    )
+    seen = dict(zip(first, outcomes, strict=True))
+    outputs: dict[str, tuple[Artifact, list[list[Outputs]]]] = {}
+    for artifact in artifacts:
+        name = artifact.path.relative_to(folder).as_posix()
+        outcome = seen.get(artifact.path)
+        if outcome is None or outcome.error is not None:
+            outputs[name] = artifact, []
+            continue
+        own = iter(outcome.value.outputs)
+        outputs[name] = artifact, [[next(own) for _ in case.encoded.windows] for case in cases]
+    return describe(
+        cases, outputs, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
+    )
+
+
+def choose(examples: Sequence[Question]) -> list[Question]:
+    """Returns questions from all over, and one whose context takes several windows."""
+    chosen = list(examples[:: max(1, len(examples) // NUM_VECTORS)][:NUM_VECTORS])
+    some = chosen[: NUM_VECTORS // 2]
+    long = "\n".join(dict.fromkeys(example.context for example in some))[:_MAX_LONG_CHARACTERS]
+    return [*chosen, Question(id="long", question=some[-1].question, context=long, answers=())]
+
+
+def describe(
+    cases: Sequence[Case],
+    artifacts: Mapping[str, tuple[Artifact, Sequence[Sequence[Outputs]]]],
+    *,
+    seq_lens: tuple[int, ...],
+    task: Task,
+    tokenizer: Tokenizer,
+) -> Vectors:
+    """Returns what the student makes of each case, and what is to be expected of each artifact.
+
+    Args:
+        cases: What the PyTorch student made of each question.
+        artifacts: By path inside the bundle, each with its outputs here; none where it did not run.
+        seq_lens: The lengths that the windows of the cases were cut for.
+        task: Decodes answers.
+        tokenizer: The student's.
+    """
+    questions = []
+    for index, case in enumerate(cases):
+        others = [
+            path
+            for path, (_, outputs) in artifacts.items()
+            if outputs and _span(task, case, outputs[index]) != (case.answer.start, case.answer.end)
+        ]
+        questions.append(_question(case, tuple(others)))
+    return Vectors(
+        texts=tuple(_text(text, tokenizer) for text in TEXTS),
+        seq_lens=seq_lens,
+        questions=tuple(questions),
+        tolerances={
+            path: _tolerance(artifact, cases, outputs)
+            for path, (artifact, outputs) in artifacts.items()
+        },
+    )
+
+
+def _text(text: str, tokenizer: Tokenizer) -> TextVector:
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    return TextVector(
+        text=text,
+        ids=tuple(encoding.ids),
+        offsets=tuple(encoding.offsets),
+        utf16_offsets=utf16_offsets(text, encoding.offsets),
+    )
+
+
+def _question(case: Case, other_answer_in: tuple[str, ...]) -> QuestionVector:
+    answer, context = case.answer, case.example.context
+    ((utf16_start, utf16_end),) = utf16_offsets(context, [(answer.start, answer.end)])
+    windows = tuple(
+        WindowVector(
+            seq_len=window.seq_len,
+            input_ids=window.inputs["input_ids"][0, : window.num_tokens].tolist(),
+            offsets=window.offsets,
+            **{
+                name: tuple(_rounded(value) for value in logits[0, : window.num_tokens])
+                for name, logits in outputs.items()
+            },
+        )
+        for window, outputs in zip(case.encoded.windows, case.outputs, strict=True)
+    )
+    return QuestionVector(
+        question=case.example.question,
+        context=context,
+        windows=windows,
+        answer=AnswerVector(
+            text=answer.text,
+            start=answer.start,
+            end=answer.end,
+            utf16_start=utf16_start,
+            utf16_end=utf16_end,
+            score=_rounded(answer.score),
+        ),
+        other_answer_in=other_answer_in,
+    )
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def _span(task: Task, case: Case, outputs: Sequence[Outputs]) -> tuple[int, int]:
+    answer = task.decode(case.encoded, outputs)
+    return answer.start, answer.end
+
+
+def _tolerance(
+    artifact: Artifact, cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]]
+) -> float:
+    """Returns twice the largest difference that was seen here, and never more than the gate.
+
+    What a phone rounds otherwise counts as if it had been seen.
+    """
+    gate = thresholds_of(artifact).max_abs_diff
+    seen = [
+        float(np.abs(own[name] - logits)[0, : window.num_tokens].max())
+        for case, rows in zip(cases, outputs, strict=bool(outputs))
+        for window, reference, own in zip(case.encoded.windows, case.outputs, rows, strict=True)
+        for name, logits in reference.items()
+    ]
+    if not seen or not np.isfinite(seen).all():
+        return gate
+    excess = FP16_EXCESS_ON_ARM64 if computes_in_halves(artifact) else 1.0
+    return round(min(gate, max(_LEAST_TOLERANCE, 2 * excess * max(seen))), 6)
