@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,14 +12,14 @@ from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import Results, Skipped
-from pipeline.on_device.self_test import Engine, EngineResult, Logits, SelfTest
-from pipeline.on_device.windows import Window
+from pipeline.on_device.question_answering import QuestionAnswering
+from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.on_device.row import Row
+from pipeline.on_device.self_test import Engine, EngineResult, SelfTest
+from pipeline.on_device.task import Outputs
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.running.jobs import Job, run_jobs
 from pipeline.running.progress import Stages
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class SelfTestResult:
 def run(
     opened: Bundle, *, names: Sequence[str] = (), num_threads: int, stages: Stages
 ) -> SelfTestResult:
-    """Tests the tokenizer, windows and decoder, then every artifact in every runtime.
+    """Tests the tokenizer, rows and decoder, then every artifact in every runtime.
 
     Args:
         opened: A bundle in which ``verify`` finds no problem.
@@ -74,12 +74,12 @@ def run(
         stated,
         open_tokenizer(opened.folder, manifest.tokenizer),
         settings=manifest.tokenizer,
-        rules=manifest.span_rules,
+        task=QuestionAnswering(manifest.read_rules(SpanRules)),
     )
     problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
     if problems:  # engines would be asked the wrong rows
         return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
-    rows = [_row(window) for vector in stated.questions for window in test.windows(vector)]
+    rows = [_inputs(row) for vector in stated.examples for row in test.rows(vector)]
     outcomes = run_jobs(
         _jobs(pairs, rows, num_threads=num_threads),
         max_parallel=min(2, num_threads),
@@ -101,12 +101,12 @@ def run(
 
 
 def _recorded(results: Results) -> Engine:
-    """Returns an engine that has run all windows already, in their order."""
+    """Returns an engine that has run all rows already, in their order."""
     outputs = iter(results.outputs)
 
-    def answer(window: Window) -> Logits:
-        del window
-        return {name: logits[0].tolist() for name, logits in next(outputs).items()}
+    def answer(row: Row) -> Outputs:
+        del row
+        return {name: values[0].ravel().tolist() for name, values in next(outputs).items()}
 
     return answer
 
@@ -121,11 +121,11 @@ def _jobs(
     ]
 
 
-def _row(window: Window) -> Arrays:
-    """Returns a window as the input of an engine; an artifact takes what it knows of it."""
+def _inputs(row: Row) -> Arrays:
+    """Returns a row as the input of an engine; an artifact takes what it knows of it."""
     tensors = {
-        "input_ids": window.input_ids,
-        "attention_mask": window.attention_mask,
-        "token_type_ids": window.token_type_ids,
+        "input_ids": row.input_ids,
+        "attention_mask": row.attention_mask,
+        "token_type_ids": row.token_type_ids,
     }
     return {name: np.array([values], np.int32) for name, values in tensors.items()}

@@ -7,13 +7,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from converters.values.artifact import Artifact
-from pipeline.bundle.vectors import (
-    AnswerVector,
-    QuestionVector,
-    TextVector,
-    Vectors,
-    WindowVector,
-)
+from pipeline.bundle.vectors import ExampleVector, RowVector, TextVector, Vectors
 from pipeline.comparison import runtimes
 from pipeline.comparison.compare import Case, Outputs
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
@@ -134,18 +128,18 @@ def describe(
         task: Decodes answers.
         tokenizer: The student's.
     """
-    questions = []
+    described = []
     for index, case in enumerate(cases):
         others = [
             path
             for path, (_, outputs) in artifacts.items()
             if outputs and _span(task, case, outputs[index]) != (case.answer.start, case.answer.end)
         ]
-        questions.append(_question(case, tuple(others)))
+        described.append(_example(case, task, tuple(others)))
     return Vectors(
         texts=tuple(_text(text, tokenizer) for text in TEXTS),
         seq_lens=seq_lens,
-        questions=tuple(questions),
+        examples=tuple(described),
         tolerances={
             path: _tolerance(artifact, cases, outputs)
             for path, (artifact, outputs) in artifacts.items()
@@ -163,33 +157,27 @@ def _text(text: str, tokenizer: Tokenizer) -> TextVector:
     )
 
 
-def _question(case: Case, other_answer_in: tuple[str, ...]) -> QuestionVector:
-    answer, context = case.answer, case.example.context
-    ((utf16_start, utf16_end),) = utf16_offsets(context, [(answer.start, answer.end)])
-    windows = tuple(
-        WindowVector(
+def _example(case: Case, task: Task, other_answer_in: tuple[str, ...]) -> ExampleVector:
+    rows = tuple(
+        RowVector(
             seq_len=window.seq_len,
             input_ids=window.inputs["input_ids"][0, : window.num_tokens].tolist(),
             offsets=window.offsets,
-            **{
+            outputs={
                 name: tuple(_rounded(value) for value in logits[0, : window.num_tokens])
                 for name, logits in outputs.items()
             },
         )
         for window, outputs in zip(case.encoded.windows, case.outputs, strict=True)
     )
-    return QuestionVector(
-        question=case.example.question,
-        context=context,
-        windows=windows,
-        answer=AnswerVector(
-            text=answer.text,
-            start=answer.start,
-            end=answer.end,
-            utf16_start=utf16_start,
-            utf16_end=utf16_end,
-            score=_rounded(answer.score),
-        ),
+    answer = task.stated(case.encoded, case.answer)
+    return ExampleVector(
+        texts={"question": case.example.question, "context": case.example.context},
+        rows=rows,
+        answer={
+            name: _rounded(value) if isinstance(value, float) else value
+            for name, value in answer.items()
+        },
         other_answer_in=other_answer_in,
     )
 

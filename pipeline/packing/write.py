@@ -69,10 +69,11 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
             architecture=type(student.model).__name__,
             weights_sha256=student.weights_sha256,
             licence=student.licence,
-            task=student.task.NAME,
         ),
         tokenizer=tokenizer_part(student.tokenizer),
-        span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
+        task=manifest.TaskPart(
+            name=student.task.NAME, rules=question_answering.RULES.model_dump(), labels=()
+        ),
         artifacts=parts,
         task_library=variant,
         thresholds={

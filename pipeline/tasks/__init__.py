@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from tokenizers import Tokenizer
 
+    from pipeline.bundle.vectors import Value
     from pipeline.tasks.question_answering import Answer, Encoded
     from pipeline.tasks.question_answering.squad import Example, Question, Score
 
@@ -54,6 +55,10 @@ class Task(Protocol):
 
     def decode(self, encoded: "Encoded", outputs: "Sequence[Mapping[str, np.ndarray]]") -> "Answer":
         """Turns the model's outputs back into an answer."""
+        ...
+
+    def stated(self, encoded: "Encoded", answer: "Answer") -> "Mapping[str, Value]":
+        """Returns an answer as ``vectors.json`` states it."""
         ...
 
     def prefers_no_answer(
