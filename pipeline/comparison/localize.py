@@ -19,12 +19,12 @@ from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.values.precision import Precision
 from converters.weights.quantized import StoredMatrix
-from pipeline.bundle.manifest import json_value
 from pipeline.comparison import runtimes
 from pipeline.comparison.own_weights import with_file_integers
 from pipeline.comparison.verdict import Verdict
 from pipeline.conversion.matching import find_integers
 from pipeline.conversion.metrics import snr_db
+from pipeline.files.canonical import json_value
 from pipeline.files.checksums import checked
 from pipeline.running.jobs import Job, Outcome
 from pipeline.running.run import Run

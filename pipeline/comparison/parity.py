@@ -12,7 +12,7 @@ from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.weights.quantized import QuantizedWeight
 from pipeline.comparison import runtimes
-from pipeline.comparison.compare import Case, Outputs
+from pipeline.comparison.cases import Case, Outputs, reference_cases
 from pipeline.comparison.hard_rows import hard_examples, refill_padding
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
 from pipeline.comparison.own_weights import with_file_integers
@@ -153,27 +153,6 @@ def check(
         )
     ]
     return reports, skipped
-
-
-def reference_cases(
-    student: Student,
-    examples: Sequence[Question],
-    seq_lens: tuple[int, ...],
-    runs: StudentRuns | None = None,
-) -> list[Case]:
-    """Returns what the student makes of each example, every row at the least length that fits.
-
-    Where ``runs`` are given, they may know it already.
-    """
-    encoded = student.encode(examples, seq_lens=seq_lens)
-    rows = [window.inputs for item in encoded for window in item.windows]
-    outputs = iter((runs or StudentRuns(student, None)).run(rows).outputs)
-    cases = []
-    for example, item in zip(examples, encoded, strict=True):
-        own = [next(outputs) for _ in item.windows]
-        answer = student.task.decode(item, own)
-        cases.append(Case(example=example, encoded=item, outputs=own, answer=answer))
-    return cases
 
 
 def _exam(

@@ -15,9 +15,8 @@ from pipeline.bundle.vectors import (
     WindowVector,
 )
 from pipeline.comparison import runtimes
-from pipeline.comparison.compare import Case, Outputs
+from pipeline.comparison.cases import Case, Outputs, reference_cases
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
-from pipeline.comparison.parity import reference_cases
 from pipeline.comparison.thresholds import FP16_EXCESS_ON_ARM64, computes_in_halves, thresholds_of
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.running.run import Run

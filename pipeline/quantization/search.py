@@ -17,11 +17,11 @@ from typing import Any, Protocol, TypeVar, get_args
 import numpy as np
 
 from converters.weights.quantized import ModelWeights, QuantizedWeight
-from pipeline.bundle.manifest import json_value
 from pipeline.comparison import runtimes
+from pipeline.comparison.cases import reference_cases
 from pipeline.comparison.compare import f1_drop, real_logits
-from pipeline.comparison.parity import reference_cases
 from pipeline.conversion.recipe import Integers, Recipe, tensor_group
+from pipeline.files.canonical import json_value
 from pipeline.quantization.budget import Budget, Cost
 from pipeline.quantization.quantizer import Quantizer
 from pipeline.running.run import Run

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 
 from converters.values.precision import FixedPrecision
 from pipeline import build as flow
-from pipeline.bundle.manifest import json_value
 from pipeline.conversion.recipe import recipe_of
+from pipeline.files.canonical import json_value
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.mutations.conftest import Record
 from tests.runs import quiet_run

@@ -15,10 +15,10 @@ import pytest
 
 from converters.values.artifact import Artifact
 from converters.values.precision import FixedPrecision
-from pipeline.bundle.manifest import json_value
 from pipeline.bundle.open import open_bundle
 from pipeline.comparison import parity, runtimes
 from pipeline.conversion.recipe import recipe_of
+from pipeline.files.canonical import json_value
 from pipeline.student.load import Student, load
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.bundles import restate

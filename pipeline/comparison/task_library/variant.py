@@ -27,8 +27,7 @@ from converters.backends import TASK_LIBRARY
 from converters.values.artifact import Artifact
 from converters.values.errors import GateError, InputError
 from pipeline.bundle.open import Bundle
-from pipeline.comparison import parity
-from pipeline.comparison.compare import Case
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.task_library import environment
 from pipeline.comparison.task_library.tokenizer import LibraryTokenizer
@@ -159,7 +158,7 @@ def check(
     except environment.UnavailableError as err:
         return [], [Skipped(runtime=RUNTIME, reason=f"{err.message}; {err.hint}")]
     with run.stage("run pytorch"):
-        cases = parity.reference_cases(student, chosen, (SEQ_LEN,))
+        cases = reference_cases(student, chosen, (SEQ_LEN,))
     try:
         with run.stage(f"run {RUNTIME}"):
             model = checked(variant).path

@@ -200,20 +200,19 @@ def test_conversion_key_changes_with_the_sources_of_every_room(
     rooms = {path.parent for folder in fingerprint.SOURCES for path in folder.rglob("*.py")}
     keys = []
     for number, room in enumerate([None, *sorted(rooms)]):
+        place = tmp_path / str(number)
         folders = {
-            source: Path(
-                shutil.copytree(source, tmp_path / str(number) / source.name, ignore=names)
-            )
+            source: Path(shutil.copytree(source, place / source.name, ignore=names))
             for source in fingerprint.SOURCES
         }
-        for source, copy in folders.items():
+        for source, copied in folders.items():
             if room is not None and room.is_relative_to(source):
-                changed = copy / room.relative_to(source) / "__init__.py"
+                changed = copied / room.relative_to(source) / "__init__.py"
                 changed.write_text(changed.read_text(encoding="utf-8") + "\n", encoding="utf-8")
         with monkeypatch.context() as patch:
             patch.setattr(fingerprint, "SOURCES", tuple(folders.values()))
             keys.append(key_of(traced, weights))
-        shutil.rmtree(tmp_path / str(number))
+        shutil.rmtree(place)
     assert keys[0] == key_of(traced, weights)
     assert len(set(keys)) == len(keys) == 1 + len(rooms) > 20
 

@@ -14,8 +14,7 @@ from converters.tflite import task_library as tflite_task_library
 from converters.values.artifact import Artifact
 from converters.values.errors import InputError
 from converters.values.precision import FixedPrecision
-from pipeline.comparison import parity
-from pipeline.comparison.compare import Case
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.task_library import environment
 from pipeline.comparison.task_library import variant as task_library
 from pipeline.comparison.task_library.tokenizer import LibraryTokenizer
@@ -335,7 +334,7 @@ def derive(subject: Subject, folder: Path) -> Artifact:
 def decoded_alike(student: Student) -> tuple[Question, ...]:
     """Returns questions whose answer the library's rule makes of the same logits."""
     chosen, _ = task_library.comparable(student, labelled_questions())
-    cases = parity.reference_cases(student, chosen, (SEQ_LEN,))
+    cases = reference_cases(student, chosen, (SEQ_LEN,))
     return tuple(case.example for case in cases if is_candidate(case))
 
 
