@@ -15,6 +15,7 @@ from converters.backends import (
 from converters.values.artifact import ComputeUnits
 from converters.values.errors import InputError, MissingPackageError, StorageError
 from pipeline.comparison.runtimes import Skipped
+from pipeline.conversion.recipe import Recipe
 from pipeline.student.load import Student
 
 
@@ -44,7 +45,21 @@ def choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     return chosen, skipped
 
 
-def check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[str]) -> None:
+def check_options(
+    backends: Sequence[str], *, recipe: Recipe | None, compute_units: ComputeUnits | None
+) -> tuple[str, ...]:
+    """Checks that options have an effect, and returns in words on which backends they have none.
+
+    Raises:
+        InputError: One has none on any backend that is built.
+    """
+    _check_compute_units(compute_units, backends)
+    if recipe is not None and recipe.activations == "static":
+        return _floats_only(backends)
+    return ()
+
+
+def _check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[str]) -> None:
     """Checks that the choice has an effect.
 
     Raises:
@@ -57,8 +72,8 @@ def check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[s
         )
 
 
-def floats_only(backends: Sequence[str]) -> tuple[str, ...]:
-    """Says of the backends to which static activations are nothing that they are.
+def _floats_only(backends: Sequence[str]) -> tuple[str, ...]:
+    """Returns in words which backends have no static activations.
 
     Raises:
         InputError: All are such.
