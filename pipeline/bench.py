@@ -170,7 +170,7 @@ def load_student(*, find: Callable[[], Student], num_threads: int) -> Runner:
     torch.set_num_threads(num_threads)
     student = find()
     student.model.set_attn_implementation("sdpa")
-    return runtimes.TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    return runtimes.TorchRunner(student.model, output_names=student.output_names)
 
 
 def save_base(folder: Path, *, num_layers: int = 6) -> Path:

@@ -28,13 +28,13 @@ from pipeline.student import reference
 from pipeline.student.load import Student, load
 from pipeline.student.trace import check_seq_lens, trace
 from pipeline.student.trim import Trimming, trim
-from pipeline.tasks.examples import sort_out
-from pipeline.tasks.question_answering.squad import Example, Question, Unreadable
+from pipeline.tasks.examples import Given, read, sort_out
+from pipeline.tasks.task import Example, Task, Unreadable
 
 DEFAULT_RECIPE = recipe_of("int8")
 DEFAULT_SEQ_LENS = (384,)
 _NUM_BELOW_LONGEST = 25
-"""Questions at the shorter lengths, which share the weights and take many rows for a question: what
+"""Examples at the shorter lengths, which share the weights and take many rows for an example: what
 their graphs need. ``pocketbert parity`` asks all."""
 
 
@@ -43,6 +43,7 @@ class BuildResult:
     """What a build made, and what the parity check said of it.
 
     Attributes:
+        task: The student's.
         made: The artifacts in the bundle's folder, and their verdicts.
         skipped: Runtimes that could not be asked, with the reason.
         unreadable: Examples that the student cannot be asked.
@@ -53,6 +54,7 @@ class BuildResult:
     """
 
     folder: Path
+    task: Task
     made: Made
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
@@ -96,7 +98,7 @@ def build(
     recipe: Recipe | None = DEFAULT_RECIPE,
     budget: Budget = NO_BUDGET,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
-    examples: Sequence[Example] | None = None,
+    examples: Given = None,
     trim_corpus: Path | None = None,
     compute_units: ComputeUnits | None = None,
     for_task_library: bool = False,
@@ -114,7 +116,7 @@ def build(
             a search choose it under the budget.
         budget: What every artifact must keep to.
         seq_lens: The lengths that every artifact serves, in tokens.
-        examples: What to calibrate and compare on; nothing means the package's own questions.
+        examples: What to calibrate and compare on: a file, or examples; None for the package's own.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
         compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
@@ -141,7 +143,7 @@ def build(
         with run.stage("trim vocabulary"):
             student, trimming = trim(student, trim_corpus)
     given = sort_out(
-        examples or student.task.own_examples(), task=student.task, tokenizer=student.tokenizer
+        read(examples, task=student.task), task=student.task, tokenizer=student.tokenizer
     )
     with run.stage("trace"):
         traced = trace(student, seq_lens=lengths)
@@ -166,6 +168,7 @@ def build(
     reference.remember(student)
     return BuildResult(
         folder=destination,
+        task=student.task,
         made=made.moved(folder, destination),
         skipped=(*skipped, *made.skipped),
         unreadable=given.unreadable,
@@ -186,7 +189,7 @@ def _attempt(
     backends: Sequence[str],
     compute_units: ComputeUnits,
     budget: Budget,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     folder: Path,
     run: Run,
 ) -> Made:

@@ -108,7 +108,6 @@ def build(
     from pipeline.bundle.open import size_bytes
     from pipeline.bundle.signature import read_private_key
     from pipeline.running.cache import StageCache
-    from pipeline.tasks.question_answering.squad import read_squad
 
     result = flow.build(
         model,
@@ -117,7 +116,7 @@ def build(
         recipe=_recipe(recipe, precision, group_size, activations),
         budget=_budget(max_size_mb, max_f1_drop, is_needed=precision == "auto"),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
-        examples=read_squad(data) if data else None,
+        examples=data,
         trim_corpus=trim_vocab,
         compute_units=_compute_units(compute_units),
         for_task_library=task_library,
@@ -161,7 +160,7 @@ def build(
         remarks += [f"[yellow]{escape(each)}[/]" for each in result.remarks]
     if result.unreadable:
         payload["unreadable"] = [asdict(each) for each in result.unreadable]
-        remarks += tables.unreadable(result.unreadable, "left out")
+        remarks += tables.unreadable(result.unreadable, "left out", task=result.task)
     seen = []
     if result.steps:
         payload["steps"] = [each.to_json() for each in result.steps]
@@ -266,7 +265,7 @@ def _budget(max_size_mb: float | None, max_f1_drop: float | None, *, is_needed: 
         )
     return Budget(
         max_size_bytes=math.inf if max_size_mb is None else max_size_mb * 1e6,
-        max_f1_drop=math.inf if max_f1_drop is None else max_f1_drop,
+        max_score_drop=math.inf if max_f1_drop is None else max_f1_drop,
     )
 
 

@@ -12,7 +12,7 @@ from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.weights.quantized import QuantizedWeight
 from pipeline.comparison import runtimes
-from pipeline.comparison.cases import Case, Outputs, reference_cases
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.hard_rows import hard_examples, refill_padding
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
 from pipeline.comparison.own_weights import with_file_integers
@@ -27,7 +27,7 @@ from pipeline.running.cache import StageCache
 from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Outcome, run_jobs
 from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example, Outputs, OutputSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +48,13 @@ class _Exam:
     @property
     def rows(self) -> list[Arrays]:
         """All of it, in the order in which ``take`` wants the outputs."""
-        rows = [
-            window.inputs for case in (*self.cases, *self.hard) for window in case.encoded.windows
-        ]
+        rows = [row.inputs for case in (*self.cases, *self.hard) for row in case.encoded.rows]
         return rows + [row for row in self.refilled if row is not None]
 
     def take(self, outputs: Iterator[Outputs]) -> "_Answered":
         """Takes the outputs of its rows."""
         cases, hard = (
-            [[next(outputs) for _ in case.encoded.windows] for case in cases]
+            [[next(outputs) for _ in case.encoded.rows] for case in cases]
             for cases in (self.cases, self.hard)
         )
         refilled = [None if row is None else [next(outputs)] for row in self.refilled]
@@ -89,20 +87,20 @@ def check(
     student: Student,
     artifacts: Sequence[Artifact],
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     recipe: Recipe,
     names: Sequence[str] = (),
     num_below_longest: int | None = None,
     run: Run,
 ) -> tuple[list[Parity], list[Skipped]]:
-    """Compares artifacts with their student on real questions and hard rows, at each length.
+    """Compares artifacts with their student on real examples and hard rows, at each length.
 
     A runtime that fails or crashes makes its artifact fail; it does not stop the others.
 
     Args:
         student: The reference, in fp32.
         artifacts: What to check.
-        examples: The questions.
+        examples: Of the student's task.
         recipe: What the weights of the artifacts are stored as.
         names: Runtimes to use; none means all that run here.
         num_below_longest: About how many examples are asked at the shorter lengths; nothing means
@@ -157,14 +155,14 @@ def check(
 
 def _exam(
     student: Student,
-    examples: Sequence[Question],
-    hard: Sequence[Question],
+    examples: Sequence[Example],
+    hard: Sequence[Example],
     seq_len: int,
     runs: StudentRuns,
 ) -> _Exam:
     """Returns all examples at a length, and the hard ones that take one row of it."""
     encoded = student.encode(hard, seq_lens=(seq_len,))
-    fitting = [each for each, item in zip(hard, encoded, strict=True) if len(item.windows) == 1]
+    fitting = [each for each, item in zip(hard, encoded, strict=True) if len(item.rows) == 1]
     hard_cases = reference_cases(student, fitting, (seq_len,), runs)
     size = student.tokenizer.get_vocab_size()
     return _Exam(
@@ -172,8 +170,7 @@ def _exam(
         cases=reference_cases(student, examples, (seq_len,), runs),
         hard=hard_cases,
         refilled=[
-            refill_padding(case.encoded.windows[0].inputs, vocabulary_size=size)
-            for case in hard_cases
+            refill_padding(case.encoded.rows[0].inputs, vocabulary_size=size) for case in hard_cases
         ],
     )
 
@@ -227,7 +224,7 @@ def _with_own_weights(
     runs = StudentRuns(rounded, cache, computes_as=artifact)
     found: dict[int, list[list[Outputs]]] = {}
     for seq_len in artifact.seq_lens:
-        rows = [case.encoded.windows[0].inputs for case in exams[seq_len].hard]
+        rows = [case.encoded.rows[0].inputs for case in exams[seq_len].hard]
         found[seq_len] = [[each] for each in runs.run(rows).outputs]
     return found
 
@@ -245,10 +242,10 @@ def _judge(
         reason = outcome.error.message
     else:
         rows = [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows]
-        reason = _misshapen(rows, outcome.get().outputs, student.task.OUTPUT_NAMES)
+        reason = _misshapen(rows, outcome.get().outputs, student.task.outputs)
     if reason:
         return [
-            failed_parity(artifact, runtime, seq_len=seq_len, reason=reason)
+            failed_parity(artifact, runtime, task=student.task, seq_len=seq_len, reason=reason)
             for seq_len in artifact.seq_lens
         ]
     outputs = iter(outcome.get().outputs)
@@ -271,15 +268,17 @@ def _judge(
     ]
 
 
-def _misshapen(rows: Sequence[Arrays], outputs: Sequence[Outputs], names: Sequence[str]) -> str:
-    """Returns in words which output is not there, or has no logit for each token."""
+def _misshapen(
+    rows: Sequence[Arrays], outputs: Sequence[Outputs], specs: Sequence[OutputSpec]
+) -> str:
+    """Returns in words which output is not there, or is not of its shape."""
     for row, own in zip(rows, outputs, strict=True):
-        shape = row["input_ids"].shape
-        for name in names:
-            if name not in own:
-                return f"it gives no {name}"
-            if own[name].shape != shape:
-                return f"it gives {name} of shape {own[name].shape}, expected {shape}"
+        for spec in specs:
+            shape = spec.shape(row["input_ids"].shape[1])
+            if spec.name not in own:
+                return f"it gives no {spec.name}"
+            if own[spec.name].shape != shape:
+                return f"it gives {spec.name} of shape {own[spec.name].shape}, expected {shape}"
     return ""
 
 

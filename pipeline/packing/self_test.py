@@ -12,13 +12,12 @@ from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import Results, Skipped
-from pipeline.on_device.question_answering import QuestionAnswering
-from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.row import Row
 from pipeline.on_device.self_test import Engine, EngineResult, SelfTest
 from pipeline.on_device.task import Outputs
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.running.run import Run
+from pipeline.tasks import task_of_bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResul
         stated,
         open_tokenizer(opened.folder, manifest.tokenizer),
         settings=manifest.tokenizer,
-        task=QuestionAnswering(manifest.read_rules(SpanRules)),
+        task=task_of_bundle(manifest).on_device(),
     )
     problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
     if problems:  # engines would be asked the wrong rows

@@ -29,7 +29,7 @@ def test_describe_gives_ids_logits_and_answers_of_the_student(students):
     student = students["bert"]
     found = describe(student, seq_lens=(64, 128))
     assert len(found.examples) == vectors.NUM_VECTORS + 1
-    encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES)
+    encoder = ExportableEncoder(student.model, output_names=student.output_names)
     for vector in found.examples:
         answer, context = vector.answer, vector.texts["context"]
         assert context[answer["start"] : answer["end"]] == answer["text"]
