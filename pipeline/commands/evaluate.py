@@ -15,7 +15,6 @@ from pipeline.commands.console import (
     num_threads,
     show,
 )
-from pipeline.report import tables
 
 if TYPE_CHECKING:
     from pipeline.evaluate import Evaluation
@@ -37,6 +36,7 @@ def evaluate(
     read counts as wrong, and is named.
     """
     from pipeline import evaluate as flow
+    from pipeline.report import tables
     from pipeline.running.progress import Stages
 
     result = flow.evaluate(
