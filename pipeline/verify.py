@@ -11,7 +11,7 @@ from pipeline.bundle.open import Verified
 from pipeline.comparison import runtimes
 from pipeline.packing import self_test
 from pipeline.packing.self_test import SelfTestResult
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,7 @@ def verify(
     public_key: Path | None = None,
     with_vectors: bool = False,
     names: Sequence[str] = (),
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> Checked:
     """Compares a bundle with its manifest, and runs its self test where that is wanted.
 
@@ -65,8 +64,7 @@ def verify(
         public_key: A file with the key that must have signed it; ``None`` where any may have.
         with_vectors: Whether to run the self test.
         names: Runtimes of the self test; empty for all that run here.
-        num_threads: Of the self test.
-        stages: Calls progress.
+        run: How the self test goes.
 
     Raises:
         InputError: There is no bundle, the key cannot be read, or the names would have no effect.
@@ -80,5 +78,5 @@ def verify(
     if files.problems or not with_vectors:
         return Checked(files=files)
     with open.open_bundle(bundle) as opened:
-        tested = self_test.run(opened, names=names, num_threads=num_threads, stages=stages)
+        tested = self_test.run(opened, names=names, run=run)
     return Checked(files=files, self_test=tested)

@@ -1,8 +1,6 @@
 """The manifest: what an app must know of a bundle, and the only place where it is written."""
 
-import hashlib
 import json
-import math
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -20,6 +18,7 @@ from converters.values.artifact import ComputeUnits
 from converters.values.errors import GateError, InputError
 from converters.values.precision import Activations, Precision
 from pipeline import __version__
+from pipeline.files.canonical import canonical_json, sha256
 
 FILE_NAME = "manifest.json"
 VECTORS = "vectors.json"
@@ -243,7 +242,7 @@ class Manifest(_Part):
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Writes canonical JSON that carries a hash over itself."""
     content = manifest.model_dump(mode="json")
-    content[HASH_KEY] = _hash(content)
+    content[HASH_KEY] = sha256(content)
     (folder / FILE_NAME).write_bytes(canonical_json(content))
 
 
@@ -299,33 +298,10 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
         ) from err
 
 
-def json_value(value: Any) -> Any:
-    """Returns a value as JSON holds it: numbers that are not finite become null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: json_value(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [json_value(item) for item in value]
-    return value
-
-
-def canonical_json(content: dict[str, Any]) -> bytes:
-    """Returns the one way to write a JSON object: sorted keys, no spaces, UTF-8, a newline."""
-    text = json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode() + b"\n"
-
-
-def _hash(content: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(content)).hexdigest()
-
-
 def _is_as_written(raw: bytes, content: dict[str, Any], stated: Any) -> bool:
     try:
         return bool(
-            stated == _hash(content) and raw == canonical_json({**content, HASH_KEY: stated})
+            stated == sha256(content) and raw == canonical_json({**content, HASH_KEY: stated})
         )
     # It holds what canonical JSON cannot: NaN, half of a surrogate pair, endless nesting.
     except (ValueError, RecursionError):

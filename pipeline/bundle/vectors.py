@@ -13,9 +13,8 @@ from pipeline.bundle.manifest import (
     SeqLen,
     SeqLens,
     TokenId,
-    canonical_json,
-    json_value,
 )
+from pipeline.files.canonical import canonical_json, json_value
 
 MAX_VECTORS_BYTES = 64 * 10**6
 """A bundle's takes a few hundred thousand."""

@@ -34,7 +34,7 @@ def ask(
     from pipeline import ask as flow
     from pipeline.bundle.open import open_bundle
     from pipeline.report import tables
-    from pipeline.running.progress import Stages
+    from pipeline.running.run import Run
     from pipeline.tasks.question_answering.squad import Question
 
     asked_about = _context(passage, context_file)
@@ -45,8 +45,7 @@ def ask(
             [example],
             named_reference=reference,
             names=runtime or (),
-            num_threads=num_threads(),
-            stages=Stages(),
+            run=Run(num_threads=num_threads()),
         )
     payload: dict[str, object] = {
         "answers": [

@@ -89,7 +89,7 @@ def build(
     from pipeline.conversion.recipe import asked_recipe
     from pipeline.quantization.budget import asked_budget
     from pipeline.running.cache import StageCache
-    from pipeline.running.progress import Stages
+    from pipeline.running.run import Run
     from pipeline.tasks.question_answering.squad import read_squad
 
     result = flow.build(
@@ -111,9 +111,7 @@ def build(
         compute_units=compute_units,
         for_task_library=task_library,
         key=None if sign is None else read_private_key(sign),
-        num_threads=num_threads(),
-        cache=None if no_cache else StageCache.of_user(),
-        stages=Stages(),
+        run=Run(num_threads=num_threads(), cache=None if no_cache else StageCache.of_user()),
     )
     show(result.to_json(), as_json, *_parts(result))
     return 0 if result.passed else 1

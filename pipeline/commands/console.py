@@ -89,7 +89,7 @@ def show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> None
     """Prints one JSON object, or tables for a person; that nobody reads them is no error."""
     with contextlib.suppress(BrokenPipeError):
         if as_json:
-            from pipeline.bundle.manifest import json_value
+            from pipeline.files.canonical import json_value
 
             show_json(json_value(payload))
             return

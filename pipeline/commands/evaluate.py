@@ -37,7 +37,7 @@ def evaluate(
     """
     from pipeline import evaluate as flow
     from pipeline.report import tables
-    from pipeline.running.progress import Stages
+    from pipeline.running.run import Run
 
     result = flow.evaluate(
         target,
@@ -45,8 +45,7 @@ def evaluate(
         limit=limit,
         names=runtime or (),
         named_reference=reference,
-        num_threads=num_threads(),
-        stages=Stages(),
+        run=Run(num_threads=num_threads()),
     )
     payload: dict[str, object] = {
         "results": [

@@ -76,7 +76,7 @@ def parity(
         )
     from pipeline.bundle.open import open_bundle
     from pipeline.parity import check_bundle
-    from pipeline.running.progress import Stages
+    from pipeline.running.run import Run
     from pipeline.tasks.question_answering.squad import read_squad
 
     with open_bundle(bundle) as opened:
@@ -88,8 +88,7 @@ def parity(
             named_reference=reference,
             with_blocks=localize,
             report=report_folder,
-            num_threads=num_threads(),
-            stages=Stages(),
+            run=Run(num_threads=num_threads()),
         )
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
     table = tables.parity_table(found.verdicts, sizes)

@@ -42,15 +42,14 @@ def verify(
 ) -> int:
     """Finds every file of a bundle that is not as its manifest says, and checks who signed that."""
     from pipeline import verify as flow
-    from pipeline.running.progress import Stages
+    from pipeline.running.run import Run
 
     found = flow.verify(
         bundle,
         public_key=public_key,
         with_vectors=vectors,
         names=runtime or (),
-        num_threads=num_threads(),
-        stages=Stages(),
+        run=Run(num_threads=num_threads()),
     )
     tested = [] if found.self_test is None else _self_test(found.self_test)
     show(found.to_json(), as_json, *_files(found.files), *tested)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from converters.values.artifact import Arrays, Artifact
+from converters.values.artifact import Arrays
 from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
@@ -15,8 +15,7 @@ from pipeline.comparison.runtimes import Results, Skipped
 from pipeline.on_device.self_test import Engine, EngineResult, Logits, SelfTest
 from pipeline.on_device.windows import Window
 from pipeline.on_device.wordpiece import open_tokenizer
-from pipeline.running.jobs import Job, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 
 if TYPE_CHECKING:
     pass
@@ -51,16 +50,13 @@ class SelfTestResult:
     skipped: tuple[Skipped, ...]
 
 
-def run(
-    opened: Bundle, *, names: Sequence[str] = (), num_threads: int, stages: Stages
-) -> SelfTestResult:
+def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResult:
     """Tests the tokenizer, windows and decoder, then every artifact in every runtime.
 
     Args:
         opened: A bundle in which ``verify`` finds no problem.
         names: Runtimes to use; none means all that run here.
-        num_threads: For the two runtimes that run at a time.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         PocketBertError: No runtime can run here, or the bundle has no vectors.
@@ -80,11 +76,11 @@ def run(
     if problems:  # engines would be asked the wrong rows
         return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
     rows = [_row(window) for vector in stated.questions for window in test.windows(vector)]
-    outcomes = run_jobs(
-        _jobs(pairs, rows, num_threads=num_threads),
-        max_parallel=min(2, num_threads),
-        on_done=stages.done,
-    )
+    jobs = [
+        runtimes.job(artifact, runtime, rows, num_threads=run.num_threads_each, verb="test")
+        for artifact, runtime in pairs
+    ]
+    outcomes = run.run_jobs(jobs, max_parallel=run.num_parallel)
     done = []
     for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True):
         path = artifact.path.relative_to(opened.folder).as_posix()
@@ -93,7 +89,7 @@ def run(
         elif outcome.error is not None:
             problems.append(Problem(path=path, problem=f"{runtime}: {outcome.error.message}"))
         else:
-            found = test.check_engine(path, _recorded(outcome.value))
+            found = test.check_engine(path, _recorded(outcome.get()))
             said = found.problems
             problems += [Problem(path=path, problem=f"{runtime}: {each}") for each in said]
             done.append(Tested(runtime=runtime, tolerance=stated.tolerances[path], found=found))
@@ -109,16 +105,6 @@ def _recorded(results: Results) -> Engine:
         return {name: logits[0].tolist() for name, logits in next(outputs).items()}
 
     return answer
-
-
-def _jobs(
-    pairs: Sequence[tuple[Artifact, str]], rows: Sequence[Arrays], *, num_threads: int
-) -> list[Job]:
-    """Returns what runs rows through artifacts, each in a process of its own."""
-    return [
-        runtimes.job(artifact, runtime, rows, num_threads=max(1, num_threads // 2), verb="test")
-        for artifact, runtime in pairs
-    ]
 
 
 def _row(window: Window) -> Arrays:

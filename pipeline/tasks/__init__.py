@@ -6,7 +6,6 @@ changes no other: ``DistilBertForQuestionAnswering`` ends with what
 """
 
 import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Protocol
 
 from converters.values.errors import InputError
@@ -86,16 +85,17 @@ class Task(Protocol):
         ...
 
 
+TASKS = ("question_answering",)
+"""The folders here, each a task."""
+
+
 def task_of(architecture: str) -> Task:
     """Returns the task of an architecture such as ``DistilBertForQuestionAnswering``.
 
     Raises:
         InputError: No module here serves it.
     """
-    tasks = [
-        importlib.import_module(f"{__name__}.{module.name}")
-        for module in pkgutil.iter_modules(__path__)
-    ]
+    tasks = [importlib.import_module(f"{__name__}.{name}") for name in TASKS]
     for task in tasks:
         if architecture.endswith(task.ARCHITECTURE_SUFFIX):
             return task

@@ -8,7 +8,8 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
-from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart, canonical_json
+from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart
+from pipeline.files.canonical import canonical_json
 from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tasks.question_answering import RULES
 from pipeline.tasks.question_answering.squad import labelled_questions

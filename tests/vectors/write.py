@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from pipeline.comparison.compare import Case
-from pipeline.comparison.parity import reference_cases
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.student.load import Student, load
 from pipeline.tasks import question_answering as task

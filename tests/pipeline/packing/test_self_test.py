@@ -15,9 +15,9 @@ from pipeline.on_device.self_test import SelfTest
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.packing import self_test
 from pipeline.packing.self_test import _row
-from pipeline.running.progress import Stages
 from tests.bundles import restate
 from tests.command import pocketbert
+from tests.runs import quiet_run
 
 PATH = "tflite/model.tflite"
 
@@ -138,7 +138,7 @@ def test_engine_that_is_known_to_answer_otherwise_is_not_asked(test_of_built, en
 
 def test_run_tests_the_artifact_in_every_runtime(built):
     with open_bundle(built.folder) as opened:
-        found = self_test.run(opened, num_threads=2, stages=Stages(quiet=True))
+        found = self_test.run(opened, run=quiet_run(2))
     assert found.problems == ()
     assert [each.runtime for each in found.done] == ["litert", "tensorflow"]
     assert {each.found.num_same for each in found.done} == {7}  # six questions, and the long one
@@ -154,7 +154,7 @@ def test_run_of_a_bundle_whose_manifest_names_the_outputs_wrongly_is_told(bundle
     )
     restate(bundle_copy, artifacts=(artifact.model_copy(update={"outputs": swapped}),))
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, names=["litert"], num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, names=["litert"], run=quiet_run())
     assert {problem.path for problem in found.problems} == {PATH}
     assert found.done[0].found.problems
 
@@ -165,7 +165,7 @@ def test_bundle_whose_manifest_names_the_entry_points_wrongly_is_told(bundle_cop
         (artifact,) = opened.manifest.artifacts
     restate(bundle_copy, artifacts=(artifact.model_copy(update={"entry_points": names}),))
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, run=quiet_run())
     assert [problem.path for problem in found.problems] == [PATH, PATH]  # LiteRT and TensorFlow
     finished = pocketbert("parity", bundle_copy, "--limit", "1", "--json")
     assert finished.code == 1
@@ -176,7 +176,7 @@ def test_run_of_an_artifact_that_cannot_be_loaded_is_told(bundle_copy):
     (bundle_copy / PATH).write_bytes(b"no model")
     restate(bundle_copy)
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, names=["litert"], num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, names=["litert"], run=quiet_run())
     (problem,) = found.problems
     assert problem.path == PATH
     assert "litert cannot load" in problem.problem
@@ -189,7 +189,7 @@ def test_run_of_other_vectors_is_told_before_an_engine_is_asked(bundle_copy):
     path.write_text(json.dumps(content))
     restate(bundle_copy)
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, run=quiet_run())
     assert found.done == ()
     assert [problem.path for problem in found.problems] == [VECTORS]
 
@@ -199,7 +199,11 @@ def test_run_in_a_runtime_that_the_bundle_is_not_for_is_refused(built):
         open_bundle(built.folder) as opened,
         pytest.raises(InputError, match="has no coreml artifact"),
     ):
-        self_test.run(opened, names=["coreml-reference"], num_threads=1, stages=Stages(quiet=True))
+        self_test.run(
+            opened,
+            names=["coreml-reference"],
+            run=quiet_run(),
+        )
 
 
 def test_verify_vectors_runs_the_self_test(built):

@@ -7,7 +7,7 @@ import torch
 from converters.values.errors import InputError
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.vectors import read, write
-from pipeline.comparison.parity import reference_cases
+from pipeline.comparison.cases import reference_cases
 from pipeline.comparison.thresholds import THRESHOLDS
 from pipeline.packing import vectors
 from pipeline.student.load import load
