@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from converters.conversion import BackendOptions
 from converters.values.artifact import Artifact, ComputeUnits
 from converters.values.errors import GateError, PocketBertError, StorageError
 from converters.values.program import TracedModel
@@ -80,7 +81,7 @@ class _Maker:
     traced: TracedModel
     quantizer: Quantizer
     backends: Sequence[str]
-    compute_units: ComputeUnits
+    options: BackendOptions
     budget: Budget
     examples: Sequence[Question]
     folder: Path
@@ -94,7 +95,7 @@ class _Maker:
             self.traced,
             self.backends,
             weights=quantized(self.quantizer, recipe, cache=self.cache, stages=self.stages),
-            compute_units=self.compute_units,
+            options=self.options,
             folder=self.folder,
             cache=self.cache,
             stages=self.stages,
@@ -146,7 +147,7 @@ def build(
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to calibrate and compare on; nothing means the package's own questions.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
-        compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
+        compute_units: What Core ML may run its artifact on; None means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
         num_threads: For every runtime.
@@ -184,8 +185,8 @@ def build(
     with atomic_folder.staged(destination) as folder:
         make = _Maker(
             student=student, traced=traced, quantizer=quantizer, backends=chosen,
-            compute_units=compute_units or "all", budget=budget, examples=examples, folder=folder,
-            num_threads=num_threads, cache=cache, stages=stages,
+            options=BackendOptions(compute_units=compute_units or "all"), budget=budget,
+            examples=examples, folder=folder, num_threads=num_threads, cache=cache, stages=stages,
         )  # fmt: skip
         steps: tuple[Step, ...] = ()
         if recipe is not None:
