@@ -8,7 +8,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from converters.values.artifact import Artifact, ComputeUnits
+from converters.conversion import BackendOptions
+from converters.values.artifact import Artifact
 from converters.values.program import TracedModel
 from pipeline.bundle import atomic_folder
 from pipeline.bundle.open import size_bytes
@@ -155,7 +156,7 @@ def build(
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to calibrate and compare on; nothing means the package's own questions.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
-        compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
+        compute_units: What Core ML may run its artifact on; None means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
         run: Its threads, cache and progress.
@@ -189,7 +190,7 @@ def build(
     with atomic_folder.staged(destination) as folder:
         attempt = functools.partial(
             _attempt, student=student, traced=traced, quantizer=quantizer, backends=chosen,
-            compute_units=units, budget=budget, examples=given.readable,
+            options=BackendOptions(compute_units=units), budget=budget, examples=given.readable,
             folder=folder, run=run,
         )  # fmt: skip
         steps: tuple[Step, ...] = ()
@@ -224,7 +225,7 @@ def _attempt(
     traced: TracedModel,
     quantizer: Quantizer,
     backends: Sequence[str],
-    compute_units: ComputeUnits,
+    options: BackendOptions,
     budget: Budget,
     examples: Sequence[Question],
     folder: Path,
@@ -233,7 +234,7 @@ def _attempt(
     """Returns the artifacts of a recipe, judged unless they are too large."""
     artifacts, unbuilt = convert(
         traced, backends, weights=quantized(quantizer, recipe, run=run),
-        compute_units=compute_units, folder=folder, run=run,
+        options=options, folder=folder, run=run,
     )  # fmt: skip
     made = Made(recipe=recipe, artifacts=artifacts, unbuilt=unbuilt)
     if not budget.allows_size(made.cost):
