@@ -139,7 +139,7 @@ def of_artifact(artifact: Artifact, runtime: str, *, num_threads: int) -> Contes
         runtime=runtime,
         precision=artifact.precision,
         size_bytes=open.size_bytes(artifact.path),
-        modules=(f"converters.{artifact.backend}.backend", backends.runtime(runtime).module),
+        modules=(backends.runtime(runtime).module,),
         load=functools.partial(
             runtimes.load_artifact, artifact=artifact, runtime=runtime, num_threads=num_threads
         ),

@@ -2,14 +2,17 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from converters.values.artifact import Artifact, ComputeUnits
+from converters.conversion import BackendOptions
+from converters.values.artifact import Artifact
 from converters.values.program import TracedModel
 from pipeline.bundle import atomic_folder
+from pipeline.bundle.open import size_bytes
 from pipeline.comparison import parity
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.task_library import variant
@@ -89,6 +92,43 @@ class BuildResult:
         """Whether every artifact was built, ran, and kept to its thresholds."""
         return not self.unbuilt and all(verdict.verdict == "pass" for verdict in self.parity)
 
+    @property
+    def sizes_bytes(self) -> dict[str, int]:
+        """What the artifacts take, by backend."""
+        return {each.backend: size_bytes(each.path) for each in self.artifacts}
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``--json`` prints."""
+        content: dict[str, Any] = {
+            "bundle": str(self.folder.resolve()),
+            "seconds": round(self.seconds, 2),
+            "artifacts": [
+                {
+                    "backend": artifact.backend,
+                    "precision": artifact.precision,
+                    "path": str(artifact.path.resolve()),
+                    "size_bytes": self.sizes_bytes[artifact.backend],
+                    "seq_lens": list(artifact.seq_lens),
+                }
+                for artifact in self.artifacts
+            ],
+            "parity": [each.to_json() for each in self.parity],
+            "skipped": [asdict(each) for each in self.skipped],
+            "reused": list(self.reused),
+        }
+        if self.task_library is not None:
+            path = self.task_library.path.resolve()
+            content["task_library"] = {"path": str(path), "size_bytes": size_bytes(path)}
+        if self.trimming is not None:
+            content["vocabulary"] = asdict(self.trimming)
+        if self.remarks:
+            content["remarks"] = list(self.remarks)
+        if self.unreadable:
+            content["unreadable"] = [asdict(each) for each in self.unreadable]
+        if self.steps:
+            content["steps"] = [each.to_json() for each in self.steps]
+        return content
+
 
 def build(
     model: str | None,
@@ -100,7 +140,7 @@ def build(
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Given = None,
     trim_corpus: Path | None = None,
-    compute_units: ComputeUnits | None = None,
+    compute_units: str | None = None,
     for_task_library: bool = False,
     key: Ed25519PrivateKey | None = None,
     run: Run,
@@ -118,7 +158,7 @@ def build(
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to calibrate and compare on: a file, or examples; None for the package's own.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
-        compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
+        compute_units: What Core ML may run its artifact on; None means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
         run: Its threads, cache and progress.
@@ -130,7 +170,8 @@ def build(
             budget raises, and writes nothing.
     """
     chosen, skipped = checks.choose_backends(backends)
-    remarks = checks.check_options(chosen, recipe=recipe, compute_units=compute_units)
+    units = checks.choose_compute_units(compute_units, chosen)
+    remarks = checks.check_activations(recipe, chosen)
     atomic_folder.check_destination(destination)
     with run.stage("load"):
         student = load(model)
@@ -151,7 +192,7 @@ def build(
     with atomic_folder.staged(destination) as folder:
         attempt = functools.partial(
             _attempt, student=student, traced=traced, quantizer=quantizer, backends=chosen,
-            compute_units=compute_units or "all", budget=budget, examples=given.readable,
+            options=BackendOptions(compute_units=units), budget=budget, examples=given.readable,
             folder=folder, run=run,
         )  # fmt: skip
         steps: tuple[Step, ...] = ()
@@ -187,7 +228,7 @@ def _attempt(
     traced: TracedModel,
     quantizer: Quantizer,
     backends: Sequence[str],
-    compute_units: ComputeUnits,
+    options: BackendOptions,
     budget: Budget,
     examples: Sequence[Example],
     folder: Path,
@@ -196,7 +237,7 @@ def _attempt(
     """Returns the artifacts of a recipe, judged unless they are too large."""
     artifacts, unbuilt = convert(
         traced, backends, weights=quantized(quantizer, recipe, run=run),
-        compute_units=compute_units, folder=folder, run=run,
+        options=options, folder=folder, run=run,
     )  # fmt: skip
     made = Made(recipe=recipe, artifacts=artifacts, unbuilt=unbuilt)
     if not budget.allows_size(made.cost):

@@ -12,7 +12,7 @@ from converters.backends import (
     install_line,
     runtimes_of,
 )
-from converters.values.artifact import ComputeUnits
+from converters.values.artifact import COMPUTE_UNITS, ComputeUnits
 from converters.values.errors import InputError, MissingPackageError, StorageError
 from pipeline.comparison.runtimes import Skipped
 from pipeline.conversion.recipe import Recipe
@@ -45,39 +45,35 @@ def choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     return chosen, skipped
 
 
-def check_options(
-    backends: Sequence[str], *, recipe: Recipe | None, compute_units: ComputeUnits | None
-) -> tuple[str, ...]:
-    """Checks that options have an effect, and returns in words on which backends they have none.
+def choose_compute_units(name: str | None, backends: Sequence[str]) -> ComputeUnits:
+    """Returns what Core ML may use: all where no name says otherwise.
 
     Raises:
-        InputError: One has none on any backend that is built.
+        InputError: There is no such choice, or Core ML is not among the backends.
     """
-    _check_compute_units(compute_units, backends)
-    if recipe is not None and recipe.activations == "static":
-        return _floats_only(backends)
-    return ()
-
-
-def _check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[str]) -> None:
-    """Checks that the choice has an effect.
-
-    Raises:
-        InputError: It is for a backend that is not built.
-    """
-    if compute_units is not None and "coreml" not in backends:
+    if name is None:
+        return "all"
+    chosen = next((each for each in COMPUTE_UNITS if each == name), None)
+    if chosen is None:
         raise InputError(
-            f"--compute-units {compute_units} is for coreml, not for {', '.join(backends)}",
+            f"no compute units {name!r}", hint=f"choose from {', '.join(COMPUTE_UNITS)}"
+        )
+    if "coreml" not in backends:
+        raise InputError(
+            f"--compute-units {name} is for coreml, not for {', '.join(backends)}",
             hint="add --backend coreml, or leave out --compute-units",
         )
+    return chosen
 
 
-def _floats_only(backends: Sequence[str]) -> tuple[str, ...]:
-    """Returns in words which backends have no static activations.
+def check_activations(recipe: Recipe | None, backends: Sequence[str]) -> tuple[str, ...]:
+    """Returns in words which backends have no static activations, where a recipe has them.
 
     Raises:
-        InputError: All are such.
+        InputError: None of the backends has them.
     """
+    if recipe is None or recipe.activations != "static":
+        return ()
     floats = [name for name in backends if name not in INTEGER_BACKENDS]
     if len(floats) == len(backends):
         raise InputError(

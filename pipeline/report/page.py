@@ -1,6 +1,7 @@
 """Writes the bundle's page for people: one HTML file that needs no network."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +141,7 @@ def write(
     text = templates.get_template(FILE_NAME).render(
         student=student,
         task=student.task,
+        nan=math.nan,
         architecture=type(student.model).__name__,
         num_parameters=sum(weight.numel() for weight in student.model.parameters()),
         artifacts=[(artifact, open.size_bytes(artifact.path)) for artifact in artifacts],

@@ -45,10 +45,15 @@ def task_of_bundle(manifest: "Manifest") -> Task:
         InputError: This version does not know it.
         ManifestDamagedError: A rule is unknown, missing or out of its bounds.
     """
-    for task in TASKS:
-        if manifest.task.name == task.NAME:
-            return task.of_manifest(manifest)
-    raise InputError(
-        f"the bundle's task is {manifest.task.name}, which this version does not know",
-        hint="update PocketBERT: pip install -U pocketbert",
-    )
+    task = tasks_by_name().get(manifest.task.name)
+    if task is None:
+        raise InputError(
+            f"the bundle's task is {manifest.task.name}, which this version does not know",
+            hint="update PocketBERT: pip install -U pocketbert",
+        )
+    return task.of_manifest(manifest)
+
+
+def tasks_by_name() -> dict[str, type[Task]]:
+    """Returns the tasks by the names that manifests give them."""
+    return {task.NAME: task for task in TASKS}
