@@ -10,7 +10,6 @@ from converters.values.errors import InputError
 from pipeline.bundle.open import open_bundle
 from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, WorkerCrash, run_jobs
 
-_SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
 _NUM_LARGEST = 10
 """Tensors of an artifact that are named."""
 
@@ -24,7 +23,8 @@ def inspect(path: Path) -> dict[str, Inspection]:
     """
     if not path.exists():
         raise InputError(f"no artifact or bundle at {path}", hint="check the path")
-    backend = _SUFFIXES.get(path.suffix)
+    suffixes = {Path(backends.backend(name).FILE_NAME).suffix: name for name in backends.BACKENDS}
+    backend = suffixes.get(path.suffix)
     if backend is not None:
         return {str(path): _inspect(path, backend)}
     with open_bundle(path) as opened:

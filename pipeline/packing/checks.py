@@ -15,6 +15,7 @@ from converters.backends import (
 from converters.values.artifact import COMPUTE_UNITS, ComputeUnits
 from converters.values.errors import InputError, MissingPackageError, StorageError
 from pipeline.comparison.runtimes import Skipped
+from pipeline.conversion.recipe import Recipe
 from pipeline.student.load import Student
 
 
@@ -65,12 +66,14 @@ def choose_compute_units(name: str | None, backends: Sequence[str]) -> ComputeUn
     return chosen
 
 
-def floats_only(backends: Sequence[str]) -> tuple[str, ...]:
-    """Says of the backends to which static activations are nothing that they are.
+def check_activations(recipe: Recipe | None, backends: Sequence[str]) -> tuple[str, ...]:
+    """Returns in words which backends have no static activations, where a recipe has them.
 
     Raises:
-        InputError: All are such.
+        InputError: None of the backends has them.
     """
+    if recipe is None or recipe.activations != "static":
+        return ()
     floats = [name for name in backends if name not in INTEGER_BACKENDS]
     if len(floats) == len(backends):
         raise InputError(
