@@ -8,8 +8,8 @@ from converters.values.errors import PocketBertError
 from pipeline.bundle.open import Bundle
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import PYTORCH, Results, Skipped
-from pipeline.running.jobs import run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import reporting_to, run_jobs
+from pipeline.running.run import Run
 from pipeline.student import reference
 from pipeline.student.load import Student
 from pipeline.student.reference import ReferenceNotFoundError
@@ -77,8 +77,7 @@ def ask(
     *,
     named_reference: str | None = None,
     names: Sequence[str] = (),
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> Answers:
     """Answers questions with every artifact of a bundle, and with its PyTorch student.
 
@@ -87,8 +86,7 @@ def ask(
         questions: With their contexts.
         named_reference: Where the PyTorch student is, if the user says so.
         names: Runtimes to use, ``pytorch`` among them; none means all that run here.
-        num_threads: For every runtime.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         PocketBertError: A question cannot be read, or there is nothing here that answers.
@@ -112,27 +110,25 @@ def ask(
     if not names or PYTORCH in names:
         try:
             student = reference.find(opened, named=named_reference)
-            asked.append(ask_student(student, encoded, num_threads=num_threads, stages=stages))
+            asked.append(ask_student(student, encoded, run=run))
         except ReferenceNotFoundError as err:
             skipped.insert(0, Skipped(runtime=PYTORCH, reason=f"{err.message}; {err.hint}"))
     if not asked and not pairs:
         raise runtimes.nothing_ran(skipped)
-    in_runtimes, failed = _ask_artifacts(pairs, encoded, task, num_threads, stages)
+    in_runtimes, failed = _ask_artifacts(pairs, encoded, task, run)
     return Answers(
         done=asked + in_runtimes, skipped=skipped, failed=failed, remarks=_remarks(encoded)
     )
 
 
-def ask_student(
-    student: Student, encoded: Sequence[Encoded], *, num_threads: int, stages: Stages
-) -> Asked:
+def ask_student(student: Student, encoded: Sequence[Encoded], *, run: Run) -> Asked:
     """Answers questions with the PyTorch student."""
     rows = _rows(encoded)
-    with stages.count(len(rows)) as counter:
-        results = runtimes.run_student(
-            student, rows, num_threads=num_threads,
-            report=lambda done: counter.update(PYTORCH, done),
-        )  # fmt: skip
+    with (
+        run.progress.bars({PYTORCH: len(rows)}) as update,
+        reporting_to(lambda done: update(PYTORCH, done)),
+    ):
+        results = runtimes.run_student(student, rows, num_threads=run.num_threads)
     return _decode(PYTORCH, encoded, results, student.task)
 
 
@@ -140,22 +136,21 @@ def _ask_artifacts(
     pairs: Sequence[tuple[Artifact, str]],
     encoded: Sequence[Encoded],
     task: Task,
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> tuple[list[Asked], list[Failed]]:
     rows = _rows(encoded)
     jobs = [
-        runtimes.job(artifact, runtime, rows, num_threads=num_threads)
+        runtimes.job(artifact, runtime, rows, num_threads=run.num_threads)
         for artifact, runtime in pairs
     ]
-    with stages.count(len(rows)) as counter:
-        outcomes = run_jobs(jobs, max_parallel=1, on_progress=counter.update)
+    with run.progress.count(jobs) as update:
+        outcomes = run_jobs(jobs, max_parallel=1, on_progress=update)
     asked, failed = [], []
     for (_, runtime), outcome in zip(pairs, outcomes, strict=True):
         if outcome.error is not None:
             failed.append(Failed(runtime=runtime, error=outcome.error))
         else:
-            asked.append(_decode(runtime, encoded, outcome.value, task))
+            asked.append(_decode(runtime, encoded, outcome.get(), task))
     return asked, failed
 
 

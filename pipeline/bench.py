@@ -21,7 +21,7 @@ from pipeline.bundle import open
 from pipeline.bundle.open import Bundle
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import PYTORCH, Skipped
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 from pipeline.student import reference
 from pipeline.student.load import Student, load
 from pipeline.tokenizer.tokenization import bundle_tokenizer, write_vocabulary
@@ -50,8 +50,7 @@ def bench(
     seq_lens: Sequence[int] = (),
     named_reference: str | None = None,
     num_repetitions: int = REPETITIONS,
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> Measured:
     """Measures every artifact of a bundle in every runtime, and the PyTorch student.
 
@@ -62,8 +61,7 @@ def bench(
         seq_lens: Of the bundle, those to measure; none means all.
         named_reference: Where the PyTorch student is, if the user says so.
         num_repetitions: Calls of each contestant at each length, at least two.
-        num_threads: For every runtime.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         PocketBertError: There is nothing here that runs, or what should run fails.
@@ -73,7 +71,9 @@ def bench(
         runtimes.check_reference(named_reference, names)
     seq_lens = _check_lengths(seq_lens, opened.artifacts[0].seq_lens)
     pairs, skipped = runtimes.choose(names, opened.artifacts)
-    contestants = [of_artifact(artifact, name, num_threads=num_threads) for artifact, name in pairs]
+    contestants = [
+        of_artifact(artifact, name, num_threads=run.num_threads) for artifact, name in pairs
+    ]
     find = functools.partial(reference.find, opened, named=named_reference)
     student = None
     if with_peers or not names or PYTORCH in names:
@@ -86,19 +86,16 @@ def bench(
                 reason = "they are made from the PyTorch student, which was not found"
                 skipped += [Skipped(runtime=name, reason=reason) for name in peers.RUNTIMES]
     if student is not None and (not names or PYTORCH in names):
-        contestants.insert(0, of_student(student, find, num_threads=num_threads))
+        contestants.insert(0, of_student(student, find, num_threads=run.num_threads))
     roofs: tuple[Roof, ...] = ()
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         if student is not None and with_peers:
             found, missing = peers.prepare(
-                student, find, seq_lens=seq_lens, folder=Path(folder), num_threads=num_threads,
-                stages=stages,
+                student, find, seq_lens=seq_lens, folder=Path(folder), run=run,
             )  # fmt: skip
             contestants += found
             skipped += missing
-            roofs = roofline.measure(
-                student, seq_lens=seq_lens, num_threads=num_threads, stages=stages
-            )
+            roofs = roofline.measure(student, seq_lens=seq_lens, run=run)
         if not contestants:
             raise runtimes.nothing_ran(skipped)
         inputs = contest.full_rows(
@@ -108,7 +105,7 @@ def bench(
         )
         rows = contest.measure(
             contestants, inputs, model=opened.manifest.student.name,
-            num_repetitions=num_repetitions, num_threads=num_threads, stages=stages,
+            num_repetitions=num_repetitions, run=run,
         )  # fmt: skip
     return Measured(
         rows=tuple(roofline.with_shares(rows, roofs)), skipped=tuple(skipped), roofs=roofs

@@ -23,8 +23,7 @@ from pipeline.quantization.budget import NO_BUDGET, Budget
 from pipeline.quantization.kept import calibrated, quantized
 from pipeline.quantization.quantizer import Quantizer
 from pipeline.quantization.search import Step, search
-from pipeline.running.cache import StageCache
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 from pipeline.student import reference
 from pipeline.student.load import Student, load
 from pipeline.student.trace import check_seq_lens, trace
@@ -84,20 +83,17 @@ class _Maker:
     budget: Budget
     examples: Sequence[Question]
     folder: Path
-    num_threads: int
-    cache: StageCache | None
-    stages: Stages
+    run: Run
 
     def __call__(self, recipe: Recipe) -> Made:
         """Returns the artifacts of a recipe, judged unless they are too large."""
         artifacts, unbuilt = convert(
             self.traced,
             self.backends,
-            weights=quantized(self.quantizer, recipe, cache=self.cache, stages=self.stages),
+            weights=quantized(self.quantizer, recipe, run=self.run),
             compute_units=self.compute_units,
             folder=self.folder,
-            cache=self.cache,
-            stages=self.stages,
+            run=self.run,
         )
         made = Made(recipe=recipe, artifacts=artifacts, unbuilt=unbuilt)
         if not self.budget.allows_size(made.cost):
@@ -107,11 +103,8 @@ class _Maker:
             artifacts,
             examples=self.examples,
             recipe=recipe,
-            matrices=self.quantizer.matrices,
             num_below_longest=None if self.budget.limits_answers else _NUM_BELOW_LONGEST,
-            num_threads=self.num_threads,
-            cache=self.cache,
-            stages=self.stages,
+            run=self.run,
         )
         return replace(made, verdicts=verdicts, not_run=not_run)
 
@@ -129,9 +122,7 @@ def build(
     compute_units: ComputeUnits | None = None,
     for_task_library: bool = False,
     key: Ed25519PrivateKey | None = None,
-    num_threads: int,
-    cache: StageCache | None = None,
-    stages: Stages,
+    run: Run,
 ) -> BuildResult:
     """Turns a student into artifacts, compares each with it, and writes the bundle.
 
@@ -149,9 +140,7 @@ def build(
         compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
-        num_threads: For every runtime.
-        cache: Of stages that earlier builds finished; nothing to run them all.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         PocketBertError: As the command line reports it. A failed parity gate raises nothing: the
@@ -165,7 +154,7 @@ def build(
     if recipe is not None and recipe.activations == "static":
         remarks = checks.floats_only(chosen)
     atomic_folder.check_destination(destination)
-    with stages.stage("load"):
+    with run.stage("load"):
         student = load(model)
         lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
         if for_task_library:
@@ -173,37 +162,35 @@ def build(
         checks.check_free_space(destination, student, num_artifacts=len(chosen) + for_task_library)
     trimming = None
     if trim_corpus is not None:
-        with stages.stage("trim vocabulary"):
+        with run.stage("trim vocabulary"):
             student, trimming = trim(student, trim_corpus)
     given = examples or student.task.own_examples()
     sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
     examples = sorted_out.readable
-    with stages.stage("trace"):
+    with run.stage("trace"):
         traced = trace(student, seq_lens=lengths)
-    quantizer = calibrated(student, traced, recipe, examples, cache=cache, stages=stages)
+    quantizer = calibrated(student, recipe, examples, run=run)
     with atomic_folder.staged(destination) as folder:
         make = _Maker(
             student=student, traced=traced, quantizer=quantizer, backends=chosen,
             compute_units=compute_units or "all", budget=budget, examples=examples, folder=folder,
-            num_threads=num_threads, cache=cache, stages=stages,
+            run=run,
         )  # fmt: skip
         steps: tuple[Step, ...] = ()
         if recipe is not None:
             made = make(recipe)
         else:
             made, steps = search(
-                student, quantizer, budget, examples=examples, attempt=make, stages=stages
+                student, quantizer, budget, examples=examples, attempt=make, run=run
             )
         budget.check(made.cost)
         if for_task_library:
-            made = with_task_library(
-                made, student, examples=examples, num_threads=num_threads, stages=stages
-            )
+            made = with_task_library(made, student, examples=examples, run=run)
         stated = vectors.observe(
             student, made.artifacts, folder=folder, examples=examples,
-            num_threads=num_threads, cache=cache, stages=stages,
+            run=run,
         )  # fmt: skip
-        with stages.stage("bundle"):
+        with run.stage("bundle"):
             write_bundle(folder, student, made, steps, stated)
             if key is not None:
                 signature.sign(folder, key)
@@ -219,8 +206,8 @@ def build(
         remarks=remarks,
         trimming=trimming,
         steps=steps,
-        reused=tuple(stages.reused),
-        seconds=stages.seconds,
+        reused=tuple(run.progress.reused),
+        seconds=run.progress.seconds,
     )
 
 
@@ -229,21 +216,18 @@ def with_task_library(
     student: Student,
     *,
     examples: Sequence[Question],
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> Made:
     """Adds the variant for Google's Task Library and what that says of it, or why there is none."""
     try:
-        added = variant.add(_tflite(made), student, stages=stages)
+        added = variant.add(_tflite(made), student, run=run)
     except StorageError:
         raise
     except PocketBertError as err:
         runtimes = (variant.RUNTIME,)
         unbuilt = Unbuilt(backend=variant.RUNTIME, runtimes=runtimes, error=err)
         return replace(made, unbuilt=[*made.unbuilt, unbuilt])
-    verdicts, not_run = variant.check(
-        added, student, examples=examples, num_threads=num_threads, stages=stages
-    )
+    verdicts, not_run = variant.check(added, student, examples=examples, run=run)
     return replace(
         made,
         task_library=added,

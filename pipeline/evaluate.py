@@ -9,7 +9,7 @@ from pipeline.ask import Answers, ask, ask_student
 from pipeline.bundle.manifest import FILE_NAME
 from pipeline.bundle.open import open_bundle
 from pipeline.comparison.runtimes import PYTORCH, Skipped
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 from pipeline.student.load import load
 from pipeline.tasks import Task, task_of
 from pipeline.tasks.examples import Examples, sort_out
@@ -44,8 +44,7 @@ def evaluate(
     limit: int | None,
     names: Sequence[str] = (),
     named_reference: str | None,
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> Evaluation:
     """Scores every runtime on the questions of a file.
 
@@ -57,8 +56,7 @@ def evaluate(
         limit: How many of them to use; nothing means all.
         names: Runtimes to use; none means all that run here.
         named_reference: Where a bundle's PyTorch student is, if the user says so.
-        num_threads: For every runtime.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
     """
     path = Path(target)
     if path.is_file() or (path / FILE_NAME).is_file():
@@ -72,8 +70,7 @@ def evaluate(
                 sorted_out.readable,
                 named_reference=named_reference,
                 names=names,
-                num_threads=num_threads,
-                stages=stages,
+                run=run,
             )
         return _score(task, examples, sorted_out, answers)
     if named_reference is not None:
@@ -81,7 +78,7 @@ def evaluate(
             f"{target} is a model, and --reference names the student of a bundle",
             hint="leave out --reference",
         )
-    return _evaluate_model(target, data, limit, names, num_threads, stages)
+    return _evaluate_model(target, data, limit, names, run)
 
 
 def _evaluate_model(
@@ -89,8 +86,7 @@ def _evaluate_model(
     data: Path,
     limit: int | None,
     names: Sequence[str],
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> Evaluation:
     others = [name for name in names if name != PYTORCH]
     if others:
@@ -103,7 +99,7 @@ def _evaluate_model(
     sorted_out = sort_out(examples, task=student.task, tokenizer=student.tokenizer)
     seq_len = min(SEQ_LEN, student.max_seq_len)
     encoded = student.encode(sorted_out.readable, seq_lens=(seq_len,))
-    asked = ask_student(student, encoded, num_threads=num_threads, stages=stages)
+    asked = ask_student(student, encoded, run=run)
     answers = Answers(done=[asked], skipped=[], failed=[])
     return _score(student.task, examples, sorted_out, answers)
 

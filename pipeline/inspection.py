@@ -6,7 +6,7 @@ from converters import backends
 from converters.values.artifact import Inspection
 from converters.values.errors import InputError
 from pipeline.bundle.open import open_bundle
-from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Report, WorkerCrash, run_jobs
+from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, WorkerCrash, run_jobs
 
 _SUFFIXES = {".pte": "executorch", ".tflite": "tflite", ".mlpackage": "coreml"}
 
@@ -47,7 +47,6 @@ def _inspect(path: Path, backend: str) -> Inspection:
     return found
 
 
-def read(*, path: Path, backend: str, report: Report) -> Inspection:
+def read(*, path: Path, backend: str) -> Inspection:
     """Reads one artifact; the body of a worker."""
-    del report  # one call: there is nothing to count
     return backends.backend(backend).inspect(path)

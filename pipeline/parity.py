@@ -14,7 +14,7 @@ from pipeline.comparison.verdict import Parity, as_json
 from pipeline.conversion.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.conversion.recipe import read_recipe
 from pipeline.report import page
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 from pipeline.student import reference
 from pipeline.tasks.examples import sort_out
 from pipeline.tasks.question_answering.squad import Example, Unreadable
@@ -60,8 +60,7 @@ def check_bundle(
     named_reference: str | None = None,
     with_blocks: bool = False,
     report: Path | None = None,
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> BundleParity:
     """Compares every artifact of a bundle with its PyTorch student.
 
@@ -73,8 +72,7 @@ def check_bundle(
         named_reference: Where the PyTorch student is, if the user says so.
         with_blocks: Whether to look into artifacts block by block.
         report: A folder for the report, where one is wanted.
-        num_threads: For every runtime.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         PocketBertError: The student is not found, nothing could run, or the report would take the
@@ -92,12 +90,9 @@ def check_bundle(
         examples=chosen,
         recipe=read_recipe(opened.folder / RECIPE_FILE),
         names=names,
-        num_threads=num_threads,
-        stages=stages,
+        run=run,
     )
-    second, not_run = variant.check_bundle(
-        opened, student, examples=chosen, names=names, num_threads=num_threads, stages=stages
-    )
+    second, not_run = variant.check_bundle(opened, student, examples=chosen, names=names, run=run)
     verdicts += second
     skipped = [each for each in skipped if each.runtime != variant.RUNTIME] + not_run
     if not verdicts:
@@ -106,7 +101,7 @@ def check_bundle(
     if with_blocks:
         blocks = localize(
             student, opened.artifacts, examples=chosen, names=names,
-            num_threads=num_threads, stages=stages,
+            run=run,
         )  # fmt: skip
     found = BundleParity(
         verdicts=tuple(verdicts),

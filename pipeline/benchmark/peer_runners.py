@@ -10,7 +10,6 @@ import numpy as np
 from converters.values.artifact import Arrays, Artifact, Runner
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import TorchRunner
-from pipeline.running.jobs import Report
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -57,9 +56,8 @@ class _Casting:
         return self._runner.run(cast)
 
 
-def try_compiler(*, folder: Path, report: Report) -> None:
+def try_compiler(*, folder: Path) -> None:
     """Compiles a sum, so that a machine without a C++ compiler is found out before the run."""
-    del report
     import torch
 
     _keep_compiled_in(folder)

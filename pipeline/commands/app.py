@@ -28,6 +28,7 @@ from pipeline.files.scratch import use_own_temporary_folder
 from pipeline.quantization.budget import Budget
 from pipeline.report import tables
 from pipeline.running.interruption import end_on_signals
+from pipeline.running.run import Run
 
 app = typer.Typer(
     name="pocketbert",
@@ -107,7 +108,6 @@ def build(
     from pipeline.bundle.open import size_bytes
     from pipeline.bundle.signature import read_private_key
     from pipeline.running.cache import StageCache
-    from pipeline.running.progress import Stages
     from pipeline.tasks.question_answering.squad import read_squad
 
     result = flow.build(
@@ -122,9 +122,10 @@ def build(
         compute_units=_compute_units(compute_units),
         for_task_library=task_library,
         key=None if sign is None else read_private_key(sign),
-        num_threads=num_threads(),
-        cache=None if no_cache else StageCache.of_user(),
-        stages=Stages(),
+        run=Run(
+            num_threads=num_threads(),
+            cache=None if no_cache else StageCache.of_user(),
+        ),
     )
     sizes = {each.backend: size_bytes(each.path) for each in result.artifacts}
     payload = {

@@ -10,6 +10,7 @@ from rich.markup import escape
 from converters.values.errors import InputError
 from pipeline.commands.console import AsJson, BundlePath, Reference, Runtimes, num_threads, show
 from pipeline.report import tables
+from pipeline.running.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,6 @@ def ask(
     """
     from pipeline import ask as flow
     from pipeline.bundle.open import open_bundle
-    from pipeline.running.progress import Stages
     from pipeline.tasks.question_answering.squad import Question
 
     asked_about = _context(passage, context_file)
@@ -45,8 +45,7 @@ def ask(
             [example],
             named_reference=reference,
             names=runtime or (),
-            num_threads=num_threads(),
-            stages=Stages(),
+            run=Run(num_threads=num_threads()),
         )
     payload: dict[str, object] = {
         "answers": [

@@ -13,6 +13,7 @@ from pipeline.bundle.open import verify as verify_files
 from pipeline.commands.console import AsJson, BundlePath, Runtimes, num_threads, show
 from pipeline.comparison.runtimes import check_artifacts_only
 from pipeline.report import tables
+from pipeline.running.run import Run
 
 _SAID_OF_SIGNATURE = {
     "none": "it is not signed, so nothing tells who wrote the manifest",
@@ -41,7 +42,6 @@ def verify(
     """Finds every file of a bundle that is not as its manifest says, and checks who signed that."""
     from pipeline.bundle.signature import read_public_key
     from pipeline.packing import self_test
-    from pipeline.running.progress import Stages
 
     if runtime and not vectors:
         raise InputError("--runtime goes with --vectors", hint="add --vectors")
@@ -59,9 +59,7 @@ def verify(
         show(payload, as_json, *_lines(found))
         return 1 if found.problems else 0
     with open_bundle(bundle) as opened:
-        tested = self_test.run(
-            opened, names=runtime or (), num_threads=num_threads(), stages=Stages()
-        )
+        tested = self_test.run(opened, names=runtime or (), run=Run(num_threads=num_threads()))
     payload |= {
         "ok": not tested.problems,
         "problems": [asdict(problem) for problem in tested.problems],

@@ -21,7 +21,7 @@ from converters.values.errors import (
     path_error,
     storage_error,
 )
-from pipeline.bundle.manifest import json_value
+from pipeline.files.canonical import json_value
 from pipeline.running.interruption import INTERRUPTED
 from pipeline.running.terminal import Terminal, lines, one_line, warnings_in_plain_text
 

@@ -16,6 +16,7 @@ from pipeline.commands.console import (
     show,
 )
 from pipeline.report import tables
+from pipeline.running.run import Run
 
 if TYPE_CHECKING:
     from pipeline.evaluate import Evaluation
@@ -37,7 +38,6 @@ def evaluate(
     read counts as wrong, and is named.
     """
     from pipeline import evaluate as flow
-    from pipeline.running.progress import Stages
 
     result = flow.evaluate(
         target,
@@ -45,8 +45,7 @@ def evaluate(
         limit=limit,
         names=runtime or (),
         named_reference=reference,
-        num_threads=num_threads(),
-        stages=Stages(),
+        run=Run(num_threads=num_threads()),
     )
     payload: dict[str, object] = {
         "results": [

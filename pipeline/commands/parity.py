@@ -21,6 +21,7 @@ from pipeline.commands.console import (
 from pipeline.comparison.runtimes import check_artifacts_only
 from pipeline.files.other_files import refuse_other_file
 from pipeline.report import tables
+from pipeline.running.run import Run
 
 
 def parity(
@@ -75,7 +76,6 @@ def parity(
         )
     from pipeline.bundle.open import open_bundle
     from pipeline.parity import check_bundle
-    from pipeline.running.progress import Stages
     from pipeline.tasks.question_answering.squad import read_squad
 
     with open_bundle(bundle) as opened:
@@ -87,8 +87,7 @@ def parity(
             named_reference=reference,
             with_blocks=localize,
             report=report_folder,
-            num_threads=num_threads(),
-            stages=Stages(),
+            run=Run(num_threads=num_threads()),
         )
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
     table = tables.parity_table(found.verdicts, sizes)

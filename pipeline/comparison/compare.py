@@ -4,35 +4,24 @@ At three levels: the logits, the answers, and the score on labelled questions.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from pipeline.comparison.cases import Case, Outputs
 from pipeline.conversion import metrics
 from pipeline.tasks import Task
-from pipeline.tasks.question_answering import Answer, Encoded
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.question_answering import Answer
 
 Outcome = Literal["same", "near tie", "changed"]
-Outputs = Mapping[str, np.ndarray]
 
 NEAR_TIE_DEVIATIONS = 2.0
 """Standard deviations of noise that a margin must exceed for another answer to be an error."""
 
 ERROR_BINS = np.logspace(-7, 2, 37)
 """Edges of the bins that differences of logits are counted in, four a decade."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One example as the student saw it: its rows, its logits and its answer."""
-
-    example: Question
-    encoded: Encoded
-    outputs: Sequence[Outputs]
-    answer: Answer
 
 
 @dataclass(frozen=True, kw_only=True)

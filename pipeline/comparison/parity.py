@@ -12,23 +12,21 @@ from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.weights.quantized import QuantizedWeight
 from pipeline.comparison import runtimes
-from pipeline.comparison.compare import Case, Outputs
+from pipeline.comparison.cases import Case, Outputs, reference_cases
 from pipeline.comparison.hard_rows import hard_examples, refill_padding
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
 from pipeline.comparison.own_weights import with_file_integers
-from pipeline.comparison.runtimes import Skipped
+from pipeline.comparison.runtimes import Results, Skipped
 from pipeline.comparison.thresholds import thresholds_of
 from pipeline.comparison.verdict import HardRows, Parity, failed_parity, judge
 from pipeline.conversion import audit
 from pipeline.conversion.matching import find_integers
 from pipeline.conversion.recipe import Recipe
 from pipeline.files.checksums import checked
-from pipeline.running import reuse
 from pipeline.running.cache import StageCache
-from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Outcome, Report, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Outcome, run_jobs
+from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.student.trace import trace
 from pipeline.tasks.question_answering.squad import Question
 
 
@@ -93,12 +91,9 @@ def check(
     *,
     examples: Sequence[Question],
     recipe: Recipe,
-    matrices: Mapping[str, np.ndarray] | None = None,
     names: Sequence[str] = (),
     num_below_longest: int | None = None,
-    num_threads: int,
-    cache: StageCache | None = None,
-    stages: Stages,
+    run: Run,
 ) -> tuple[list[Parity], list[Skipped]]:
     """Compares artifacts with their student on real questions and hard rows, at each length.
 
@@ -109,20 +104,17 @@ def check(
         artifacts: What to check.
         examples: The questions.
         recipe: What the weights of the artifacts are stored as.
-        matrices: The student's weights, as ``TracedModel.matrices`` gives them; None to trace it.
         names: Runtimes to use; none means all that run here.
         num_below_longest: About how many examples are asked at the shorter lengths; nothing means
             all.
-        num_threads: For the two runtimes that run at a time.
-        cache: What builds kept of runs; nothing where all is to be run now.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
     """
     pairs, skipped = runtimes.choose(names, artifacts)
     lengths = sorted({seq_len for artifact, _ in pairs for seq_len in artifact.seq_lens})
     if not pairs:
         return [], skipped
-    with stages.stage("run pytorch") as stage:
-        runs = StudentRuns(student, cache)
+    with run.stage("run pytorch") as stage:
+        runs = StudentRuns(student, run.cache)
         hard = hard_examples(student, max_seq_len=lengths[-1])
         step = len(examples) // num_below_longest if num_below_longest else 1
         some = examples[:: max(1, step)]
@@ -130,12 +122,10 @@ def check(
         exams[lengths[-1]] = _exam(student, examples, hard, lengths[-1], runs)
         stage.is_reused = runs.is_reused
     by_backend = {artifact.backend: artifact for artifact, _ in pairs}
-    with stages.stage("audit"):
-        if matrices is None:
-            matrices = trace(student, seq_lens=(lengths[-1],)).matrices()
-        audits = _audit(by_backend, recipe, matrices)
+    with run.stage("audit"):
+        audits = _audit(by_backend, recipe, student.matrices())
         own_weights = {
-            backend: _with_own_weights(student, artifact, audits[backend], exams, cache)
+            backend: _with_own_weights(student, artifact, audits[backend], exams, run.cache)
             for backend, artifact in by_backend.items()
         }
     jobs = [
@@ -143,21 +133,12 @@ def check(
             artifact,
             runtime,
             [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows],
-            num_threads=max(1, num_threads // 2),
+            num_threads=run.num_threads_each,
         )
         for artifact, runtime in pairs
     ]
-    # Two at a time on half of the threads each: a row is too little work for many threads. The
-    # evaluator of Core ML, which is last, takes longest: it starts first.
-    with stages.count(max(len(job.arguments["rows"]) for job in jobs)) as counter:
-        outcomes = reuse.run_jobs(
-            jobs[::-1],
-            kept=kept_run,
-            cache=cache,
-            max_parallel=min(2, num_threads),
-            on_progress=counter.update,
-            stages=stages,
-        )[::-1]
+    # The evaluator of Core ML, which is last, takes longest: it starts first.
+    outcomes = run.run_jobs(jobs[::-1], kept=kept_run, max_parallel=run.num_parallel)[::-1]
     reports = [
         parity
         for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)
@@ -172,27 +153,6 @@ def check(
         )
     ]
     return reports, skipped
-
-
-def reference_cases(
-    student: Student,
-    examples: Sequence[Question],
-    seq_lens: tuple[int, ...],
-    runs: StudentRuns | None = None,
-) -> list[Case]:
-    """Returns what the student makes of each example, every row at the least length that fits.
-
-    Where ``runs`` are given, they may know it already.
-    """
-    encoded = student.encode(examples, seq_lens=seq_lens)
-    rows = [window.inputs for item in encoded for window in item.windows]
-    outputs = iter((runs or StudentRuns(student, None)).run(rows).outputs)
-    cases = []
-    for example, item in zip(examples, encoded, strict=True):
-        own = [next(outputs) for _ in item.windows]
-        answer = student.task.decode(item, own)
-        cases.append(Case(example=example, encoded=item, outputs=own, answer=answer))
-    return cases
 
 
 def _exam(
@@ -236,16 +196,15 @@ def _audit(
         ]
         outcomes = run_jobs(jobs, max_parallel=2)
     return {
-        backend: outcome.value
+        backend: outcome.get()
         if outcome.error is None
         else Audit(problems=[outcome.error.message], integers={})
         for backend, outcome in zip(by_backend, outcomes, strict=True)
     }
 
 
-def audit_artifact(*, artifact: Artifact, originals: Path, recipe: Recipe, report: Report) -> Audit:
+def audit_artifact(*, artifact: Artifact, originals: Path, recipe: Recipe) -> Audit:
     """Compares the weights that a file holds with the student's; the body of a worker."""
-    del report
     stored = backends.backend(artifact.backend).read_matrices(checked(artifact).path)
     given = load_file(originals)
     problems = audit.find_strangers(stored, recipe=recipe, originals=given)
@@ -278,7 +237,7 @@ def _judge(
     artifact: Artifact,
     runtime: str,
     exams: dict[int, _Exam],
-    outcome: Outcome,
+    outcome: Outcome[Results],
     audited: Audit,
     own_weights: Mapping[int, Sequence[Sequence[Outputs]]],
 ) -> list[Parity]:
@@ -286,13 +245,13 @@ def _judge(
         reason = outcome.error.message
     else:
         rows = [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows]
-        reason = _misshapen(rows, outcome.value.outputs, student.task.OUTPUT_NAMES)
+        reason = _misshapen(rows, outcome.get().outputs, student.task.OUTPUT_NAMES)
     if reason:
         return [
             failed_parity(artifact, runtime, seq_len=seq_len, reason=reason)
             for seq_len in artifact.seq_lens
         ]
-    outputs = iter(outcome.value.outputs)
+    outputs = iter(outcome.get().outputs)
     answered = {seq_len: exams[seq_len].take(outputs) for seq_len in artifact.seq_lens}
     return [
         judge(

@@ -9,11 +9,9 @@ import numpy as np
 
 from converters.values.artifact import Artifact
 from converters.values.precision import Precision
-from pipeline.bundle.manifest import json_value
+from pipeline.comparison.cases import Case, Outputs
 from pipeline.comparison.compare import (
-    Case,
     ComparedInput,
-    Outputs,
     compare_answers,
     compare_logits,
     count_errors,
@@ -24,6 +22,7 @@ from pipeline.comparison.compare import (
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.thresholds import OWN_WEIGHTS_SNR_DB, Thresholds
 from pipeline.conversion import metrics
+from pipeline.files.canonical import json_value
 from pipeline.tasks import Task
 
 Verdict = Literal["pass", "fail"]

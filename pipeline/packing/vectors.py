@@ -7,22 +7,13 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from converters.values.artifact import Artifact
-from pipeline.bundle.vectors import (
-    AnswerVector,
-    QuestionVector,
-    TextVector,
-    Vectors,
-    WindowVector,
-)
+from pipeline.bundle.vectors import ExampleVector, RowVector, TextVector, Vectors
 from pipeline.comparison import runtimes
-from pipeline.comparison.compare import Case, Outputs
+from pipeline.comparison.cases import Case, Outputs, reference_cases
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
-from pipeline.comparison.parity import reference_cases
 from pipeline.comparison.thresholds import FP16_EXCESS_ON_ARM64, computes_in_halves, thresholds_of
 from pipeline.on_device.wordpiece import utf16_offsets
-from pipeline.running import reuse
-from pipeline.running.cache import StageCache
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 from pipeline.student.load import Student
 from pipeline.tasks import Task
 from pipeline.tasks.question_answering.squad import Question
@@ -61,9 +52,7 @@ def observe(
     *,
     folder: Path,
     examples: Sequence[Question],
-    num_threads: int,
-    cache: StageCache | None,
-    stages: Stages,
+    run: Run,
 ) -> Vectors:
     """Returns vectors of a student, with what its artifacts are seen to make of them.
 
@@ -72,27 +61,23 @@ def observe(
         artifacts: Of the same lengths; those that cannot run here are held to their gates.
         folder: The bundle's.
         examples: To choose questions from.
-        num_threads: For the two runtimes that run at a time.
-        cache: What builds kept of runs; nothing where all is to be run now.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
     """
-    with stages.stage("vectors") as stage:
-        runs = StudentRuns(student, cache)
+    with run.stage("vectors") as stage:
+        runs = StudentRuns(student, run.cache)
         seq_lens = artifacts[0].seq_lens
         cases = reference_cases(student, choose(examples), seq_lens, runs)
         stage.is_reused = runs.is_reused
     rows = [window.inputs for case in cases for window in case.encoded.windows]
     pairs, _ = runtimes.choose((), artifacts)
     first = {artifact.path: (artifact, runtime) for artifact, runtime in reversed(pairs)}
-    outcomes = reuse.run_jobs(
+    outcomes = run.run_jobs(
         [
-            runtimes.job(artifact, runtime, rows, num_threads=max(1, num_threads // 2), verb="test")
+            runtimes.job(artifact, runtime, rows, num_threads=run.num_threads_each, verb="test")
             for artifact, runtime in first.values()
         ],
         kept=kept_run,
-        cache=cache,
-        max_parallel=min(2, num_threads),
-        stages=stages,
+        max_parallel=run.num_parallel,
     )
     seen = dict(zip(first, outcomes, strict=True))
     outputs: dict[str, tuple[Artifact, list[list[Outputs]]]] = {}
@@ -102,7 +87,7 @@ def observe(
         if outcome is None or outcome.error is not None:
             outputs[name] = artifact, []
             continue
-        own = iter(outcome.value.outputs)
+        own = iter(outcome.get().outputs)
         outputs[name] = artifact, [[next(own) for _ in case.encoded.windows] for case in cases]
     return describe(
         cases, outputs, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
@@ -134,18 +119,18 @@ def describe(
         task: Decodes answers.
         tokenizer: The student's.
     """
-    questions = []
+    described = []
     for index, case in enumerate(cases):
         others = [
             path
             for path, (_, outputs) in artifacts.items()
             if outputs and _span(task, case, outputs[index]) != (case.answer.start, case.answer.end)
         ]
-        questions.append(_question(case, tuple(others)))
+        described.append(_example(case, task, tuple(others)))
     return Vectors(
         texts=tuple(_text(text, tokenizer) for text in TEXTS),
         seq_lens=seq_lens,
-        questions=tuple(questions),
+        examples=tuple(described),
         tolerances={
             path: _tolerance(artifact, cases, outputs)
             for path, (artifact, outputs) in artifacts.items()
@@ -163,33 +148,27 @@ def _text(text: str, tokenizer: Tokenizer) -> TextVector:
     )
 
 
-def _question(case: Case, other_answer_in: tuple[str, ...]) -> QuestionVector:
-    answer, context = case.answer, case.example.context
-    ((utf16_start, utf16_end),) = utf16_offsets(context, [(answer.start, answer.end)])
-    windows = tuple(
-        WindowVector(
+def _example(case: Case, task: Task, other_answer_in: tuple[str, ...]) -> ExampleVector:
+    rows = tuple(
+        RowVector(
             seq_len=window.seq_len,
             input_ids=window.inputs["input_ids"][0, : window.num_tokens].tolist(),
             offsets=window.offsets,
-            **{
+            outputs={
                 name: tuple(_rounded(value) for value in logits[0, : window.num_tokens])
                 for name, logits in outputs.items()
             },
         )
         for window, outputs in zip(case.encoded.windows, case.outputs, strict=True)
     )
-    return QuestionVector(
-        question=case.example.question,
-        context=context,
-        windows=windows,
-        answer=AnswerVector(
-            text=answer.text,
-            start=answer.start,
-            end=answer.end,
-            utf16_start=utf16_start,
-            utf16_end=utf16_end,
-            score=_rounded(answer.score),
-        ),
+    answer = task.stated(case.encoded, case.answer)
+    return ExampleVector(
+        texts={"question": case.example.question, "context": case.example.context},
+        rows=rows,
+        answer={
+            name: _rounded(value) if isinstance(value, float) else value
+            for name, value in answer.items()
+        },
         other_answer_in=other_answer_in,
     )
 

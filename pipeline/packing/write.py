@@ -12,6 +12,7 @@ from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
 from pipeline.comparison.verdict import as_json
 from pipeline.conversion.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.conversion.recipe import write_recipe
+from pipeline.files.canonical import canonical_json
 from pipeline.packing.made import Made
 from pipeline.quantization.search import Step
 from pipeline.report import frontier, page
@@ -43,7 +44,7 @@ def write_bundle(
     """
     write_tokenizer(student.tokenizer, folder / "tokenizer")
     vectors.write(stated, folder / manifest.VECTORS)
-    parity_json = manifest.canonical_json(as_json(made.verdicts, made.skipped))
+    parity_json = canonical_json(as_json(made.verdicts, made.skipped))
     (folder / PARITY_FILE).write_bytes(parity_json)
     write_recipe(made.recipe, folder / RECIPE_FILE)
     if steps:
@@ -69,10 +70,11 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
             architecture=type(student.model).__name__,
             weights_sha256=student.weights_sha256,
             licence=student.licence,
-            task=student.task.NAME,
         ),
         tokenizer=tokenizer_part(student.tokenizer),
-        span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
+        task=manifest.TaskPart(
+            name=student.task.NAME, rules=question_answering.RULES.model_dump(), labels=()
+        ),
         artifacts=parts,
         task_library=variant,
         thresholds={

@@ -17,14 +17,14 @@ from typing import Any, Protocol, TypeVar, get_args
 import numpy as np
 
 from converters.weights.quantized import ModelWeights, QuantizedWeight
-from pipeline.bundle.manifest import json_value
 from pipeline.comparison import runtimes
+from pipeline.comparison.cases import reference_cases
 from pipeline.comparison.compare import f1_drop, real_logits
-from pipeline.comparison.parity import reference_cases
 from pipeline.conversion.recipe import Integers, Recipe, tensor_group
+from pipeline.files.canonical import json_value
 from pipeline.quantization.budget import Budget, Cost
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 from pipeline.student.emulation import emulated
 from pipeline.student.load import Student
 from pipeline.tasks.question_answering.squad import Question
@@ -95,7 +95,7 @@ def search(
     *,
     examples: Sequence[Question],
     attempt: Callable[[Recipe], Made],
-    stages: Stages,
+    run: Run,
 ) -> tuple[Made, tuple[Step, ...]]:
     """Finds a recipe that keeps to a budget.
 
@@ -109,7 +109,7 @@ def search(
         budget: What the artifacts may cost.
         examples: Labelled questions.
         attempt: Builds the artifacts of a recipe; called for one recipe after the other.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Returns:
         What was built last, and the line of recipes from the smallest on, with that one marked.
@@ -117,9 +117,9 @@ def search(
     Raises:
         GateError: No recipe keeps to both budgets.
     """
-    with stages.stage("measure"):
-        choices = measure(student, quantizer, examples, stages=stages)
-    with stages.stage("choose"):
+    with run.stage("measure"):
+        choices = measure(student, quantizer, examples, run=run)
+    with run.stage("choose"):
         steps = _steps(student, quantizer, choices, budget)
         position = len(steps) - 1
         if budget.limits_answers:
@@ -148,7 +148,7 @@ def measure(
     quantizer: Quantizer,
     examples: Sequence[Question],
     *,
-    stages: Stages,
+    run: Run,
 ) -> dict[str, tuple[Choice, ...]]:
     """Returns what each tensor group costs in each format, by group.
 
@@ -156,7 +156,7 @@ def measure(
         student: In fp32.
         quantizer: Of its weights.
         examples: Of which ``NUM_PROBES`` are asked.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
     """
     exam = Exam(student, examples[:: math.ceil(len(examples) / NUM_PROBES)])
     forms: tuple[Integers, ...] = get_args(Integers)
@@ -164,7 +164,7 @@ def measure(
     for name in quantizer.matrices:
         groups.setdefault(tensor_group(name), []).append(name)
     found: dict[str, tuple[Choice, ...]] = {}
-    with stages.count(len(groups) * len(forms)) as counter:
+    with run.progress.bars({"measure": len(groups) * len(forms)}) as update:
         for group, names in groups.items():
             choices = []
             for form in forms:
@@ -173,7 +173,7 @@ def measure(
                 size_bytes = sum(map(_stored_bytes, integers.values()))
                 noise = exam.noise(emulated(student, weights))
                 choices.append(Choice(form=form, size_bytes=size_bytes, noise=noise))
-                counter.update("measure", len(found) * len(forms) + len(choices))
+                update("measure", len(found) * len(forms) + len(choices))
             found[group] = tuple(choices)
     return found
 

@@ -14,12 +14,12 @@ from converters.values.artifact import Artifact
 from converters.values.errors import InputError, StorageError
 from pipeline.bundle import open
 from pipeline.bundle.manifest import FILE_NAME as MANIFEST
-from pipeline.bundle.manifest import canonical_json
 from pipeline.comparison.compare import ERROR_BINS, ComparedInput
 from pipeline.comparison.localize import Localization
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
 from pipeline.comparison.verdict import NUM_WORST, Parity, as_json, badness
+from pipeline.files.canonical import canonical_json
 from pipeline.quantization.search import Step
 from pipeline.report.depth import picture
 from pipeline.report.pictures import draw_svg

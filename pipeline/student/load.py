@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from converters.values.errors import InputError
@@ -68,6 +69,16 @@ class Student:
             )
             for example in examples
         ]
+
+    def matrices(self) -> dict[str, np.ndarray]:
+        """Returns the weights of all linear layers and embeddings that it computes with, by name.
+
+        Names and order are those of the traced student. Each is ``(rows, columns) float32``: a row
+        is an output channel, or a token.
+        """
+        from pipeline.student.matrices import used_matrices
+
+        return used_matrices(self.model, self.input_names)
 
 
 @dataclass(frozen=True, kw_only=True)

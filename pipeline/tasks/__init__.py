@@ -6,7 +6,6 @@ changes no other: ``DistilBertForQuestionAnswering`` ends with what
 """
 
 import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Protocol
 
 from converters.values.errors import InputError
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from tokenizers import Tokenizer
 
+    from pipeline.bundle.vectors import Value
     from pipeline.tasks.question_answering import Answer, Encoded
     from pipeline.tasks.question_answering.squad import Example, Question, Score
 
@@ -56,6 +56,10 @@ class Task(Protocol):
         """Turns the model's outputs back into an answer."""
         ...
 
+    def stated(self, encoded: "Encoded", answer: "Answer") -> "Mapping[str, Value]":
+        """Returns an answer as ``vectors.json`` states it."""
+        ...
+
     def prefers_no_answer(
         self, encoded: "Encoded", outputs: "Sequence[Mapping[str, np.ndarray]]"
     ) -> bool:
@@ -86,16 +90,17 @@ class Task(Protocol):
         ...
 
 
+TASKS = ("question_answering",)
+"""The folders here, each a task."""
+
+
 def task_of(architecture: str) -> Task:
     """Returns the task of an architecture such as ``DistilBertForQuestionAnswering``.
 
     Raises:
         InputError: No module here serves it.
     """
-    tasks = [
-        importlib.import_module(f"{__name__}.{module.name}")
-        for module in pkgutil.iter_modules(__path__)
-    ]
+    tasks = [importlib.import_module(f"{__name__}.{name}") for name in TASKS]
     for task in tasks:
         if architecture.endswith(task.ARCHITECTURE_SUFFIX):
             return task

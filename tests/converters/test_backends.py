@@ -19,7 +19,7 @@ from pipeline.comparison.runtimes import load_artifact, run_artifact, run_studen
 from pipeline.conversion.audit import find_problems
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.jobs import Job, run_jobs
 from pipeline.student.emulation import with_integers
 from pipeline.student.load import Student
 from pipeline.student.trace import trace
@@ -322,12 +322,7 @@ def test_runner_calls_what_the_artifact_names_and_nothing_else(
     assert "no entry point for rows of 32 tokens" in last
 
 
-def try_each(
-    *,
-    tries: Sequence[tuple[Artifact, Sequence[Arrays]]],
-    runtime: str,
-    report: Report,
-) -> list[str]:
+def try_each(*, tries: Sequence[tuple[Artifact, Sequence[Arrays]]], runtime: str) -> list[str]:
     """Returns how each artifact failed to run its rows, or nothing; the body of a worker."""
     found = []
     for artifact, rows in tries:

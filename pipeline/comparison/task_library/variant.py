@@ -27,8 +27,7 @@ from converters.backends import TASK_LIBRARY
 from converters.values.artifact import Artifact
 from converters.values.errors import GateError, InputError
 from pipeline.bundle.open import Bundle
-from pipeline.comparison import parity
-from pipeline.comparison.compare import Case
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.task_library import environment
 from pipeline.comparison.task_library.tokenizer import LibraryTokenizer
@@ -36,8 +35,8 @@ from pipeline.comparison.thresholds import thresholds_of
 from pipeline.comparison.verdict import Parity, at_least, failed_parity
 from pipeline.conversion.recipe import Recipe
 from pipeline.files.checksums import checked
-from pipeline.running.jobs import Job, Report, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import Job
+from pipeline.running.run import Run
 from pipeline.student.load import Student
 from pipeline.tasks import question_answering
 from pipeline.tasks.question_answering.squad import Question, normalize_answer
@@ -96,7 +95,7 @@ def check_wanted(
         )
 
 
-def add(source: Artifact, student: Student, *, stages: Stages) -> Artifact:
+def add(source: Artifact, student: Student, *, run: Run) -> Artifact:
     """Writes the variant beside the TFLite artifact that it is derived from."""
     job = Job(
         name=f"derive {RUNTIME}",
@@ -107,15 +106,13 @@ def add(source: Artifact, student: Student, *, stages: Stages) -> Artifact:
             "path": source.path.with_name(FILE_NAME),
         },
     )
-    variant: Artifact = run_jobs([job], max_parallel=1, on_done=stages.done)[0].get()
-    return variant
+    return run.run_jobs([job])[0].get()
 
 
-def derive(*, source: Artifact, vocabulary: str, path: Path, report: Report) -> Artifact:
+def derive(*, source: Artifact, vocabulary: str, path: Path) -> Artifact:
     """Writes the variant; the body of a worker."""
     from converters.tflite import task_library
 
-    del report  # one call: there is nothing to count
     return task_library.derive(source, vocabulary=vocabulary, path=path)
 
 
@@ -125,8 +122,7 @@ def check_bundle(
     *,
     examples: Sequence[Question],
     names: Sequence[str],
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> tuple[list[Parity], list[Skipped]]:
     """Checks the variant of a bundle, where it has one and the user wants it checked."""
     if names and RUNTIME not in names:
@@ -138,8 +134,7 @@ def check_bundle(
         opened.task_library,
         student,
         examples=examples,
-        num_threads=num_threads,
-        stages=stages,
+        run=run,
     )
 
 
@@ -148,8 +143,7 @@ def check(
     student: Student,
     *,
     examples: Sequence[Question],
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> tuple[list[Parity], list[Skipped]]:
     """Compares the Task Library's answers with the PyTorch student's.
 
@@ -159,16 +153,16 @@ def check(
     if not chosen:
         return [], [Skipped(runtime=RUNTIME, reason=f"no question is left to compare: {left_out}")]
     try:
-        with stages.stage(f"{RUNTIME} environment"):
+        with run.stage(f"{RUNTIME} environment"):
             python = environment.ensure()
     except environment.UnavailableError as err:
         return [], [Skipped(runtime=RUNTIME, reason=f"{err.message}; {err.hint}")]
-    with stages.stage("run pytorch"):
-        cases = parity.reference_cases(student, chosen, (SEQ_LEN,))
+    with run.stage("run pytorch"):
+        cases = reference_cases(student, chosen, (SEQ_LEN,))
     try:
-        with stages.stage(f"run {RUNTIME}"):
+        with run.stage(f"run {RUNTIME}"):
             model = checked(variant).path
-            texts = ask(python, model, chosen, num_threads=num_threads)
+            texts = ask(python, model, chosen, num_threads=run.num_threads)
     except (ClientError, GateError) as err:
         return [failed_parity(variant, RUNTIME, seq_len=SEQ_LEN, reason=str(err))], []
     return [judge(variant, student, cases, texts, left_out=left_out)], []

@@ -12,6 +12,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from converters.values.errors import InputError
+from pipeline.bundle.vectors import Value
+from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.tasks.question_answering import squad
 from pipeline.tasks.question_answering.squad import Example, Question, Score
 from pipeline.tokenizer.tokenization import second_type, special_id
@@ -21,25 +24,14 @@ ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
 OUTPUT_NAMES: tuple[str, ...] = ("start_logits", "end_logits")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SpanRules:
-    """How windows are cut and spans chosen, in tokens. Apps read these from the manifest.
-
-    Attributes:
-        max_text_characters: Of a question or context: some 50,000 tokens, and a few hundred windows
-            that each runtime has to read.
-        max_unknown_share: Above this share of [UNK] among a text's tokens the student cannot read
-            it, only guess.
-    """
-
-    max_question_tokens: int = 64
-    max_answer_tokens: int = 30
-    window_overlap_tokens: int = 128
-    max_text_characters: int = 200_000
-    max_unknown_share: float = 0.5
-
-
-RULES = SpanRules()
+RULES = SpanRules(
+    max_question_tokens=64,
+    max_answer_tokens=30,
+    window_overlap_tokens=128,
+    score="softmax_over_all_windows",
+    max_text_characters=200_000,  # some 50,000 tokens, and a few hundred windows for each runtime
+    max_unknown_share=0.5,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +200,12 @@ def decode(
     with np.errstate(invalid="ignore"):
         probability = np.exp(value - _log_sum_exp(starts) - _log_sum_exp(ends))
     return Answer(text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability))
+
+
+def stated(encoded: Encoded, answer: Answer) -> dict[str, Value]:
+    """Returns an answer as ``vectors.json`` states it."""
+    ((start, end),) = utf16_offsets(encoded.context, [(answer.start, answer.end)])
+    return {**vars(answer), "utf16_start": start, "utf16_end": end}
 
 
 def prefers_no_answer(

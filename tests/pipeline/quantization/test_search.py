@@ -12,10 +12,10 @@ from pipeline.conversion.recipe import Recipe
 from pipeline.quantization.budget import Budget, Cost
 from pipeline.quantization.quantizer import Quantizer
 from pipeline.quantization.search import Choice, Exam, line, measure, search
-from pipeline.running.progress import Stages
 from pipeline.student.emulation import emulated
 from pipeline.student.trace import trace
 from pipeline.tasks.question_answering.squad import labelled_questions
+from tests.runs import quiet_run
 
 FORMS = ("int4/128", "int4/32", "int8")
 
@@ -102,7 +102,7 @@ def examples():
 
 @pytest.fixture(scope="module")
 def measured(student, quantizer, examples):
-    return measure(student, quantizer, examples, stages=Stages(quiet=True))
+    return measure(student, quantizer, examples, run=quiet_run())
 
 
 def test_measure_finds_fewer_bytes_noisier_where_it_matters(measured, quantizer):
@@ -167,7 +167,7 @@ def find(student, quantizer, examples):
             budget,
             examples=examples,
             attempt=attempt,
-            stages=Stages(quiet=True),
+            run=quiet_run(),
         )
 
     return find
