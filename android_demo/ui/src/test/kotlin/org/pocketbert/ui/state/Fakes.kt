@@ -47,7 +47,7 @@ object Vectors {
         .associate { row ->
             val ids = row.getValue("input_ids").jsonArray.map { it.jsonPrimitive.int }
             val stated = row.getValue("outputs").jsonObject
-            ids to stated.keys.associateWith(stated::floats)
+            ids to stated.keys.associateWith { stated.floats(it) }
         }
 
     /** The student's outputs, or zeros for a row that it was not given. */
