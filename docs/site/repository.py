@@ -22,7 +22,11 @@ def on_files(files: Files, *, config: Any) -> Files:
     for name in names:  # which grows
         text = (ROOT / name).read_text(encoding="utf-8")
         for target in dict.fromkeys(_path(name, link) for _, link in _LINK.findall(text)):
-            if target is None or target.startswith(DOCS) or files.get_file_from_path(_inside(target)):
+            if (
+                target is None
+                or target.startswith(DOCS)
+                or files.get_file_from_path(_inside(target))
+            ):
                 continue
             made = File.generated(config, _inside(target), abs_src_path=str(ROOT / target))
             files.append(made)

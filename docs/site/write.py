@@ -33,28 +33,7 @@ STABLE = (
 )
 """What callers from Python may rely on."""
 
-EXIT_CODES = """| exit code | what it means |
-|---|---|
-| 0 | all good |
-| 1 | a gate failed (parity, budget, audit, checksum), or one of several backends could not be built |
-| 2 | the input or the call was wrong |
-| 3 | something that is needed is not installed |
-| 4 | disk or permission |
-| 70 | a bug of PocketBERT |
-| 130 | Ctrl-C |
-"""
-INTRODUCTION = f"""# Commands
-
-`MODEL` is a folder in Hugging Face layout, a Hub id, or absent: then the student that ships inside the package is
-used. `BUNDLE` is a folder that `build` wrote, or its zip.
-
-{EXIT_CODES}
-Every command takes `--json`: one JSON object on stdout, everything else on stderr; a failure prints
-`{{"error": {{"code", "message", "hint"}}}}`. An option that would have no effect is refused. Runtimes get as many
-threads as the process may use (its affinity, the quota of its control group), four at most.
-
-This page is made from the command line itself, by `docs/site/write.py`.
-"""
+INTRODUCTION = Path(__file__).with_name("commands.md")
 
 
 def pages() -> dict[Path, str]:
@@ -69,8 +48,9 @@ def pages() -> dict[Path, str]:
 def commands() -> str:
     """Returns the page of all commands, in the order of their names."""
     group: Any = typer.main.get_command(app)
-    return INTRODUCTION + "".join(
-        f"\n## {name}\n\n{_command(name, command)}" for name, command in sorted(group.commands.items())
+    return INTRODUCTION.read_text(encoding="utf-8") + "".join(
+        f"\n## {name}\n\n{_command(name, command)}"
+        for name, command in sorted(group.commands.items())
     )
 
 
@@ -80,7 +60,7 @@ def functions() -> str:
 
 
 def call(name: str) -> str:
-    """Returns how a function is called: its parameters by name, with the defaults that are short."""
+    """Returns how a function is called: its parameters by name, with short defaults."""
     parts, is_keyword = [], False
     for parameter in inspect.signature(_named(name)).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and not is_keyword:
@@ -111,13 +91,13 @@ def _first_line(value: Any) -> str:
 
 def _command(name: str, command: Any) -> str:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
-    options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    options = [
+        each for each in command.params if each.param_type_name == "option" and not each.hidden
+    ]
     usage = " ".join(["pocketbert", name, *map(_argument, arguments), "[OPTIONS]"])
     rows = [f"| `{_argument(each)}` | {_cell(each.help)} |" for each in arguments]
     rows += [f"| {_option(each)} | {_cell(each.help)}{_shown_default(each)} |" for each in options]
-    return "\n".join(
-        [f"`{usage}`", "", _prose(command.help), "", "| | |", "|---|---|", *rows, ""]
-    )
+    return "\n".join([f"`{usage}`", "", _prose(command.help), "", "| | |", "|---|---|", *rows, ""])
 
 
 def _prose(text: str) -> str:
