@@ -56,7 +56,7 @@ def channels_first(
     Args:
         program: Straight from ``torch.export``, at one length.
         inputs: An example of each input, by name.
-        rewrites: Some of ``REWRITES``, in that order; nothing means all.
+        rewrites: Some of ``REWRITES``, in that order; None means all.
     """
     module = program.module(check_guards=False)
     assert isinstance(module, GraphModule)
@@ -232,7 +232,7 @@ def _is_call(value: Any, target: Any) -> bool:
 
 
 def _behind_views(value: Any) -> Any:
-    """Returns the value that was reshaped, or nothing of what is a number."""
+    """Returns the value that was reshaped, or None of what is a number."""
     while isinstance(value, Node) and value.target in _VIEWS:
         value = value.args[0]
     return value if isinstance(value, Node) else None

@@ -224,7 +224,7 @@ class Graph:
         return [each for each in self._graph.operators if self.model.code(each) == code]
 
     def maker(self, tensor: int) -> Any:
-        """Returns the operator that computes a tensor, or nothing where it is given."""
+        """Returns the operator that computes a tensor, or None where it is given."""
         makers = (each for each in self._graph.operators if tensor in each.outputs)
         return next(makers, None)
 

@@ -133,7 +133,7 @@ def quantize(
     Args:
         weight: ``(rows, columns) float32``.
         bits: 8 or 4.
-        group_size: Columns that share a scale; nothing: all of a row.
+        group_size: Columns that share a scale; None: all of a row.
         second_moment: ``(columns, columns)``, the mean of the outer products of the weight's
             inputs. Without it a group's largest value decides its scale, and each integer is the
             nearest. With it scales and integers are chosen for what the layer computes; rows that
