@@ -250,9 +250,7 @@ class Manifest(_Part):
         try:
             return model.model_validate(stated)
         except ValidationError as err:
-            raise _invalid(
-                err, "the manifest", by=self.pocketbert_version, at="task.rules"
-            ) from err
+            raise _invalid(err, FILE_NAME, by=self.pocketbert_version, at="task.rules") from err
 
     @model_validator(mode="after")
     def _names_listed_files(self) -> "Manifest":
