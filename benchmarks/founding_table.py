@@ -29,7 +29,8 @@ from converters.values.errors import PocketBertError
 from pipeline.benchmark.turns import Spread, spread
 from pipeline.comparison.runtimes import PYTORCH
 from pipeline.evaluate import evaluate
-from pipeline.running.progress import Stages
+from pipeline.running.progress import Progress
+from pipeline.running.run import Run
 from pipeline.student.load import input_names, load
 from pipeline.tasks.question_answering.squad import Score
 
@@ -125,8 +126,7 @@ def score(model: Path, *, data: Path, limit: int | None, num_threads: int) -> Sc
         data=data,
         limit=limit,
         named_reference=None,
-        num_threads=num_threads,
-        stages=Stages(),
+        run=Run(num_threads=num_threads, progress=Progress()),
     )
     return found.scores[PYTORCH]
 

@@ -27,8 +27,8 @@ from pipeline.comparison.runtimes import Skipped
 from pipeline.conversion.convert import convert_saved
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.jobs import Job, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import Job
+from pipeline.running.run import Run
 from pipeline.student.load import EMBEDDED, Student, load
 from pipeline.student.trace import trace
 
@@ -64,26 +64,21 @@ class Fit:
     largest_residual: float
 
 
-def measure_model(
-    find: Callable[[], Student], name: str, options: argparse.Namespace, stages: Stages
-) -> Measured:
+def measure_model(find: Callable[[], Student], name: str, options: argparse.Namespace) -> Measured:
     """Measures one model: ours, all peers and the roofline."""
     student, seq_lens = find(), tuple(options.seq_lens)
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as name_of_folder:
         folder = Path(name_of_folder)
-        ours = convert(student, folder, seq_lens, peers.PRECISIONS, options, stages)
+        ours = convert(student, folder, seq_lens, peers.PRECISIONS, options)
         found, skipped = peers.prepare(
-            student, find, seq_lens=seq_lens, folder=folder, num_threads=options.threads,
-            stages=stages,
+            student, find, seq_lens=seq_lens, folder=folder, run=Run(num_threads=options.threads),
         )  # fmt: skip
         if options.optimum_python:
-            more, missing = prepare_optimum(student, find, folder, options, stages)
+            more, missing = prepare_optimum(student, find, folder, options)
             found, skipped = found + more, skipped + missing
-        roofs = roofline.measure(
-            student, seq_lens=seq_lens, num_threads=options.threads, stages=stages
-        )
+        roofs = roofline.measure(student, seq_lens=seq_lens, run=Run(num_threads=options.threads))
         own = of_student(student, find, num_threads=options.threads)
-        rows = run([own, *ours, *found], student, name, seq_lens, options, stages)
+        rows = run([own, *ours, *found], student, name, seq_lens, options)
     shown = tuple(roofline.with_shares(rows, roofs))
     return Measured(rows=shown, skipped=tuple(skipped), roofs=roofs)
 
@@ -94,14 +89,12 @@ def run(
     name: str,
     seq_lens: tuple[int, ...],
     options: argparse.Namespace,
-    stages: Stages,
 ) -> list[Row]:
     """Lets contestants take turns on full rows."""
     num_tokens = student.tokenizer.get_vocab_size()
     return contest.measure(
         contestants, contest.full_rows(student.input_names, seq_lens, num_tokens=num_tokens),
-        model=name, num_repetitions=options.repetitions, num_threads=options.threads,
-        stages=stages,
+        model=name, num_repetitions=options.repetitions, run=Run(num_threads=options.threads),
     )  # fmt: skip
 
 
@@ -111,7 +104,6 @@ def convert(
     seq_lens: tuple[int, ...],
     precisions: Sequence[FixedPrecision],
     options: argparse.Namespace,
-    stages: Stages,
 ) -> list[Contestant]:
     """Converts a student for both backends, as `pocketbert build` does."""
     traced = trace(student, seq_lens=seq_lens)
@@ -132,7 +124,7 @@ def convert(
         for precision in precisions
         for backend in RUNTIMES
     ]
-    outcomes = run_jobs(jobs, max_parallel=2, on_done=stages.done)
+    outcomes = Run(num_threads=options.threads).run_jobs(jobs, max_parallel=2)
     return [
         of_artifact(artifact, RUNTIMES[artifact.backend], num_threads=options.threads)
         for artifact in (outcome.get() for outcome in outcomes)
@@ -144,7 +136,6 @@ def prepare_optimum(
     find: Callable[[], Student],
     folder: Path,
     options: argparse.Namespace,
-    stages: Stages,
 ) -> tuple[list[Contestant], list[Skipped]]:
     """Exports with optimum-executorch in its own environment; its file runs in ours."""
     contestants, skipped, jobs = [], [], []
@@ -168,7 +159,7 @@ def prepare_optimum(
         )  # fmt: skip
         arguments = {"artifact": artifact, "find": find, "num_threads": options.threads}
         jobs.append(Job(name=name, function=peers.admit, arguments=arguments))
-    for outcome in run_jobs(jobs, max_parallel=1, on_done=stages.done):
+    for outcome in Run(num_threads=options.threads).run_jobs(jobs):
         if outcome.error is not None:
             skipped.append(Skipped(runtime=outcome.name, reason=outcome.error.message))
         else:
@@ -177,18 +168,16 @@ def prepare_optimum(
     return contestants, skipped
 
 
-def measure_layers(
-    options: argparse.Namespace, folder: Path, stages: Stages
-) -> dict[int, list[Row]]:
+def measure_layers(options: argparse.Namespace, folder: Path) -> dict[int, list[Row]]:
     """Measures int8 and PyTorch over the number of layers, at the longest length."""
     rows = {}
     for num_layers in options.layers:
         place = folder / f"{num_layers}-layers"
         find = functools.partial(load, str(save_base(place, num_layers=num_layers)))
         student, seq_lens = find(), (max(options.seq_lens),)
-        ours = convert(student, place, seq_lens, ["int8"], options, stages)
+        ours = convert(student, place, seq_lens, ["int8"], options)
         own = of_student(student, find, num_threads=options.threads)
-        rows[num_layers] = run([own, *ours], student, place.name, seq_lens, options, stages)
+        rows[num_layers] = run([own, *ours], student, place.name, seq_lens, options)
     return rows
 
 
@@ -235,7 +224,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         options: As `benchmarks/peers.py` takes them. Where a file for the figures is named,
             pictures are drawn beside it.
     """
-    stages, options.seq_lens = Stages(), sorted(options.seq_lens)
+    options.seq_lens = sorted(options.seq_lens)
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         measured = {}
         for name in options.models or (EMBEDDED, BASE):
@@ -243,8 +232,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             if name == BASE:
                 model = str(save_base(Path(folder, BASE)))
             find = functools.partial(load, model)
-            measured[name] = measure_model(find, name, options, stages)
-        layers = measure_layers(options, Path(folder), stages)
+            measured[name] = measure_model(find, name, options)
+        layers = measure_layers(options, Path(folder))
     fits = fit_layers(layers)
     print(make_tables(measured, fits))  # noqa: T201
     if options.json:

@@ -30,7 +30,8 @@ from pipeline.comparison.runtimes import PYTORCH
 from pipeline.conversion.metrics import paired_interval
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.budget import NO_BUDGET, Budget
-from pipeline.running.progress import Stages
+from pipeline.running.progress import Progress
+from pipeline.running.run import Run
 from pipeline.tasks.question_answering import Answer, squad
 from pipeline.tasks.question_answering.squad import Question, read_squad
 
@@ -70,18 +71,17 @@ def measure(options: argparse.Namespace) -> list[Row]:
                 backends=options.backend,
                 recipe=None if precision == "auto" else recipe_of(precision),
                 budget=Budget(max_size_bytes=float(megabytes) * 1e6) if megabytes else NO_BUDGET,
-                num_threads=options.threads,
-                stages=Stages(),
+                run=Run(num_threads=options.threads, progress=Progress()),
             )
             sizes = {each.backend: open.size_bytes(each.path) for each in made.artifacts}
             with open.open_bundle(made.folder) as opened:
                 answers = ask(
                     opened, examples, named_reference=options.model,
-                    num_threads=options.threads, stages=Stages(quiet=True),
+                    run=Run(num_threads=options.threads, progress=Progress(quiet=True)),
                 )  # fmt: skip
                 timed = bench(
-                    opened, named_reference=options.model, num_threads=options.threads,
-                    stages=Stages(quiet=True),
+                    opened, named_reference=options.model,
+                    run=Run(num_threads=options.threads, progress=Progress(quiet=True)),
                 )  # fmt: skip
         ratios = {each.runtime: each.ratio_to_pytorch for each in timed.rows}
         rows += _rows(name, sizes, {each.runtime: each for each in answers.done}, examples, ratios)

@@ -1,12 +1,17 @@
 """Inspects artifacts: one file or package, or all those of a bundle."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from converters import backends
-from converters.values.artifact import Inspection
+from converters.values.artifact import Inspection, StoredTensor
 from converters.values.errors import InputError
 from pipeline.bundle.open import open_bundle
-from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Report, WorkerCrash, run_jobs
+from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, WorkerCrash, run_jobs
+
+_NUM_LARGEST = 10
+"""Tensors of an artifact that are named."""
 
 
 def inspect(path: Path) -> dict[str, Inspection]:
@@ -46,7 +51,33 @@ def _inspect(path: Path, backend: str) -> Inspection:
     return found
 
 
-def read(*, path: Path, backend: str, report: Report) -> Inspection:
+def read(*, path: Path, backend: str) -> Inspection:
     """Reads one artifact; the body of a worker."""
-    del report  # one call: there is nothing to count
     return backends.backend(backend).inspect(path)
+
+
+def as_json(found: Mapping[str, Inspection]) -> dict[str, Any]:
+    """Returns what ``--json`` prints of artifacts by path, the ten largest tensors of each."""
+    return {
+        "artifacts": [
+            {
+                "path": path,
+                "size_bytes": each.size_bytes,
+                "bytes_by_dtype": dict(each.bytes_by_dtype),
+                "largest_tensors": [_tensor(tensor) for tensor in each.tensors[:_NUM_LARGEST]],
+                "float_bytes": sum(tensor.size_bytes for tensor in each.float_tensors),
+                "largest_float_tensors": [
+                    _tensor(tensor) for tensor in each.float_tensors[:_NUM_LARGEST]
+                ],
+                "num_ops": each.num_ops,
+                "num_delegated_ops": each.num_delegated_ops,
+                "num_macs": each.num_macs,
+                "num_delegated_macs": each.num_delegated_macs,
+            }
+            for path, each in found.items()
+        ]
+    }
+
+
+def _tensor(stored: StoredTensor) -> dict[str, str | int]:
+    return {"name": stored.name, "dtype": stored.dtype, "size_bytes": stored.size_bytes}

@@ -15,7 +15,7 @@ from converters.values.precision import Precision
 from pipeline.benchmark.process import Seat, seat
 from pipeline.benchmark.turns import Spread, spread, take_turns
 from pipeline.comparison.runtimes import PYTORCH
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,7 @@ def measure(
     *,
     model: str,
     num_repetitions: int,
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> list[Row]:
     """Lets contestants take turns on rows of several lengths.
 
@@ -84,19 +83,18 @@ def measure(
         inputs: A row for each length, ascending.
         model: What the rows of the result are called.
         num_repetitions: Calls of each contestant at each length, at least two.
-        num_threads: What the contestants were told; it is noted.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
     """
     with contextlib.ExitStack() as stack:
         seats = [stack.enter_context(seat(each.runtime)) for each in contestants]
-        with stages.stage("load"):
+        with run.stage("load"):
             arrivals = [
                 taken.arrive(each.modules, each.load, inputs[-1])
                 for taken, each in zip(seats, contestants, strict=True)
             ]
-        with stages.count(num_repetitions * len(inputs)) as counter:
+        with run.progress.bars({"rounds": num_repetitions * len(inputs)}) as update:
             spreads = _take_turns(
-                seats, inputs, num_repetitions, lambda done: counter.update("rounds", done)
+                seats, inputs, num_repetitions, lambda done: update("rounds", done)
             )
         peaks = [taken.peak_rss_bytes() for taken in seats]
     base = next((at for at, each in enumerate(contestants) if each.runtime == PYTORCH), None)
@@ -106,7 +104,7 @@ def measure(
             runtime=contestant.runtime,
             precision=contestant.precision,
             seq_len=seq_len(row),
-            num_threads=num_threads,
+            num_threads=run.num_threads,
             latency_ms=found[place].median,
             lower_quartile_ms=found[place].lower_quartile,
             upper_quartile_ms=found[place].upper_quartile,

@@ -10,7 +10,6 @@ import numpy as np
 from converters.values.artifact import Arrays, Artifact, Runner
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import TorchRunner
-from pipeline.running.jobs import Report
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -57,9 +56,8 @@ class _Casting:
         return self._runner.run(cast)
 
 
-def try_compiler(*, folder: Path, report: Report) -> None:
+def try_compiler(*, folder: Path) -> None:
     """Compiles a sum, so that a machine without a C++ compiler is found out before the run."""
-    del report
     import torch
 
     _keep_compiled_in(folder)
@@ -74,7 +72,7 @@ def load_compiled(*, find: Callable[[], "Student"], num_threads: int, folder: Pa
     torch.set_num_threads(num_threads)
     student = find()
     student.model.set_attn_implementation("sdpa")
-    return TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES, is_compiled=True)
+    return TorchRunner(student.model, output_names=student.output_names, is_compiled=True)
 
 
 def _keep_compiled_in(folder: Path) -> None:
@@ -85,11 +83,9 @@ def load_bert_base(*, longest: int, num_threads: int) -> Runner:
     """Loads BERT-base with random weights, which are as fast as trained ones."""
     import torch
 
-    from pipeline.tasks.question_answering import OUTPUT_NAMES
-
     torch.set_num_threads(num_threads)
     torch.manual_seed(0)
-    return TorchRunner(make_bert_base(longest), output_names=OUTPUT_NAMES)
+    return TorchRunner(make_bert_base(longest), output_names=("start_logits", "end_logits"))
 
 
 def make_bert_base(longest: int) -> "PreTrainedModel":

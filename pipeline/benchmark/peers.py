@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from converters import backends
 from converters.values.artifact import Artifact, Runner, TensorSpec, entry_point_for
@@ -19,8 +20,8 @@ from pipeline.benchmark.peer_runners import ONNX
 from pipeline.bundle import open
 from pipeline.comparison.runtimes import Skipped, TorchRunner
 from pipeline.conversion.metrics import snr_db
-from pipeline.running.jobs import Job, Report, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import Job
+from pipeline.running.run import Run
 from pipeline.student.load import Student
 
 EXTRA = "peers"
@@ -84,8 +85,7 @@ def prepare(
     peers: Sequence[Peer] = PEERS,
     seq_lens: tuple[int, ...],
     folder: Path,
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> tuple[list[Contestant], list[Skipped]]:
     """Exports the student with every peer, and returns those that came out right.
 
@@ -95,11 +95,10 @@ def prepare(
         peers: Those to export with; ``torch.compile`` and BERT-base come along in any case.
         seq_lens: The lengths that each must serve.
         folder: For files; it must stay until all has been measured.
-        num_threads: For every runtime.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
     """
     skipped: list[Skipped] = []
-    jobs = [
+    jobs: list[Job[Any]] = [
         Job(
             name=COMPILED,
             function=peer_runners.try_compiler,
@@ -115,20 +114,20 @@ def prepare(
         for precision in PRECISIONS:
             arguments = {
                 "peer": peer, "precision": precision, "find": find, "seq_lens": seq_lens,
-                "path": folder / f"{peer.runtime}-{precision}", "num_threads": num_threads,
+                "path": folder / f"{peer.runtime}-{precision}", "num_threads": run.num_threads,
             }  # fmt: skip
             name = f"{peer.runtime} {precision}"
             jobs.append(Job(name=name, function=export, arguments=arguments))
-    contestants = [_bert_base(longest=seq_lens[-1], num_threads=num_threads)]
-    for outcome in run_jobs(jobs, max_parallel=2, on_done=stages.done):
+    contestants = [_bert_base(longest=seq_lens[-1], num_threads=run.num_threads)]
+    for outcome in run.run_jobs(jobs, max_parallel=2):
         if outcome.error is not None:
             runtime, _, at = outcome.name.partition(" ")
             reason = ": ".join(filter(None, (at, outcome.error.message)))
             skipped.append(Skipped(runtime=runtime, reason=reason))
         elif outcome.name == COMPILED:
-            contestants.append(_compiled(student, find, num_threads=num_threads, folder=folder))
+            contestants.append(_compiled(student, find, num_threads=run.num_threads, folder=folder))
         else:
-            contestants.append(of_exported(*outcome.value, num_threads=num_threads))
+            contestants.append(of_exported(*outcome.get(), num_threads=run.num_threads))
     return contestants, skipped
 
 
@@ -151,14 +150,12 @@ def export(
     seq_lens: tuple[int, ...],
     path: Path,
     num_threads: int,
-    report: Report,
 ) -> tuple[Peer, Artifact]:
     """Exports and compares, in a process of its own.
 
     Raises:
         GateError: What was exported computes something else than the student.
     """
-    del report
     from pipeline.benchmark import peer_exports
 
     student = find()
@@ -172,15 +169,12 @@ def export(
     return peer, artifact
 
 
-def admit(
-    *, artifact: Artifact, find: Callable[[], Student], num_threads: int, report: Report
-) -> Artifact:
+def admit(*, artifact: Artifact, find: Callable[[], Student], num_threads: int) -> Artifact:
     """Compares a file that was made elsewhere with the student, in a process of its own.
 
     Raises:
         GateError: It computes something else.
     """
-    del report
     check(peer_runners.load_exported(artifact, num_threads=num_threads), find(), artifact)
     return artifact
 
@@ -209,7 +203,7 @@ def describe(
         path=path,
         seq_lens=seq_lens,
         inputs=specs(student.input_names, input_dtype),
-        outputs=specs(student.task.OUTPUT_NAMES, "float32"),
+        outputs=specs(student.output_names, "float32"),
         entry_points=() if backend == ONNX else tuple(map(_ENTRY_POINTS[backend], seq_lens)),
     )
 
@@ -220,7 +214,7 @@ def check(runner: Runner, student: Student, artifact: Artifact) -> None:
     Raises:
         GateError: It computes something else.
     """
-    own = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    own = TorchRunner(student.model, output_names=student.output_names)
     num_tokens = student.tokenizer.get_vocab_size()
     least = LEAST_SNR_DB[artifact.precision]
     for row in full_rows(student.input_names, artifact.seq_lens, num_tokens=num_tokens):

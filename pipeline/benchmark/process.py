@@ -2,24 +2,21 @@
 
 import contextlib
 import importlib
-import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from converters.values.artifact import Arrays, Runner
 from converters.values.errors import PocketBertError, first_line
 from pipeline.comparison.runtimes import MAX_SECONDS_PER_ROW
-from pipeline.running.jobs import WorkerCrash, end_with_the_caller, limit_memory, peak_rss_bytes
-from pipeline.running.spawning import without_the_script
+from pipeline.running import processes
+from pipeline.running.jobs import WorkerCrash
+from pipeline.running.processes import peak_rss_bytes
 
-_seated: dict[str, Runner] = {}
-"""In the process of a seat: the runner that sits there."""
+_HINT = "leave it out with --runtime, and report it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +35,15 @@ class Arrival:
 class Seat:
     """A process with one runner in it."""
 
-    def __init__(self, name: str, pool: ProcessPoolExecutor) -> None:
+    def __init__(self, name: str, process: BaseProcess, connection: Connection) -> None:
         self._name = name
-        self._pool = pool
-        self._pid: int = self._ask(os.getpid)
+        self._process = process
+        self._connection = connection
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process."""
+        return self._process.pid
 
     def arrive(
         self, modules: Sequence[str], load: Callable[[], Runner], first_row: Arrays
@@ -53,62 +55,84 @@ class Seat:
             load: Makes the runner; picklable.
             first_row: Of the length that takes the most memory.
         """
-        arrival: Arrival = self._ask(_arrive, tuple(modules), load, first_row)
+        self._connection.send((tuple(modules), load, first_row))
+        arrival: Arrival = self._answer()
         return arrival
 
     def time_ms(self, row: Arrays) -> float:
         """Runs one row and returns its milliseconds."""
-        elapsed: float = self._ask(_time_ms, row)
+        self._connection.send(row)
+        elapsed: float = self._answer()
         return elapsed
 
     def peak_rss_bytes(self) -> int:
         """Returns the most memory that the process has held."""
-        peak: int = self._ask(peak_rss_bytes)
+        self._connection.send(None)
+        peak: int = self._answer()
         return peak
 
-    def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
-        try:
-            with without_the_script():  # the first call starts the process
-                asked = self._pool.submit(function, *arguments)
-            return asked.result(MAX_SECONDS_PER_ROW)
-        except PocketBertError:
-            raise
-        except TimeoutError as err:
-            os.kill(self._pid, signal.SIGKILL)  # the pool waits for it
+    def _answer(self) -> Any:
+        """Returns what the process answers.
+
+        Raises:
+            PocketBertError: As the process has raised it.
+            WorkerCrash: It hangs, has crashed, or has failed in a way that nobody foresaw.
+        """
+        if not self._connection.poll(MAX_SECONDS_PER_ROW):
+            self._process.kill()
             raise WorkerCrash(
                 f"{self._name} hangs: no row in {MAX_SECONDS_PER_ROW} s, so it was ended",
-                hint="leave it out with --runtime, and report it",
-            ) from err
-        except BrokenProcessPool as err:
-            raise WorkerCrash(
-                f"{self._name} crashed", hint="leave it out with --runtime, and report it"
-            ) from err
-        except Exception as err:  # whatever a runtime raises
-            raise WorkerCrash(
-                f"{self._name} failed: {type(err).__name__}: {first_line(err)}",
-                hint="leave it out with --runtime, and report it",
-            ) from err
+                hint=_HINT,
+            )
+        try:
+            answer = self._connection.recv()
+        except (EOFError, OSError) as err:
+            raise WorkerCrash(f"{self._name} crashed", hint=_HINT) from err
+        if isinstance(answer, PocketBertError):
+            raise answer
+        if isinstance(answer, str):
+            raise WorkerCrash(f"{self._name} failed: {answer}", hint=_HINT)
+        return answer
 
 
 @contextlib.contextmanager
 def seat(name: str) -> Iterator[Seat]:
     """Starts the process of a seat, and ends it with the block."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_sit_down) as pool:
-        yield Seat(name, pool)
+    process, connection = processes.start(_sit)
+    try:
+        yield Seat(name, process, connection)
+    finally:
+        connection.close()
+        process.kill()
+        process.join()
 
 
-def _sit_down() -> None:
-    """Keeps the chatter of native libraries from the terminal, and leaves the end to the caller."""
-    end_with_the_caller()
-    limit_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+def _sit(connection: Connection) -> None:
+    """Answers the requests of ``Seat``, each in turn; an error is an answer, too."""
+    runner: Runner | None = None
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        try:
+            if request is None:
+                answer: object = peak_rss_bytes()
+            elif isinstance(request, dict):
+                assert runner is not None, "nobody has arrived"
+                answer = _time_ms(runner, request)
+            else:
+                runner, answer = _arrive(*request)
+        except PocketBertError as err:
+            answer = err
+        except Exception as err:  # whatever a runtime raises
+            answer = f"{type(err).__name__}: {first_line(err)}"
+        connection.send(answer)
 
 
-def _arrive(modules: Sequence[str], load: Callable[[], Runner], first_row: Arrays) -> Arrival:
+def _arrive(
+    modules: Sequence[str], load: Callable[[], Runner], first_row: Arrays
+) -> tuple[Runner, Arrival]:
     for module in modules:
         importlib.import_module(module)
     bare = peak_rss_bytes()
@@ -116,12 +140,10 @@ def _arrive(modules: Sequence[str], load: Callable[[], Runner], first_row: Array
     runner = load()
     runner.run(first_row)
     cold_start_ms = (time.perf_counter() - begin) * 1e3
-    _seated["runner"] = runner
-    return Arrival(cold_start_ms=cold_start_ms, bare_rss_bytes=bare)
+    return runner, Arrival(cold_start_ms=cold_start_ms, bare_rss_bytes=bare)
 
 
-def _time_ms(row: Arrays) -> float:
-    runner = _seated["runner"]
+def _time_ms(runner: Runner, row: Arrays) -> float:
     begin = time.perf_counter()
     runner.run(row)
     return (time.perf_counter() - begin) * 1e3

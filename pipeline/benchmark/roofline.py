@@ -25,8 +25,8 @@ from pipeline.benchmark.contest import Row, full_rows
 from pipeline.benchmark.peer_exports import quantize_litert
 from pipeline.benchmark.peers import BERT_BASE
 from pipeline.comparison.runtimes import TorchRunner
-from pipeline.running.jobs import Job, Report, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import Job
+from pipeline.running.run import Run
 from pipeline.student.load import Student
 
 Arithmetic = Literal["fp32", "int8"]
@@ -82,9 +82,7 @@ class Roof:
     latency_ms: float
 
 
-def measure(
-    student: Student, *, seq_lens: Sequence[int], num_threads: int, stages: Stages
-) -> tuple[Roof, ...]:
+def measure(student: Student, *, seq_lens: Sequence[int], run: Run) -> tuple[Roof, ...]:
     """Measures the best rates here, and returns a roof for each arithmetic and length."""
     jobs = [
         Job(
@@ -93,13 +91,13 @@ def measure(
             arguments={
                 "library": library,
                 "shapes": shapes(student, max(seq_lens)),
-                "num_threads": num_threads,
+                "num_threads": run.num_threads,
             },
         )
         for library, packages in LIBRARIES.items()
         if not backends.missing_packages(packages)
     ]
-    outcomes = run_jobs(jobs, max_parallel=1, on_done=stages.done)
+    outcomes = run.run_jobs(jobs)
     rates = [rate for outcome in outcomes for rate in outcome.get()]
     best = {each.arithmetic: each for each in sorted(rates, key=lambda each: each.macs_per_second)}
     macs = {each: num_macs(student, each) for each in seq_lens}
@@ -121,7 +119,7 @@ def num_macs(student: Student, seq_len: int) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     [row] = full_rows(student.input_names, [seq_len], num_tokens=1)
-    runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    runner = TorchRunner(student.model, output_names=student.output_names)
     with FlopCounterMode(display=False) as counter:
         runner.run(row)
     return int(counter.get_total_flops()) // 2
@@ -150,11 +148,8 @@ def with_shares(rows: Sequence[Row], roofs: Sequence[Roof]) -> Iterator[Row]:
             yield replace(row, roofline_share=limit / row.latency_ms)
 
 
-def measure_library(
-    *, library: str, shapes: Sequence[Shape], num_threads: int, report: Report
-) -> list[Rate]:
+def measure_library(*, library: str, shapes: Sequence[Shape], num_threads: int) -> list[Rate]:
     """Measures the products of one library, in a process of its own."""
-    del report
     rates = []
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         for number, shape in enumerate(shapes):

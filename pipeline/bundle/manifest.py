@@ -1,11 +1,9 @@
 """The manifest: what an app must know of a bundle, and the only place where it is written."""
 
-import hashlib
 import json
-import math
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +18,7 @@ from converters.values.artifact import ComputeUnits
 from converters.values.errors import GateError, InputError
 from converters.values.precision import Activations, Precision
 from pipeline import __version__
+from pipeline.files.canonical import canonical_json, sha256
 
 FILE_NAME = "manifest.json"
 VECTORS = "vectors.json"
@@ -42,11 +41,19 @@ MAX_CHARS_PER_WORD = 256
 """Of a word that is cut into pieces: BERT's own code has 200, and transformers 100. A word is
 looked up from each of its characters to each behind it, so its time grows with the cube."""
 MAX_TEXT_CHARACTERS = 10**7
-"""Of a question or context; bundles say 200,000."""
+"""Of a text; bundles say 200,000."""
 MAX_ARTIFACT_BYTES = 2**34
 """No phone loads as much."""
+MAX_RULES = 64
+"""Of a task; question answering has six."""
+MAX_LABELS = 10_000
+"""Of a classifier; those with most labels have a few thousand."""
+MAX_LABEL_CHARACTERS = 1_000
+"""In code points."""
 
 Platform = Literal["android", "ios"]
+
+_VERSION = r"([0-9]{1,9})\.([0-9]{1,9})"
 
 HASH_KEY = "manifest_sha256"
 """The key of the hash over all the other keys, written canonically."""
@@ -81,6 +88,12 @@ SeqLens = Annotated[
     AfterValidator(_ascending),
 ]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""A whole number that every reader of JSON has exactly."""
+_Label = Annotated[str, Field(max_length=MAX_LABEL_CHARACTERS)]
+Rule = bool | Whole | _Finite | str
+"""The value of one rule of a task."""
+Rules = TypeVar("Rules", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -94,7 +107,6 @@ class StudentPart(_Part):
     architecture: str
     weights_sha256: str
     licence: str
-    task: str
 
 
 class TokenizerPart(_Part):
@@ -130,21 +142,15 @@ class TokenizerPart(_Part):
     unicode_tables: Inside = UNICODE_TABLES
 
 
-class SpanRulesPart(_Part):
-    """How windows are cut and spans are chosen, in tokens; the specification tells the rest."""
+class TaskPart(_Part):
+    """What the student answers, and by which rules; the specification of each task has the rest."""
 
-    max_question_tokens: NumTokens
-    max_answer_tokens: SeqLen
-    window_overlap_tokens: NumTokens
-    score: Literal["softmax_over_all_windows"] = Field(
-        default="softmax_over_all_windows",
-        description="The probability of the start times that of the end, each over all windows.",
+    name: str = Field(min_length=1, description="Such as question-answering.")
+    rules: dict[str, Rule] = Field(
+        max_length=MAX_RULES, description="Which there are, and their bounds, the task says."
     )
-    max_text_characters: int = Field(
-        ge=1, le=MAX_TEXT_CHARACTERS, description="Of a question or context, in code points."
-    )
-    max_unknown_share: float = Field(
-        ge=0, le=1, description="Of unknown tokens among those of a text."
+    labels: tuple[_Label, ...] = Field(
+        max_length=MAX_LABELS, description="Of a classifier, by their place in its output."
     )
 
 
@@ -208,7 +214,7 @@ class Manifest(_Part):
     pocketbert_version: str
     student: StudentPart
     tokenizer: TokenizerPart
-    span_rules: SpanRulesPart
+    task: TaskPart
     artifacts: tuple[ArtifactPart, ...] = Field(min_length=1)
     task_library: ArtifactPart | None = Field(
         default=None, description="The TFLite artifact again, as Google's Task Library opens it."
@@ -229,6 +235,25 @@ class Manifest(_Part):
         """The artifacts, and the variant for the Task Library where there is one."""
         return (*self.artifacts, *((self.task_library,) if self.task_library else ()))
 
+    def read_rules(self, model: type[Rules]) -> Rules:
+        """Returns the task's rules, checked; of a newer minor version those that are known.
+
+        Args:
+            model: What the task says of its rules.
+
+        Raises:
+            ManifestDamagedError: One is unknown, missing or out of its bounds.
+        """
+        stated = self.task.rules
+        if _is_newer_minor(self.schema_version):
+            stated = {name: stated[name] for name in stated if name in model.model_fields}
+        try:
+            return model.model_validate(stated)
+        except ValidationError as err:
+            raise _invalid(
+                err, "the manifest", by=self.pocketbert_version, at="task.rules"
+            ) from err
+
     @model_validator(mode="after")
     def _names_listed_files(self) -> "Manifest":
         for artifact in self.all_artifacts:
@@ -243,7 +268,7 @@ class Manifest(_Part):
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Writes canonical JSON that carries a hash over itself."""
     content = manifest.model_dump(mode="json")
-    content[HASH_KEY] = _hash(content)
+    content[HASH_KEY] = sha256(content)
     (folder / FILE_NAME).write_bytes(canonical_json(content))
 
 
@@ -289,59 +314,52 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
             _drop_unknown_keys(content)
         return Manifest.model_validate(content)
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        by = content.get("pocketbert_version")
-        raise ManifestDamagedError(
-            f"{path} is not a valid manifest: {where}: {first['msg']}",
-            # Its hash was right, so nobody has damaged it.
-            hint=f"PocketBERT {by} wrote it, and this is {__version__}: build the bundle again",
-        ) from err
-
-
-def json_value(value: Any) -> Any:
-    """Returns a value as JSON holds it: numbers that are not finite become null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: json_value(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [json_value(item) for item in value]
-    return value
-
-
-def canonical_json(content: dict[str, Any]) -> bytes:
-    """Returns the one way to write a JSON object: sorted keys, no spaces, UTF-8, a newline."""
-    text = json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode() + b"\n"
-
-
-def _hash(content: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(content)).hexdigest()
+        raise _invalid(err, str(path), by=content.get("pocketbert_version")) from err
 
 
 def _is_as_written(raw: bytes, content: dict[str, Any], stated: Any) -> bool:
     try:
         return bool(
-            stated == _hash(content) and raw == canonical_json({**content, HASH_KEY: stated})
+            stated == sha256(content) and raw == canonical_json({**content, HASH_KEY: stated})
         )
     # It holds what canonical JSON cannot: NaN, half of a surrogate pair, endless nesting.
     except (ValueError, RecursionError):
         return False
 
 
+def _invalid(err: ValidationError, what: str, *, by: object, at: str = "") -> ManifestDamagedError:
+    """Returns the error of a manifest whose hash is right, so that nobody has damaged it.
+
+    Args:
+        err: What is wrong with it.
+        what: It is called.
+        by: The version that wrote it.
+        at: Where in it the error counts its places from.
+    """
+    first = err.errors()[0]
+    where = ".".join([*([at] if at else []), *map(str, first["loc"])])
+    return ManifestDamagedError(
+        f"{what} is not a valid manifest: {where}: {first['msg']}",
+        hint=f"PocketBERT {by} wrote it, and this is {__version__}: build the bundle again",
+    )
+
+
 def _check_version(version: str, path: Path) -> bool:
     """Returns whether a version is a newer minor one."""
-    major, minor = map(int, SCHEMA_VERSION.split("."))
-    found = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})", version)
+    major, _ = map(int, SCHEMA_VERSION.split("."))
+    found = re.fullmatch(_VERSION, version)
     if found is None or int(found[1]) > major:
         raise InputError(
             f"{path} has schema version {version}; this PocketBERT reads up to {major}.x",
             hint="update PocketBERT: pip install -U pocketbert",
         )
-    return int(found[1]) == major and int(found[2]) > minor
+    return _is_newer_minor(version)
+
+
+def _is_newer_minor(version: str) -> bool:
+    major, minor = map(int, SCHEMA_VERSION.split("."))
+    found = re.fullmatch(_VERSION, version)
+    return found is not None and int(found[1]) == major and int(found[2]) > minor
 
 
 def _drop_unknown_keys(content: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +12,13 @@ import typer
 from converters.values.errors import InputError
 from pipeline.benchmark.turns import REPETITIONS
 from pipeline.commands.console import AsJson, Reference, Runtimes, num_threads, parse_numbers, show
-from pipeline.report import tables
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.bench import Measured
     from pipeline.bundle.open import Bundle
-    from pipeline.running.progress import Stages
+    from pipeline.running.run import Run
 
 BASE = "base"
 """Names a model of DistilBERT-base's size; random weights are as fast as trained ones."""
@@ -64,16 +63,18 @@ def bench(
 ) -> int:
     """Measures latency by length, cold start and memory beside PyTorch, in one run."""
     from pipeline import bench as flow
-    from pipeline.running.progress import Stages
+    from pipeline.report import tables
+    from pipeline.running.run import Run
 
-    stages, each_has = Stages(), threads or num_threads()
+    each_has = threads or num_threads()
+    run = Run(num_threads=each_has)
     if bundle is None and reference is not None:
         raise InputError(
             "--reference goes with a bundle", hint="name the model by --model, or give a bundle"
         )
     wanted = seq_len if seq_len is not None or bundle is not None else LENGTHS
     lengths = () if wanted is None else parse_numbers(wanted, option="--seq-len", example="64,384")
-    with _opened(bundle, model, lengths, stages) as opened:
+    with _opened(bundle, model, lengths, run) as opened:
         measured = flow.bench(
             opened,
             names=runtime or (),
@@ -81,8 +82,7 @@ def bench(
             seq_lens=lengths,
             named_reference=reference,
             num_repetitions=repetitions,
-            num_threads=each_has,
-            stages=stages,
+            run=run,
         )
     rows, skipped = measured.rows, measured.skipped
     payload = {
@@ -98,7 +98,7 @@ def bench(
 
 @contextlib.contextmanager
 def _opened(
-    bundle: Path | None, model: str | None, seq_lens: tuple[int, ...], stages: "Stages"
+    bundle: Path | None, model: str | None, seq_lens: tuple[int, ...], run: "Run"
 ) -> "Iterator[Bundle]":
     """Opens the bundle that was named, or builds one that is gone with the block."""
     from pipeline.bench import save_base
@@ -118,8 +118,7 @@ def _opened(
             model,
             destination=Path(folder, "bundle"),
             seq_lens=seq_lens,
-            num_threads=num_threads(),
-            stages=stages,
+            run=replace(run, num_threads=num_threads()),
         )
         for unbuilt in made.unbuilt:
             raise unbuilt.error
@@ -129,6 +128,8 @@ def _opened(
 
 def _tables(measured: "Measured") -> "Iterator[Table]":
     """Yields latency by length, what does not depend on the length, and the roofline."""
+    from pipeline.report import tables
+
     latency = tables.table(
         "runtime", "precision", "length", "ms", "half of them", "of PyTorch", "of the roofline",
         words=("precision",),
@@ -164,6 +165,8 @@ def _tables(measured: "Measured") -> "Iterator[Table]":
 
 
 def _roofline(measured: "Measured") -> "Table":
+    from pipeline.report import tables
+
     table = tables.table(
         "roofline", "length", "giga multiply-adds", "a second", "by", "ms", words=("by",)
     )

@@ -18,9 +18,6 @@ from pipeline.commands.console import (
     num_threads,
     show,
 )
-from pipeline.comparison.runtimes import check_artifacts_only
-from pipeline.files.other_files import refuse_other_file
-from pipeline.report import tables
 
 
 def parity(
@@ -58,6 +55,10 @@ def parity(
     outputs go by name where the names of both agree, else by order; an image goes as its pixels,
     from 0 to 255. Of a package with several functions, --function names another than its default.
     """
+    from pipeline.comparison.runtimes import check_artifacts_only
+    from pipeline.files.other_files import refuse_other_file
+    from pipeline.report import tables
+
     check_artifacts_only(runtime or ())
     if bundle.suffix == ".mlpackage":
         if data or limit or localize or report_folder:
@@ -75,26 +76,24 @@ def parity(
         )
     from pipeline.bundle.open import open_bundle
     from pipeline.parity import check_bundle
-    from pipeline.running.progress import Stages
-    from pipeline.tasks.question_answering.squad import read_squad
+    from pipeline.running.run import Run
 
     with open_bundle(bundle) as opened:
         found = check_bundle(
             opened,
-            examples=read_squad(data) if data else None,
+            examples=data,
             limit=limit,
             names=runtime or (),
             named_reference=reference,
             with_blocks=localize,
             report=report_folder,
-            num_threads=num_threads(),
-            stages=Stages(),
+            run=Run(num_threads=num_threads()),
         )
         sizes = {part.backend: part.size_bytes for part in opened.manifest.artifacts}
     table = tables.parity_table(found.verdicts, sizes)
     blocks = [part for each in found.localization or () for part in tables.localization(each)]
     remarks = tables.remarks((each.runtime for each in found.verdicts), found.skipped)
-    remarks += tables.unreadable(found.unreadable, "not compared")
+    remarks += tables.unreadable(found.unreadable, "not compared", task=found.task)
     show(found.to_json(), as_json, table, *blocks, *remarks)
     return 0 if found.passed else 1
 
@@ -109,6 +108,7 @@ def _package_parity(
 ) -> int:
     from pipeline.comparison.coreml_package import parity as flow
     from pipeline.comparison.runtimes import nothing_ran
+    from pipeline.report import tables
 
     if reference is None:
         raise InputError(

@@ -8,10 +8,9 @@ from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import Results
-from pipeline.running.cache import Contents, StageCache, as_array, from_array
+from pipeline.running.cache import Contents, Kept, StageCache, as_array, from_array
 from pipeline.running.fingerprint import of_model, stage_key
 from pipeline.running.jobs import Job
-from pipeline.running.reuse import Kept, take_or_make
 from pipeline.student.load import Student
 
 _ARTIFACTS_NEED = ("torch", "numpy")
@@ -19,8 +18,8 @@ _STUDENT_NEEDS = ("torch", "transformers", "numpy")
 _NAMES, _LATENCY = "names", "latency_ms"
 
 
-def kept_run(job: Job) -> Kept:
-    """Tells where the results of an artifact in a runtime are kept; see ``runtimes.job``."""
+def kept_run(job: Job[Results]) -> Kept[Results]:
+    """Returns where the results of an artifact in a runtime are kept, see ``runtimes.job``."""
     packages = backends.runtime(job.arguments["runtime"]).packages
     key = stage_key(job.name, job.arguments, packages=(*packages, *_ARTIFACTS_NEED))
     return Kept(key=key, pack=pack, unpack=unpack)
@@ -56,14 +55,13 @@ class StudentRuns:
         inputs = {
             "model": self._model, "computes_as": self._computes_as, "rows": rows,
         }  # fmt: skip
-        results, is_reused = take_or_make(
+        results, is_reused = self._cache.take_or_make(
             lambda: runtimes.run_student_rows(self._student, rows),
             kept=Kept(
                 key=stage_key("run pytorch", inputs, packages=_STUDENT_NEEDS),
                 pack=pack,
                 unpack=unpack,
             ),
-            cache=self._cache,
         )
         self.is_reused &= is_reused
         return results

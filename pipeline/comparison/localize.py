@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.values.precision import Precision
 from converters.weights.quantized import StoredMatrix
-from pipeline.bundle.manifest import json_value
 from pipeline.comparison import runtimes
 from pipeline.comparison.own_weights import with_file_integers
 from pipeline.comparison.verdict import Verdict
 from pipeline.conversion.matching import find_integers
 from pipeline.conversion.metrics import snr_db
+from pipeline.files.canonical import json_value
 from pipeline.files.checksums import checked
-from pipeline.running.jobs import Job, Outcome, Report, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import Job, Outcome
+from pipeline.running.run import Run
 from pipeline.student.blocks import HEAD, Blocks, head_of, norm_blocks, run_blocks
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example
 
 NUM_ROWS = 6
 """One for each of so many questions. A block that is wrong is so at most of their tokens."""
@@ -111,10 +110,9 @@ def localize(
     student: Student,
     artifacts: Sequence[Artifact],
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     names: Sequence[str] = (),
-    num_threads: int,
-    stages: Stages,
+    run: Run,
 ) -> list[Localization]:
     """Looks into artifacts block by block, each at its longest length.
 
@@ -123,8 +121,7 @@ def localize(
         artifacts: What to look into.
         examples: Questions; a few of them, spread evenly, are used.
         names: Runtimes to use; none means all that run here.
-        num_threads: For every runtime.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         InputError: The student's blocks cannot be told apart.
@@ -143,13 +140,13 @@ def localize(
                 "artifact": artifact,
                 "runtime": runtime,
                 "rows": rows[artifact.seq_lens[-1]],
-                "num_threads": num_threads,
+                "num_threads": run.num_threads,
             },
             max_silent_seconds=runtimes.MAX_SECONDS_PER_ROW,
         )
         for artifact, runtime in pairs
     ]
-    outcomes = run_jobs(jobs, max_parallel=1, on_done=stages.done)
+    outcomes = run.run_jobs(jobs)
     return [
         _judge(student, artifact, runtime, rows[artifact.seq_lens[-1]], outcome)
         for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)
@@ -157,12 +154,7 @@ def localize(
 
 
 def run_tapped(
-    *,
-    artifact: Artifact,
-    runtime: str,
-    rows: Sequence[Arrays],
-    num_threads: int,
-    report: Report,
+    *, artifact: Artifact, runtime: str, rows: Sequence[Arrays], num_threads: int
 ) -> Seen:
     """Runs rows through a tapped copy of an artifact; the body of a worker."""
     module = backends.backend(artifact.backend)
@@ -171,20 +163,24 @@ def run_tapped(
     with tempfile.TemporaryDirectory() as folder:
         tapped = module.tap(artifact, path=Path(folder, module.FILE_NAME))
         results = runtimes.run_artifact(
-            artifact=tapped, runtime=runtime, rows=rows, num_threads=num_threads, report=report
+            artifact=tapped, runtime=runtime, rows=rows, num_threads=num_threads
         )
     # Functions share their weights, or hold equal ones.
     return Seen(outputs=results.outputs, matrices=next(iter(stored.values())))
 
 
-def _rows(student: Student, examples: Sequence[Question], seq_len: int) -> list[Arrays]:
+def _rows(student: Student, examples: Sequence[Example], seq_len: int) -> list[Arrays]:
     step = max(1, len(examples) // NUM_ROWS)
     encoded = student.encode(examples[::step][:NUM_ROWS], seq_lens=(seq_len,))
-    return [each.windows[0].inputs for each in encoded]
+    return [each.rows[0].inputs for each in encoded]
 
 
 def _judge(
-    student: Student, artifact: Artifact, runtime: str, rows: Sequence[Arrays], outcome: Outcome
+    student: Student,
+    artifact: Artifact,
+    runtime: str,
+    rows: Sequence[Arrays],
+    outcome: Outcome[Seen],
 ) -> Localization:
     blocks: tuple[BlockError, ...] = ()
     reason = ""
@@ -193,11 +189,11 @@ def _judge(
         reason = outcome.error.message
     else:
         names = list(norm_blocks(student))
-        num_norms = len(outcome.value.outputs[0]) - len(student.task.OUTPUT_NAMES)
+        num_norms = len(outcome.get().outputs[0]) - len(student.task.outputs)
         if num_norms != len(names):
             reason = f"the file has {num_norms} layer norms, expected {len(names)}"
         else:
-            blocks = _errors(student, artifact, rows, outcome.value, tolerance_db)
+            blocks = _errors(student, artifact, rows, outcome.get(), tolerance_db)
     return Localization(
         backend=artifact.backend,
         runtime=runtime,
@@ -220,10 +216,13 @@ def tolerance_of(artifact: Artifact) -> float:
 def _errors(
     student: Student, artifact: Artifact, rows: Sequence[Arrays], seen: Seen, tolerance_db: float
 ) -> tuple[BlockError, ...]:
-    actual = [_blocks(student, outputs) for outputs in seen.outputs]
+    actual = [
+        _blocks(student, outputs, row["input_ids"].shape[1])
+        for outputs, row in zip(seen.outputs, rows, strict=True)
+    ]
     own = [run_blocks(student, row) for row in rows]
     integers = find_integers(
-        seen.matrices, _matrices(student), is_static=artifact.activations == "static"
+        seen.matrices, student.matrices(), is_static=artifact.activations == "static"
     )
     rounded = with_file_integers(student, artifact, integers)
     local = [run_blocks(rounded, row, given=given) for row, given in zip(rows, actual, strict=True)]
@@ -242,20 +241,11 @@ def _errors(
     return tuple(errors)
 
 
-def _matrices(student: Student) -> dict[str, np.ndarray]:
-    """Returns the student's matrices by the names of the traced student."""
-    return {
-        f"model.{name}.weight": module.weight.detach().numpy()
-        for name, module in student.model.named_modules()
-        if isinstance(module, nn.Linear | nn.Embedding)
-    }
-
-
-def _blocks(student: Student, outputs: Mapping[str, np.ndarray]) -> Blocks:
+def _blocks(student: Student, outputs: Mapping[str, np.ndarray], seq_len: int) -> Blocks:
     """Returns a row's outputs of a tapped artifact by the names of the blocks."""
-    head = head_of(outputs, student.task.OUTPUT_NAMES)
+    head = head_of(outputs, student.task.outputs)
     taps = {
-        name: _rows_of(np.asarray(outputs[f"norm_{number}"], np.float32), len(head))
+        name: _rows_of(np.asarray(outputs[f"norm_{number}"], np.float32), seq_len)
         for number, name in enumerate(norm_blocks(student))
     }
     return {**taps, HEAD: head}
@@ -267,11 +257,16 @@ def _rows_of(tap: np.ndarray, num_tokens: int) -> np.ndarray:
 
 
 def _real_tokens(blocks: Sequence[Blocks], rows: Sequence[Arrays], name: str) -> np.ndarray:
-    """Returns a block's output at the real tokens of all rows, ``(num_tokens, width) float64``."""
+    """Returns a block's output at the real tokens of all rows, ``(num_tokens, width) float64``.
+
+    What a head made of whole rows is all real, a line for each.
+    """
     return np.concatenate(
         [
-            each[name][row["attention_mask"][0] == 1].astype(np.float64)
-            for each, row in zip(blocks, rows, strict=True)
+            values.astype(np.float64)
+            if len(values) == 1
+            else values[row["attention_mask"][0] == 1].astype(np.float64)
+            for values, row in zip((each[name] for each in blocks), rows, strict=True)
         ]
     )
 

@@ -5,7 +5,7 @@ and its memory is the runtime's own.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from converters import backends
 from converters.values.artifact import Arrays, Artifact, Runner
 from converters.values.errors import InputError, MissingPackageError, PocketBertError
 from pipeline.files.checksums import checked
-from pipeline.running.jobs import Job, Report
+from pipeline.running.jobs import Job, report
 from pipeline.running.one_at_a_time import ALONE
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def job(
     *,
     num_threads: int,
     verb: str = "run",
-) -> Job:
+) -> Job[Results]:
     """Returns the job that runs rows through an artifact in a process of its own."""
     return Job(
         name=f"{verb} {runtime}",
@@ -135,6 +135,7 @@ def job(
             "rows": rows,
             "num_threads": num_threads,
         },
+        num_units=len(rows),
         max_silent_seconds=MAX_SECONDS_PER_ROW,
     )
 
@@ -150,24 +151,15 @@ def load_artifact(*, artifact: Artifact, runtime: str, num_threads: int) -> Runn
 
 
 def run_artifact(
-    *,
-    artifact: Artifact,
-    runtime: str,
-    rows: Sequence[Arrays],
-    num_threads: int,
-    report: Report = lambda done: None,
+    *, artifact: Artifact, runtime: str, rows: Sequence[Arrays], num_threads: int
 ) -> Results:
     """Runs rows through an artifact in this process."""
     runner = load_artifact(artifact=artifact, runtime=runtime, num_threads=num_threads)
-    return _run(runner, rows, report)
+    return _run(runner, rows)
 
 
 def run_student(
-    student: "Student",
-    rows: Sequence[Arrays],
-    *,
-    num_threads: int | None = None,
-    report: Report = lambda done: None,
+    student: "Student", rows: Sequence[Arrays], *, num_threads: int | None = None
 ) -> Results:
     """Runs rows through the PyTorch student in fp32."""
     import torch
@@ -176,8 +168,8 @@ def run_student(
         before = torch.get_num_threads()
         torch.set_num_threads(num_threads or before)
         try:
-            runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
-            return _run(runner, rows, report)
+            runner = TorchRunner(student.model, output_names=student.output_names)
+            return _run(runner, rows)
         finally:
             torch.set_num_threads(before)
 
@@ -192,7 +184,7 @@ def run_student_rows(student: "Student", rows: Sequence[Arrays]) -> Results:
     from pipeline.running.threads import one_thread
 
     num_threads = torch.get_num_threads()
-    runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    runner = TorchRunner(student.model, output_names=student.output_names)
 
     def run(row: Arrays) -> tuple[dict[str, np.ndarray], float]:
         begin = time.perf_counter()
@@ -235,7 +227,7 @@ class TorchRunner:
             return {name: value.numpy() for name, value in self._encoder(**tensors).items()}
 
 
-def _run(runner: Runner, rows: Sequence[Arrays], report: Callable[[int], None]) -> Results:
+def _run(runner: Runner, rows: Sequence[Arrays]) -> Results:
     outputs, latency_ms = [], []
     warm: set[int] = set()
     for done, row in enumerate(rows, 1):

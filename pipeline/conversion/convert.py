@@ -17,11 +17,10 @@ from converters.values.program import TracedModel
 from converters.weights.quantized import ModelWeights
 from pipeline.conversion import audit
 from pipeline.files.permissions import open_up
-from pipeline.running.cache import Contents, StageCache, as_array, from_array
+from pipeline.running.cache import Contents, Kept, as_array, from_array
 from pipeline.running.fingerprint import of_trace, stage_key
-from pipeline.running.jobs import Job, Report
-from pipeline.running.progress import Stages
-from pipeline.running.reuse import Kept, run_jobs
+from pipeline.running.jobs import Job
+from pipeline.running.run import Run
 
 _PACKAGES = ("torch", "numpy")
 _PACKAGES_BESIDE = {
@@ -61,8 +60,7 @@ def convert(
     weights: ModelWeights,
     options: BackendOptions,
     folder: Path,
-    cache: StageCache | None,
-    stages: Stages,
+    run: Run,
 ) -> tuple[list[Artifact], list[Unbuilt]]:
     """Writes an artifact for every backend, or takes it from the cache.
 
@@ -74,8 +72,7 @@ def convert(
         weights: What artifacts store.
         options: What is chosen for single backends.
         folder: Where each backend gets a folder; one of an attempt before is replaced.
-        cache: Of finished conversions; nothing where nothing is to be reused.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         StorageError: The disk is full or closed, which no backend can help.
@@ -83,9 +80,9 @@ def convert(
     """
     for name in backends:
         shutil.rmtree(folder / name, ignore_errors=True)
-    program_hash = "" if cache is None else of_trace(traced)
+    program_hash = "" if run.cache is None else of_trace(traced)
 
-    def kept(job: Job) -> Kept:
+    def kept(job: Job[Artifact]) -> Kept[Artifact]:
         name = job.arguments["backend"]
         return Kept(
             key=conversion_key(name, program_hash, weights=weights, options=options),
@@ -110,7 +107,7 @@ def convert(
             )
             for name in backends
         ]
-        outcomes = run_jobs(jobs, kept=kept, cache=cache, max_parallel=2, stages=stages)
+        outcomes = run.run_jobs(jobs, kept=kept, max_parallel=2)
     unbuilt = [
         Unbuilt.of_backend(name, outcome.error)
         for name, outcome in zip(backends, outcomes, strict=True)
@@ -119,7 +116,7 @@ def convert(
     _check_worth_going_on(unbuilt, num_backends=len(backends))
     for each in unbuilt:
         shutil.rmtree(folder / each.backend, ignore_errors=True)
-    return [outcome.value for outcome in outcomes if outcome.error is None], unbuilt
+    return [outcome.get() for outcome in outcomes if outcome.error is None], unbuilt
 
 
 def _check_worth_going_on(unbuilt: Sequence[Unbuilt], *, num_backends: int) -> None:
@@ -140,14 +137,12 @@ def convert_saved(
     weights: ModelWeights,
     options: BackendOptions = NO_OPTIONS,
     folder: Path,
-    report: Report,
 ) -> Artifact:
     """Converts a saved trace for one backend, and audits the file; the body of a worker.
 
     Raises:
         GateError: The file does not hold what its precision promises.
     """
-    del report  # a conversion is one library call: there is nothing to count
     module = converters.backend(backend)
     folder.mkdir()
     path = folder / module.FILE_NAME

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipeline.bundle.manifest import json_value
+from pipeline.files.canonical import json_value
 from pipeline.running.terminal import Terminal
 
 LOG_EVERY = 10

@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from converters.values.artifact import Arrays, Artifact
+from converters.values.artifact import Arrays
 from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import Results, Skipped
-from pipeline.on_device.self_test import Engine, EngineResult, Logits, SelfTest
-from pipeline.on_device.windows import Window
+from pipeline.on_device.row import Row
+from pipeline.on_device.self_test import Engine, EngineResult, SelfTest
+from pipeline.on_device.task import Outputs
 from pipeline.on_device.wordpiece import open_tokenizer
-from pipeline.running.jobs import Job, run_jobs
-from pipeline.running.progress import Stages
-
-if TYPE_CHECKING:
-    pass
+from pipeline.running.run import Run
+from pipeline.tasks import task_of_bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +49,13 @@ class SelfTestResult:
     skipped: tuple[Skipped, ...]
 
 
-def run(
-    opened: Bundle, *, names: Sequence[str] = (), num_threads: int, stages: Stages
-) -> SelfTestResult:
-    """Tests the tokenizer, windows and decoder, then every artifact in every runtime.
+def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResult:
+    """Tests the tokenizer, rows and decoder, then every artifact in every runtime.
 
     Args:
         opened: A bundle in which ``verify`` finds no problem.
         names: Runtimes to use; none means all that run here.
-        num_threads: For the two runtimes that run at a time.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
 
     Raises:
         PocketBertError: No runtime can run here, or the bundle has no vectors.
@@ -74,17 +69,17 @@ def run(
         stated,
         open_tokenizer(opened.folder, manifest.tokenizer),
         settings=manifest.tokenizer,
-        rules=manifest.span_rules,
+        task=task_of_bundle(manifest).on_device(),
     )
     problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
     if problems:  # engines would be asked the wrong rows
         return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
-    rows = [_row(window) for vector in stated.questions for window in test.windows(vector)]
-    outcomes = run_jobs(
-        _jobs(pairs, rows, num_threads=num_threads),
-        max_parallel=min(2, num_threads),
-        on_done=stages.done,
-    )
+    rows = [_inputs(row) for vector in stated.examples for row in test.rows(vector)]
+    jobs = [
+        runtimes.job(artifact, runtime, rows, num_threads=run.num_threads_each, verb="test")
+        for artifact, runtime in pairs
+    ]
+    outcomes = run.run_jobs(jobs, max_parallel=run.num_parallel)
     done = []
     for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True):
         path = artifact.path.relative_to(opened.folder).as_posix()
@@ -93,7 +88,7 @@ def run(
         elif outcome.error is not None:
             problems.append(Problem(path=path, problem=f"{runtime}: {outcome.error.message}"))
         else:
-            found = test.check_engine(path, _recorded(outcome.value))
+            found = test.check_engine(path, _recorded(outcome.get()))
             said = found.problems
             problems += [Problem(path=path, problem=f"{runtime}: {each}") for each in said]
             done.append(Tested(runtime=runtime, tolerance=stated.tolerances[path], found=found))
@@ -101,31 +96,21 @@ def run(
 
 
 def _recorded(results: Results) -> Engine:
-    """Returns an engine that has run all windows already, in their order."""
+    """Returns an engine that has run all rows already, in their order."""
     outputs = iter(results.outputs)
 
-    def answer(window: Window) -> Logits:
-        del window
-        return {name: logits[0].tolist() for name, logits in next(outputs).items()}
+    def answer(row: Row) -> Outputs:
+        del row
+        return {name: values[0].ravel().tolist() for name, values in next(outputs).items()}
 
     return answer
 
 
-def _jobs(
-    pairs: Sequence[tuple[Artifact, str]], rows: Sequence[Arrays], *, num_threads: int
-) -> list[Job]:
-    """Returns what runs rows through artifacts, each in a process of its own."""
-    return [
-        runtimes.job(artifact, runtime, rows, num_threads=max(1, num_threads // 2), verb="test")
-        for artifact, runtime in pairs
-    ]
-
-
-def _row(window: Window) -> Arrays:
-    """Returns a window as the input of an engine; an artifact takes what it knows of it."""
+def _inputs(row: Row) -> Arrays:
+    """Returns a row as the input of an engine; an artifact takes what it knows of it."""
     tensors = {
-        "input_ids": window.input_ids,
-        "attention_mask": window.attention_mask,
-        "token_type_ids": window.token_type_ids,
+        "input_ids": row.input_ids,
+        "attention_mask": row.attention_mask,
+        "token_type_ids": row.token_type_ids,
     }
     return {name: np.array([values], np.int32) for name, values in tensors.items()}

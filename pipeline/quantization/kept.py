@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from converters.values.program import TracedModel
 from converters.weights.activations import LinearActivations
 from converters.weights.quantized import ModelWeights, QuantizedWeight
 from pipeline.conversion.recipe import Recipe
 from pipeline.quantization.calibration import activation_ranges, second_moments
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.cache import Contents, StageCache, as_array, from_array
+from pipeline.running.cache import Contents, Kept, as_array, from_array
 from pipeline.running.fingerprint import of_model, stage_key
-from pipeline.running.progress import Stages
-from pipeline.running.reuse import Kept, run_stage
+from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example
 
 _ABOUT = "about"
 _LEARNING_NEEDS = ("torch", "transformers", "tokenizers", "numpy")
@@ -21,65 +19,54 @@ _LEARNING_NEEDS = ("torch", "transformers", "tokenizers", "numpy")
 
 def calibrated(
     student: Student,
-    traced: TracedModel,
     recipe: Recipe | None,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     *,
-    cache: StageCache | None,
-    stages: Stages,
+    run: Run,
 ) -> Quantizer:
     """Returns a quantizer that has learned from texts what a recipe must know of them.
 
     Args:
         student: In fp32.
-        traced: The student, whose names of weights count.
         recipe: What weights become; where there is none, a search may ask for four bits.
         examples: The texts.
-        cache: Of what was learned before; nothing where nothing is to be reused.
-        stages: Told how the work goes.
+        run: Its threads, cache and progress.
     """
 
-    def kept(learned: str) -> Kept:
+    def key(learned: str) -> str:
         inputs = {
             "student": of_model(student.model),
             "tokenizer": student.tokenizer.to_str(),
             "texts": examples,
         }
-        key = stage_key(learned, inputs, packages=_LEARNING_NEEDS)
-        if learned == "activations":
-            return Kept(key=key, pack=_pack_activations, unpack=_unpack_activations)
-        return Kept(key=key, pack=dict, unpack=dict)
+        return stage_key(learned, inputs, packages=_LEARNING_NEEDS)
 
     moments, ranges = None, None
     if recipe is None or recipe.has_four_bits:
-        moments = run_stage(
+        moments = run.make(
             "calibrate",
             lambda: second_moments(student, examples),
-            kept=lambda: kept("moments"),
-            cache=cache,
-            stages=stages,
+            kept=lambda: Kept(key=key("moments"), pack=dict, unpack=dict),
         )
     elif recipe.activations == "static":
-        ranges = run_stage(
+        ranges = run.make(
             "calibrate",
             lambda: activation_ranges(student, examples),
-            kept=lambda: kept("activations"),
-            cache=cache,
-            stages=stages,
+            kept=lambda: Kept(
+                key=key("activations"), pack=_pack_activations, unpack=_unpack_activations
+            ),
         )
-    return Quantizer(traced.matrices(), second_moments=moments, activations=ranges)
+    return Quantizer(student.matrices(), second_moments=moments, activations=ranges)
 
 
-def quantized(
-    quantizer: Quantizer, recipe: Recipe, *, cache: StageCache | None, stages: Stages
-) -> ModelWeights:
+def quantized(quantizer: Quantizer, recipe: Recipe, *, run: Run) -> ModelWeights:
     """Returns what artifacts of a recipe store, as ``Quantizer.model_weights`` does.
 
     Weights of four bits may come from the cache, for to round them takes seconds; others are
     rounded as fast as they are read.
     """
 
-    def kept() -> Kept:
+    def kept() -> Kept[ModelWeights]:
         inputs = {
             "matrices": quantizer.matrices,
             "moments": quantizer.second_moments,
@@ -93,12 +80,10 @@ def quantized(
             ),
         )
 
-    return run_stage(
+    return run.make(
         "quantize",
         lambda: quantizer.model_weights(recipe),
-        kept=kept,
-        cache=cache if recipe.has_four_bits else None,
-        stages=stages,
+        kept=kept if recipe.has_four_bits else None,
     )
 
 

@@ -12,9 +12,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -23,6 +24,8 @@ from pipeline.running import user_cache
 
 Contents = Mapping[str, np.ndarray]
 """What an entry holds, arrays by name."""
+
+Result = TypeVar("Result")
 
 MAX_BYTES = 4 * 10**9
 """Of all entries. A build of the embedded student leaves some 60 MB, one of a DistilBERT-base in
@@ -36,6 +39,21 @@ _PARTIAL_SECONDS = 3600.0
 """After which a file that was never finished belongs to a build that was killed."""
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Generic[Result]):
+    """Where the result of a stage is kept, and how.
+
+    Attributes:
+        key: Names it by all that goes into it.
+        pack: Turns it into arrays.
+        unpack: Turns arrays into it again.
+    """
+
+    key: str
+    pack: Callable[[Result], Contents]
+    unpack: Callable[[Contents], Result]
 
 
 class StageCache:
@@ -52,7 +70,7 @@ class StageCache:
         return None if folder is None else cls(folder)
 
     def take(self, key: str) -> dict[str, np.ndarray] | None:
-        """Returns what was kept under a key, in its order, or nothing; damage removes an entry."""
+        """Returns what was kept under a key, in its order, or None; damage removes an entry."""
         path = self._folder / key
         try:
             with path.open("rb") as file:
@@ -80,6 +98,17 @@ class StageCache:
                 return
             self._write(self._folder / key, hashlib.sha256(body).digest(), body)
             self._make_room()
+
+    def take_or_make(
+        self, make: Callable[[], Result], *, kept: Kept[Result]
+    ) -> tuple[Result, bool]:
+        """Returns a result, and whether it was in the cache."""
+        contents = self.take(kept.key)
+        if contents is not None:
+            return kept.unpack(contents), True
+        result = make()
+        self.keep(kept.key, kept.pack(result))
+        return result, False
 
     def _write(self, path: Path, digest: bytes, body: bytes) -> None:
         descriptor, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=self._folder)

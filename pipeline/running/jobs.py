@@ -2,38 +2,38 @@
 
 Converters and runtimes are native code: one that aborts would end the caller too, and several of
 them in one process fight over threads and memory. Each job gets a fresh process, its chatter is
-kept from the terminal, and its end is told in one line. It may ask for no more memory than the
-machine has, and one that must report may not be silent for long.
+kept from the terminal, and its end is told in one line. One that must report may not be silent for
+long.
 """
 
 import contextlib
 import ctypes
 import errno
 import math
-import multiprocessing
 import os
 import pickle
-import resource
 import signal
-import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from converters.values.errors import PocketBertError, first_line, storage_error
-from pipeline.running.spawning import without_the_script
+from pipeline.running import processes
+from pipeline.running.processes import memory_bytes, peak_rss_bytes
+
+Result = TypeVar("Result")
 
 Report = Callable[[int], None]
-"""Told how many units of its work a job has done."""
+"""Takes how many units of its work a job has done."""
 
 MAX_SECONDS_PER_FILE = 300
 """To read one artifact, which takes seconds."""
@@ -44,27 +44,31 @@ _NO_MEMORY = ("bad_alloc", os.strerror(errno.ENOMEM))
 _HINT = "see `pocketbert doctor` for versions, and report it"
 _MEMORY_HINT = "end other programs, or run it on a machine with more memory"
 
+_report: ContextVar[Report] = ContextVar("report", default=lambda done: None)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Generic[Result]):
     """A call to run in a process of its own.
 
     Attributes:
         name: For people.
-        function: A module's function; it takes ``report`` besides ``arguments``.
+        function: A module's function; it may call ``report``.
         arguments: By keyword; they and the result must be picklable.
+        num_units: Of work, as ``report`` counts them; None where it counts none.
         max_silent_seconds: How long it may be until it first reports, and from one report to the
             next; it is taken to hang, and killed, then.
     """
 
     name: str
-    function: Callable[..., Any]
-    arguments: dict[str, Any]
+    function: Callable[..., Result]
+    arguments: Mapping[str, Any]
+    num_units: int | None = None
     max_silent_seconds: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Generic[Result]):
     """How a job ended.
 
     Attributes:
@@ -76,30 +80,45 @@ class Outcome:
     """
 
     name: str
-    value: Any = None
+    value: Result | None = None
     error: PocketBertError | None = None
     seconds: float
     peak_rss_bytes: int = 0
     is_reused: bool = False
 
-    def get(self) -> Any:
+    def get(self) -> Result:
         """Returns the value, or raises the error."""
         if self.error is not None:
             raise self.error
-        return self.value
+        return self.value  # type: ignore[return-value]  # a function may return None
 
 
 class WorkerCrash(PocketBertError):  # noqa: N818  it is what happened, and every caller handles it
     """A process ended without a result, or with an error that nobody foresaw."""
 
 
+def report(done: int) -> None:
+    """Reports how many units of its work the job is done with, whose function calls this."""
+    _report.get()(done)
+
+
+@contextlib.contextmanager
+def reporting_to(receiver: Report) -> Iterator[None]:
+    """Lets a function that reports be called in this process."""
+    token = _report.set(receiver)
+    try:
+        yield
+    finally:
+        _report.reset(token)
+
+
 def run_jobs(
-    jobs: Sequence[Job],
+    jobs: Sequence[Job[Result]],
     *,
     max_parallel: int,
     on_progress: Callable[[str, int], None] = lambda name, done: None,
-    on_done: Callable[[Outcome], None] = lambda outcome: None,
-) -> list[Outcome]:
+    on_done: Callable[[Outcome[Result]], None] = lambda outcome: None,
+) -> list[Outcome[Result]]:
     """Runs jobs, at most ``max_parallel`` at a time, and returns their outcomes in order.
 
     When the caller is interrupted, processes that still run are ended first.
@@ -107,7 +126,7 @@ def run_jobs(
     running = _Running()
     _give_back_memory()
 
-    def run(job: Job) -> Outcome:
+    def run(job: Job[Result]) -> Outcome[Result]:
         outcome = _run(job, running, lambda done: on_progress(job.name, done))
         if not running.is_ended:
             on_done(outcome)
@@ -131,19 +150,13 @@ class _Running:
         self._lock = threading.Lock()
         self._processes: list[BaseProcess] = []
 
-    def start(self, process: BaseProcess) -> None:
-        resource_tracker.ensure_running()  # the first start would do so, and unblock SIGINT
+    def start(self, saved: Path, log: Path) -> tuple[BaseProcess, Connection] | None:
         with self._lock:
             if self.is_ended:
-                return
-            # The worker is born with SIGINT blocked, until it ignores it.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                with without_the_script():
-                    process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                return None
+            process, connection = processes.start(_work, saved, log=log)
             self._processes.append(process)
+            return process, connection
 
     def end(self) -> None:
         with self._lock:
@@ -163,27 +176,27 @@ def _give_back_memory() -> None:
         trim(0)
 
 
-def _run(job: Job, running: _Running, on_progress: Report) -> Outcome:
-    context = multiprocessing.get_context("spawn")
+def _run(job: Job[Result], running: _Running, on_progress: Report) -> Outcome[Result]:
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         log, saved = Path(folder, "log"), Path(folder, "job")
         # Through a file: a process that is killed before it has read its pipe would leave the
         # caller writing into it for ever (CPython keeps the other end open, too).
         saved.write_bytes(pickle.dumps(job))
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(sender, log, saved), daemon=True)
-        running.start(process)
-        sender.close()
-        try:
-            result = _receive(receiver, on_progress, job.max_silent_seconds)
-        except TimeoutError as err:
-            process.kill()
-            process.join()
-            error = WorkerCrash(f"{job.name} hangs: {err}", hint=_HINT)
-            return Outcome(name=job.name, error=error, seconds=time.perf_counter() - begin)
-        if process.pid is not None:
-            process.join()
+        started = running.start(saved, log)
+        if started is None:
+            error = WorkerCrash(f"{job.name} was not started, for the run was ended")
+            return Outcome(name=job.name, error=error, seconds=0.0)
+        process, connection = started
+        with connection:
+            try:
+                result = _receive(connection, on_progress, job.max_silent_seconds)
+            except TimeoutError as err:
+                process.kill()
+                process.join()
+                error = WorkerCrash(f"{job.name} hangs: {err}", hint=_HINT)
+                return Outcome(name=job.name, error=error, seconds=time.perf_counter() - begin)
+        process.join()
         seconds = time.perf_counter() - begin
         if result is None:
             error = _crash(job.name, process.exitcode, said=_last_line(log))
@@ -212,26 +225,19 @@ def _receive(receiver: Connection, on_progress: Report, max_silent_seconds: floa
         on_progress(content)
 
 
-def _work(sender: Connection, log: Path, saved: Path) -> None:
+def _work(connection: Connection, saved: Path) -> None:
     """The body of a worker process."""
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    # A terminal sends Ctrl-C to all; the caller ends its workers itself, and says so once.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    end_with_the_caller()
-    limit_memory()
-    job: Job = pickle.loads(saved.read_bytes())
+    job: Job[Any] = pickle.loads(saved.read_bytes())
     value, error = None, None
     try:
-        value = job.function(**job.arguments, report=lambda done: sender.send(("progress", done)))
+        with reporting_to(lambda done: connection.send(("progress", done))):
+            value = job.function(**job.arguments)
     except PocketBertError as err:
         error = err
     except Exception as err:
         traceback.print_exc()
         error = storage_error(err) or _failure(job.name, err)
-    sender.send(("result", (value, error, peak_rss_bytes())))
+    connection.send(("result", (value, error, peak_rss_bytes())))
 
 
 def _failure(name: str, err: Exception) -> WorkerCrash:
@@ -242,51 +248,6 @@ def _failure(name: str, err: Exception) -> WorkerCrash:
             hint=_MEMORY_HINT,
         )
     return WorkerCrash(f"{name} failed: {type(err).__name__}: {first_line(err)}", hint=_HINT)
-
-
-def limit_memory() -> None:
-    """Lets this process ask for no more memory than the machine has.
-
-    What asks for more gets an error at once, where it would push all others out of memory first.
-    And if memory runs out nevertheless, the system is to take it from here.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_bytes() if hard == resource.RLIM_INFINITY else min(hard, memory_bytes())
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-    with contextlib.suppress(OSError):  # Linux alone has it
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-
-
-def memory_bytes() -> int:
-    """Returns how much memory the machine has."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def end_with_the_caller() -> None:
-    """Lets this process end when the caller's is gone: killed, that could not do so itself."""
-
-    def wait() -> None:
-        caller = multiprocessing.parent_process()
-        if caller is not None:
-            caller.join()
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-def peak_rss_bytes() -> int:
-    """Returns the most memory that this process has held.
-
-    On Linux ``getrusage`` would not do: its number is handed on from the process that started this
-    one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _crash(name: str, exit_code: int | None, *, said: str) -> WorkerCrash:

@@ -1,14 +1,19 @@
-"""Tells a person how long work goes: a bar on a terminal, plain lines elsewhere."""
+"""Shows a person how work goes: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich import progress as bars
 
-from pipeline.running.jobs import Outcome, peak_rss_bytes
+from pipeline.running.jobs import Job, Outcome
+from pipeline.running.processes import peak_rss_bytes
 from pipeline.running.terminal import Terminal, one_line
+
+Update = Callable[[str, int], None]
+"""Takes the name of who works, and how many units of the work are done."""
 
 
 @dataclass
@@ -18,7 +23,7 @@ class Stage:
     is_reused: bool = False
 
 
-class Stages:
+class Progress:
     """Prints each stage with its time and memory to stderr as it ends.
 
     Attributes:
@@ -45,41 +50,38 @@ class Stages:
         mark = "reused" if stage.is_reused else "done"
         self._print(name, time.perf_counter() - begin, peak_rss_bytes(), mark)
 
-    def done(self, outcome: Outcome) -> None:
-        """Tells of a job that ended in a process of its own."""
+    def done(self, outcome: Outcome[Any]) -> None:
+        """Prints how a job ended that ran in a process of its own."""
         mark = "reused" if outcome.is_reused else "done" if outcome.error is None else "failed"
         self._print(outcome.name, outcome.seconds, outcome.peak_rss_bytes, mark)
 
+    def count(self, jobs: Sequence[Job[Any]]) -> contextlib.AbstractContextManager[Update]:
+        """Shows a bar for each job that counts its work, from its first unit on."""
+        return self.bars({job.name: job.num_units for job in jobs if job.num_units is not None})
+
     @contextlib.contextmanager
-    def count(self, total: int) -> Iterator["Counter"]:
-        """Gives a counter of units of work, each counted under the name of who does it."""
+    def bars(self, totals: dict[str, int]) -> Iterator[Update]:
+        """Shows a bar for each name that has units of work to do, from the first unit on."""
         columns = (
-            TextColumn("{task.description:24}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            bars.TextColumn("{task.description:24}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
         )
-        with Progress(
+        shown: dict[str, bars.TaskID] = {}
+        with bars.Progress(
             *columns, console=self._console, transient=True, disable=not self._console.is_terminal
         ) as progress:
-            yield Counter(progress, total)
+
+            def update(name: str, done: int) -> None:
+                if name not in shown and name in totals:
+                    shown[name] = progress.add_task(one_line(name), total=totals[name])
+                if name in shown:
+                    progress.update(shown[name], completed=done)
+
+            yield update
 
     def _print(self, name: str, seconds: float, peak_bytes: int, mark: str) -> None:
         if mark == "reused":
             self.reused.append(name)
         self._console.print(f"{name:26} {mark:6} {seconds:6.1f} s  {peak_bytes / 1e9:5.2f} GB peak")
-
-
-class Counter:
-    """Counts work under names, each with a bar of its own."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._bars: dict[str, object] = {}
-
-    def update(self, name: str, done: int) -> None:
-        """Tells that ``done`` units are done under a name."""
-        if name not in self._bars:
-            self._bars[name] = self._progress.add_task(one_line(name), total=self._total)
-        self._progress.update(self._bars[name], completed=done)  # type: ignore[arg-type]

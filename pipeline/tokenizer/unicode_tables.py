@@ -15,7 +15,7 @@ from tokenizers.normalizers import NFD, BertNormalizer, Lowercase, Normalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from converters.values.errors import PocketBertError
-from pipeline.bundle.manifest import canonical_json
+from pipeline.files.canonical import canonical_json
 
 KEPT = Path(str(resources.files(__package__) / "unicode.json"))
 """The tables of the tokenizers library that is pinned."""

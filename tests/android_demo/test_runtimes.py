@@ -26,7 +26,7 @@ from pipeline.conversion.convert import convert_saved
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.calibration import activation_ranges
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.jobs import Job, run_jobs
 from pipeline.student.load import Student
 from pipeline.student.trace import trace
 from tests.command import ROOT
@@ -202,9 +202,8 @@ def test_executorch_library_for_android_names_every_kernel(
     assert not {name for name in names if name.encode() not in library}
 
 
-def registered_by(*, runtime: str, report: Report) -> set[Operator]:
+def registered_by(*, runtime: str) -> set[Operator]:
     """Returns every operator that a runtime registers; the body of a worker."""
-    del report
     if runtime == "litert":
         from ai_edge_litert.interpreter import Interpreter
     else:

@@ -15,11 +15,11 @@ from pipeline.comparison import runtimes
 from pipeline.comparison.localize import localize
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.jobs import Job, Report, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import Job, run_jobs
 from pipeline.student.load import Student
 from pipeline.student.trace import trace
 from pipeline.tasks.question_answering.squad import labelled_questions
+from tests.runs import quiet_run
 
 SEQ_LENS = (16, 48)
 """Of the artifacts that several test modules read."""
@@ -58,10 +58,8 @@ def convert_each(
     folder: Path,
     left_out: Collection[str],
     compute_units: ComputeUnits,
-    report: Report,
 ) -> dict[FixedPrecision, Artifact]:
     """The body of the worker."""
-    del report
     module = backends.backend(backend)
     made = {}
     for precision in precisions:
@@ -101,12 +99,11 @@ def run_each(
     runtime: str,
     rows: Sequence[Arrays],
     num_threads: int,
-    report: Report,
 ) -> dict[FixedPrecision, list[dict[str, np.ndarray]]]:
     """The body of the worker."""
     return {
         precision: runtimes.run_artifact(
-            artifact=artifact, runtime=runtime, rows=rows, num_threads=num_threads, report=report
+            artifact=artifact, runtime=runtime, rows=rows, num_threads=num_threads
         ).outputs
         for precision, artifact in artifacts.items()
     }
@@ -137,8 +134,7 @@ def assert_no_block_is_alarming(
         [artifacts[precision] for precision in FIXED_PRECISIONS],
         examples=labelled_questions(),
         names=(runtime,),
-        num_threads=1,
-        stages=Stages(quiet=True),
+        run=quiet_run(),
     )
     assert [each.precision for each in found] == list(FIXED_PRECISIONS)
     for each in found:

@@ -19,7 +19,7 @@ from pipeline.comparison.runtimes import load_artifact, run_artifact, run_studen
 from pipeline.conversion.audit import find_problems
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.jobs import Job, run_jobs
 from pipeline.student.emulation import with_integers
 from pipeline.student.load import Student
 from pipeline.student.trace import trace
@@ -230,8 +230,8 @@ def assert_close(
     expected = run_student(student, rows).outputs
     for row, reference, actual in zip(rows, expected, outputs, strict=True):
         num_tokens = int(row["attention_mask"].sum())
-        assert set(actual) == set(student.task.OUTPUT_NAMES)
-        for name in student.task.OUTPUT_NAMES:
+        assert set(actual) == set(student.output_names)
+        for name in student.output_names:
             assert actual[name].shape == reference[name].shape
             assert actual[name].dtype == np.float32
             wanted = reference[name][0, :num_tokens]
@@ -322,12 +322,7 @@ def test_runner_calls_what_the_artifact_names_and_nothing_else(
     assert "no entry point for rows of 32 tokens" in last
 
 
-def try_each(
-    *,
-    tries: Sequence[tuple[Artifact, Sequence[Arrays]]],
-    runtime: str,
-    report: Report,
-) -> list[str]:
+def try_each(*, tries: Sequence[tuple[Artifact, Sequence[Arrays]]], runtime: str) -> list[str]:
     """Returns how each artifact failed to run its rows, or nothing; the body of a worker."""
     found = []
     for artifact, rows in tries:

@@ -10,11 +10,11 @@ from tokenizers import Tokenizer
 
 from converters.values.precision import FixedPrecision
 from pipeline import build as flow
-from pipeline.bundle.manifest import json_value
 from pipeline.conversion.recipe import recipe_of
-from pipeline.running.progress import Stages
+from pipeline.files.canonical import json_value
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.mutations.conftest import Record
+from tests.runs import quiet_run
 from tests.students import ARCHITECTURES, make_model, save_tokenizer, vary_norms_and_biases
 
 NUM_BUILDS = 50
@@ -79,8 +79,7 @@ def test_clean_build_raises_no_alarm(
         recipe=recipe_of(clean.precision),
         seq_lens=clean.seq_lens,
         examples=labelled_questions()[:NUM_QUESTIONS],
-        num_threads=1,
-        stages=Stages(quiet=True),
+        run=quiet_run(),
     )
     assert {each.seq_len for each in result.parity} == set(clean.seq_lens)
     alarms = [(each.runtime, each.seq_len, each.reason) for each in result.parity]

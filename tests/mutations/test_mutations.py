@@ -15,11 +15,10 @@ import pytest
 
 from converters.values.artifact import Artifact
 from converters.values.precision import FixedPrecision
-from pipeline.bundle.manifest import json_value
 from pipeline.bundle.open import open_bundle
 from pipeline.comparison import parity, runtimes
 from pipeline.conversion.recipe import recipe_of
-from pipeline.running.progress import Stages
+from pipeline.files.canonical import json_value
 from pipeline.student.load import Student, load
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.bundles import restate
@@ -29,6 +28,7 @@ from tests.mutations.faults import FILE_FAULTS, RUNTIME_FAULTS, FileFault, Runti
 from tests.mutations.runtime_faults import Misdeed, faulty_job
 from tests.mutations.table import Caught
 from tests.mutations.target import Parameters, Target
+from tests.runs import quiet_run
 from tests.students import make_model
 
 RUNTIMES = {
@@ -167,8 +167,7 @@ def check(
         examples=labelled_questions()[:NUM_QUESTIONS],
         recipe=recipe_of(artifacts[0].precision),
         names=[own[0] for own in RUNTIMES.values()],
-        num_threads=1,
-        stages=Stages(quiet=True),
+        run=quiet_run(),
     )
     return [each.to_json() for each in found]
 

@@ -16,9 +16,9 @@ from pipeline import bench
 from pipeline.benchmark import process
 from pipeline.bundle.open import open_bundle
 from pipeline.running.jobs import WorkerCrash
-from pipeline.running.progress import Stages
 from tests.command import ROOT, is_running, wait_until
 from tests.conftest import TINY_SEQ_LENS, BuiltBundle
+from tests.runs import quiet_run
 
 ROW = {"input_ids": np.zeros((1, 4), np.int32)}
 
@@ -49,8 +49,7 @@ def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None
             opened,
             names=["pytorch", "litert"],
             num_repetitions=3,
-            num_threads=1,
-            stages=Stages(quiet=True),
+            run=quiet_run(),
         )
     assert [(row.runtime, row.seq_len) for row in measured.rows] == [
         (runtime, seq_len) for seq_len in TINY_SEQ_LENS for runtime in ("pytorch", "litert")
@@ -72,7 +71,10 @@ def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None
 def test_bench_of_one_runtime_has_no_ratio(built: BuiltBundle) -> None:
     with open_bundle(built.folder) as opened:
         measured = bench.bench(
-            opened, names=["litert"], num_repetitions=2, num_threads=1, stages=Stages(quiet=True)
+            opened,
+            names=["litert"],
+            num_repetitions=2,
+            run=quiet_run(),
         )
     assert {row.runtime for row in measured.rows} == {"litert"}
     assert {row.ratio_to_pytorch for row in measured.rows} == {None}
@@ -112,12 +114,12 @@ def test_seat_whose_runner_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
 
 HOLDER = """
 import os
-from pipeline import seats
+from pipeline.benchmark.process import seat
 
 if __name__ == "__main__":
-    with seats.seat("held") as taken:
-        print(taken._ask(os.getpid), flush=True)
-        taken._ask(input)
+    with seat("held") as taken:
+        print(taken.pid, flush=True)
+        input()
 """
 
 

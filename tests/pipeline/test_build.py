@@ -24,11 +24,11 @@ from pipeline.conversion.recipe import recipe_of
 from pipeline.files.permissions import umask
 from pipeline.quantization.budget import Budget
 from pipeline.running.cache import StageCache
-from pipeline.running.progress import Stages
 from pipeline.tasks.question_answering.squad import Question, Unreadable, read_squad
 from tests.command import COMMAND, ROOT, Finished, pocketbert
 from tests.mutations.runtime_faults import abort, faulty_job
 from tests.pipeline.bundle.test_signature import write_keys
+from tests.runs import quiet_run
 
 STAGES = {
     "calibrate", "quantize", "convert executorch", "convert tflite", "convert coreml",
@@ -283,9 +283,7 @@ def build_one(student_folder: Path, squad_file: Path, stages_folder: Path) -> Bu
             "recipe": recipe_of("fp32"),
             "seq_lens": (32,),
             "examples": read_squad(squad_file),
-            "num_threads": 1,
-            "cache": StageCache(stages_folder),
-            "stages": Stages(quiet=True),
+            "run": quiet_run(cache=StageCache(stages_folder)),
             **changes,
         }
         return build(str(student), destination=destination, **arguments)
@@ -353,9 +351,9 @@ def test_build_under_a_limit_of_f1_says_why_a_runtime_gave_none(
     job = functools.partial(faulty_job, misdeeds={"tflite": abort})
     monkeypatch.setattr(runtimes, "job", job)
     with pytest.raises(
-        GateError, match=r"--max-f1-drop 50 cannot be judged: litert: run litert cr"
+        GateError, match=r"--max-score-drop 50 cannot be judged: litert: run litert cr"
     ):
-        build_one(tmp_path / "bundle", budget=Budget(max_f1_drop=50), cache=None)
+        build_one(tmp_path / "bundle", budget=Budget(max_score_drop=50), cache=None)
     assert not (tmp_path / "bundle").exists()
 
 

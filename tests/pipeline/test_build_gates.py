@@ -22,13 +22,13 @@ from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
 from pipeline.conversion import convert
 from pipeline.conversion.convert import Unbuilt, convert_saved
 from pipeline.conversion.recipe import recipe_of
-from pipeline.packing.made import Made
+from pipeline.packing.made import Made, with_task_library
 from pipeline.parity import check_bundle
 from pipeline.quantization.budget import Budget
 from pipeline.running.jobs import WorkerCrash
-from pipeline.running.progress import Stages
 from pipeline.student.load import Student
 from pipeline.tasks.question_answering.squad import labelled_questions
+from tests.runs import quiet_run
 
 EXAMPLES = labelled_questions()[:4]
 Build = Callable[..., BuildResult]
@@ -42,8 +42,7 @@ def build_at(student_folder: Path, tmp_path: Path) -> Build:
             "recipe": recipe_of(precision),
             "seq_lens": (32,),
             "examples": EXAMPLES,
-            "num_threads": 2,
-            "stages": Stages(quiet=True),
+            "run": quiet_run(2),
             **changes,
         }
         return flow.build(str(student_folder), **arguments)
@@ -58,8 +57,7 @@ def test_build_judges_by_the_gates_that_parity_has(
     result = build_at(precision)
     with open_bundle(result.folder) as opened:
         found = check_bundle(
-            opened, examples=EXAMPLES, named_reference=str(student_folder), num_threads=2,
-            stages=Stages(quiet=True),
+            opened, examples=EXAMPLES, named_reference=str(student_folder), run=quiet_run(2),
         )  # fmt: skip
     by_both = [
         {(each.backend, each.runtime): each.gates for each in verdicts}
@@ -161,12 +159,11 @@ def test_task_library_without_its_tflite_artifact_is_missing_with_the_reason(
     students: dict[str, Student],
 ) -> None:
     unbuilt = Unbuilt.of_backend("tflite", GateError("no tflite today"))
-    made = flow.with_task_library(
+    made = with_task_library(
         Made(recipe=recipe_of("int8"), artifacts=(), unbuilt=(unbuilt,)),
         students["distilbert"],
         examples=EXAMPLES,
-        num_threads=1,
-        stages=Stages(quiet=True),
+        run=quiet_run(),
     )
     assert made.task_library is None
     reasons = {each.runtime: each.reason for each in made.skipped}

@@ -13,10 +13,10 @@ import torch
 from converters.values.errors import InputError
 from pipeline import ask as asking
 from pipeline.evaluate import Evaluation, evaluate
-from pipeline.running.progress import Stages
 from pipeline.student.load import Student
 from pipeline.tasks.question_answering.squad import Question
 from tests.conftest import BuiltBundle
+from tests.runs import quiet_run
 
 CONTEXT = "The tower was lit in 1871, and the road to the harbour was closed."
 ASKED = ("When was the tower lit?", "What was closed?", "Who came?", "How tall is it?")
@@ -42,7 +42,7 @@ def run(tmp_path: Path, student_folder: Path) -> Evaluate:
     ) -> Evaluation:
         path = tmp_path / "data.json"
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        given = {"named_reference": None, "num_threads": 1, "stages": Stages(quiet=True)} | named
+        given = {"named_reference": None, "run": quiet_run()} | named
         return evaluate(str(target), data=path, limit=limit, **given)
 
     return run
@@ -53,9 +53,7 @@ def answers(students: dict[str, Student]) -> dict[str, str]:
     """What the random student answers, by question."""
     examples = [Question(id=each, question=each, context=CONTEXT, answers=()) for each in ASKED]
     encoded = students["distilbert"].encode(examples, seq_lens=(384,))
-    found = asking.ask_student(
-        students["distilbert"], encoded, num_threads=1, stages=Stages(quiet=True)
-    )
+    found = asking.ask_student(students["distilbert"], encoded, run=quiet_run())
     return {name: answer.text for name, answer in zip(ASKED, found.answers, strict=True)}
 
 

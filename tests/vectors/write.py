@@ -1,7 +1,7 @@
 """Writes what a port of the reference is tested with: ``python -m tests.vectors.write FOLDER``.
 
 ``uncased/``, ``cased/`` and ``spelling/`` each hold ``settings.json`` (``tokenizer`` and
-``span_rules`` as in a manifest), the files that it names, and ``texts.json``, by the tokenizers
+``task`` as in a manifest), the files that it names, and ``texts.json``, by the tokenizers
 library; ``uncased/`` also ``answers.json``, by the embedded student in PyTorch. ``spelling/`` knows
 single characters alone. Text is escaped to ASCII, so that no editor and no reader changes it.
 """
@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from pipeline.comparison.compare import Case
-from pipeline.comparison.parity import reference_cases
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.student.load import Student, load
 from pipeline.tasks import question_answering as task

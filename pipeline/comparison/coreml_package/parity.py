@@ -20,7 +20,7 @@ from pipeline.comparison.coreml_package.verdict import (
     judge,
 )
 from pipeline.comparison.runtimes import Skipped
-from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.jobs import Job, run_jobs
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,6 @@ def check(
     names: Sequence[str] = (),
     function: str | None = None,
     num_threads: int,
-    report: Report = lambda done: None,
 ) -> tuple[list[PackageParity], list[Skipped]]:
     """Compares a package with its program, in every Core ML runtime that there is here.
 
@@ -54,7 +53,6 @@ def check(
         names: Runtimes to use; none means all.
         function: One function of a package with several; None is the package's default.
         num_threads: For the evaluator.
-        report: As workers have it; nothing is counted.
 
     Returns:
         A verdict for each runtime; and what was not compared: runtimes that are not here, functions
@@ -64,7 +62,6 @@ def check(
         InputError: A file is missing, is not what it should be, or does not fit the package.
         MissingPackageError: coremltools is not installed.
     """
-    del report
     chosen, skipped = _choose(names)
     if not chosen:
         return [], skipped

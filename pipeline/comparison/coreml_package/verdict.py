@@ -9,10 +9,10 @@ import numpy as np
 
 from converters.values.artifact import Arrays
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import json_value
 from pipeline.comparison.coreml_package.choices import Expected, settle
 from pipeline.comparison.verdict import Gate, Verdict, at_least
 from pipeline.conversion import metrics
+from pipeline.files.canonical import json_value
 
 BACKEND = "coreml"
 

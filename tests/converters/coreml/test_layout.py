@@ -25,7 +25,6 @@ from pipeline.comparison.runtimes import run_student
 from pipeline.conversion.audit import find_problems
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.running.progress import Stages
 from pipeline.student.blocks import norm_blocks, run_blocks
 from pipeline.student.emulation import with_integers
 from pipeline.student.load import Student
@@ -38,6 +37,7 @@ from tests.converters.conversion import (
     random_rows,
     run,
 )
+from tests.runs import quiet_run
 from tests.students import ARCHITECTURES, vary_norms_and_biases
 
 SEQ_LEN = 32
@@ -291,8 +291,7 @@ def test_layer_that_is_damaged_in_the_file_is_named(
         [dataclasses.replace(packages["int8"], path=path)],
         examples=labelled_questions(),
         names=("coreml-reference",),
-        num_threads=1,
-        stages=Stages(quiet=True),
+        run=quiet_run(),
     )
     assert [each.name for each in found.blocks if each.verdict == "fail"] == ["layer.1.attention"]
 

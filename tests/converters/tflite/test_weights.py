@@ -22,7 +22,7 @@ from converters.values.program import TracedModel
 from converters.weights.quantized import ModelWeights, QuantizedWeight, StoredWeight, quantize
 from pipeline.comparison.runtimes import run_student
 from pipeline.conversion.metrics import snr_db
-from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.jobs import Job, run_jobs
 from pipeline.student.emulation import round_per_token
 from pipeline.student.load import Student
 from pipeline.student.trace import trace
@@ -298,8 +298,7 @@ def convert_exact(student: Student, folder: Path) -> Path:
     return path
 
 
-def convert_worker(*, program: Path, path: Path, report: Report) -> None:
-    del report
+def convert_worker(*, program: Path, path: Path) -> None:
     convert_fp32(TracedModel.load(program), path)
 
 

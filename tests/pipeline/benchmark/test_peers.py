@@ -16,10 +16,10 @@ from pipeline.benchmark import peer_runners, peers
 from pipeline.benchmark.contest import full_rows
 from pipeline.bundle.open import open_bundle
 from pipeline.comparison.runtimes import TorchRunner, run_student
-from pipeline.running.jobs import Job, Report, run_jobs
-from pipeline.running.progress import Stages
+from pipeline.running.jobs import Job, run_jobs
 from pipeline.student.load import Student, load
 from tests.conftest import TINY_SEQ_LENS, BuiltBundle
+from tests.runs import quiet_run
 
 INSTALLED = [peer for peer in peers.PEERS if not backends.missing_packages(peer.packages)]
 NAMES = {
@@ -29,9 +29,7 @@ NAMES = {
 }
 
 
-def run_rows(
-    *, load: Callable[[], Runner], rows: Sequence[Arrays], report: Report
-) -> list[dict[str, np.ndarray]]:
+def run_rows(*, load: Callable[[], Runner], rows: Sequence[Arrays]) -> list[dict[str, np.ndarray]]:
     """The body of a worker."""
     runner = load()
     return [runner.run(row) for row in rows]
@@ -42,8 +40,8 @@ def test_bench_with_peers_has_rows_shares_and_roofs(built: BuiltBundle) -> None:
     """A peer has rows only if its logits were the student's: see the test of the check."""
     with open_bundle(built.folder) as opened:
         measured = bench.bench(
-            opened, names=["pytorch", "litert"], with_peers=True, num_repetitions=2, num_threads=1,
-            stages=Stages(quiet=True),
+            opened, names=["pytorch", "litert"], with_peers=True, num_repetitions=2,
+            run=quiet_run(),
         )  # fmt: skip
     ours = {("pytorch", "fp32"), ("litert", "fp32")}
     assert {(row.runtime, row.precision) for row in measured.rows} == NAMES | ours
@@ -85,8 +83,8 @@ def test_what_is_missing_is_skipped_with_the_reason_and_the_rest_is_there(
     absent = dataclasses.replace(onnx, runtime="absent", packages=("no_such_package",))
     find = functools.partial(load, str(student_folder))
     contestants, skipped = peers.prepare(
-        find(), find, peers=[absent, onnx], seq_lens=TINY_SEQ_LENS, folder=tmp_path, num_threads=1,
-        stages=Stages(quiet=True),
+        find(), find, peers=[absent, onnx], seq_lens=TINY_SEQ_LENS, folder=tmp_path,
+            run=quiet_run(),
     )  # fmt: skip
     there = {each.runtime for each in contestants}
     assert there == {peers.BERT_BASE} | ({onnx.runtime} if onnx in INSTALLED else set())
@@ -99,7 +97,7 @@ class Swapped:
     """The student, with its two outputs under each other's names."""
 
     def __init__(self, student: Student) -> None:
-        self._runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+        self._runner = TorchRunner(student.model, output_names=student.output_names)
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         first, second = self._runner.run(inputs).items()
@@ -114,7 +112,7 @@ def test_check_refuses_a_peer_that_computes_something_else(
     artifact = peers.describe(
         student, backend="onnx", precision=precision, seq_lens=TINY_SEQ_LENS, path=Path("unread")
     )
-    own = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    own = TorchRunner(student.model, output_names=student.output_names)
     peers.check(own, student, artifact)
     with pytest.raises(GateError, match="something else than the student: start_logits is"):
         peers.check(Swapped(student), student, artifact)

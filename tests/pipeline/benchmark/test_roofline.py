@@ -35,9 +35,7 @@ def test_shapes_are_those_of_the_layers_but_for_the_head(students: dict[str, Stu
 
 def test_torch_measures_both_arithmetics_at_every_shape() -> None:
     shapes = [(16, 64, 64), (16, 64, 128)]
-    rates = roofline.measure_library(
-        library="torch", shapes=shapes, num_threads=1, report=lambda done: None
-    )
+    rates = roofline.measure_library(library="torch", shapes=shapes, num_threads=1)
     assert [(each.shape, each.arithmetic) for each in rates] == [
         (shape, arithmetic) for shape in shapes for arithmetic in ("fp32", "int8")
     ]

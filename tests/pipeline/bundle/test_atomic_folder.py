@@ -114,8 +114,8 @@ def test_staged_beside_another_destination_goes_on(tmp_path):
 RACING = """
 import sys
 from pathlib import Path
-from pipeline.errors import InputError
-from pipeline.staging import staged
+from converters.values.errors import InputError
+from pipeline.bundle.atomic_folder import staged
 from tests.bundles import write_bundle
 sys.stdin.readline()
 try:
@@ -161,7 +161,7 @@ def test_staged_replaces_the_earlier_bundle_whole(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.staging import staged
+from pipeline.bundle.atomic_folder import staged
 from tests.bundles import OTHER_FILES, write_bundle
 with staged(Path(sys.argv[1])) as work:
     write_bundle(work, files=OTHER_FILES)
@@ -393,7 +393,7 @@ def test_staged_fills_a_folder_that_the_working_folder_is_in(tmp_path, monkeypat
 KILLED_FILLING = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.staging import staged
+from pipeline.bundle.atomic_folder import staged
 from tests.bundles import OTHER_FILES, write_bundle
 seen = 0
 def count(event, arguments):
@@ -432,7 +432,7 @@ set -e
 mount --bind "$1" "$2"
 exec "$3" -c 'import sys
 from pathlib import Path
-from pipeline.staging import staged
+from pipeline.bundle.atomic_folder import staged
 from tests.bundles import FILES, OTHER_FILES, problems_of, write_bundle
 for files in (OTHER_FILES, FILES):
     with staged(Path(sys.argv[1])) as work:
@@ -535,7 +535,7 @@ def test_staged_where_folders_cannot_be_exchanged_replaces_in_two_steps(tmp_path
 REPLACING = """
 import itertools, sys
 from pathlib import Path
-from pipeline.staging import staged
+from pipeline.bundle.atomic_folder import staged
 from tests.bundles import FILES, OTHER_FILES, write_bundle
 print("ready", flush=True)
 for files in itertools.cycle([OTHER_FILES, FILES]):

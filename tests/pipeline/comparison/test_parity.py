@@ -13,10 +13,10 @@ from converters.values.artifact import Artifact
 from pipeline.comparison import parity
 from pipeline.comparison.verdict import Parity
 from pipeline.conversion.recipe import recipe_of
-from pipeline.running.progress import Stages
 from pipeline.student.load import Student
 from pipeline.tasks.question_answering.squad import Question, labelled_questions
 from tests.converters.conversion import convert_all
+from tests.runs import quiet_run
 
 SEQ_LEN = 128
 EXAMPLES = labelled_questions()[:6]
@@ -130,8 +130,7 @@ def check(
         examples=examples,
         recipe=recipe_of("fp32"),
         names=("litert",),
-        num_threads=1,
-        stages=Stages(quiet=True),
+        run=quiet_run(),
     )
     assert not skipped
     return verdict

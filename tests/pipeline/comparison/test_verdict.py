@@ -8,7 +8,7 @@ import pytest
 
 from converters.values.artifact import Artifact
 from converters.values.precision import PRECISIONS
-from pipeline.comparison.compare import Case
+from pipeline.comparison.cases import Case
 from pipeline.comparison.thresholds import STATIC_THRESHOLDS, THRESHOLDS, Thresholds, thresholds_of
 from pipeline.comparison.verdict import HardRows, Parity, failed_parity, judge
 from pipeline.tasks import question_answering as task

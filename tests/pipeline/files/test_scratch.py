@@ -17,7 +17,7 @@ NAME = ".pocketbert-tmp-abcd1234"
 HOLDING = """
 import atexit, os, shutil, sys, tempfile
 from pathlib import Path
-from pipeline.scratch import use_own_temporary_folder
+from pipeline.files.scratch import use_own_temporary_folder
 use_own_temporary_folder()
 made = Path(tempfile.mkdtemp())
 made.joinpath("half").touch()

@@ -11,13 +11,15 @@ from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import open_bundle
 from pipeline.comparison.runtimes import load_artifact
+from pipeline.on_device.question_answering import QuestionAnswering
+from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.self_test import SelfTest
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.packing import self_test
-from pipeline.packing.self_test import _row
-from pipeline.running.progress import Stages
+from pipeline.packing.self_test import _inputs
 from tests.bundles import restate
 from tests.command import pocketbert
+from tests.runs import quiet_run
 
 PATH = "tflite/model.tflite"
 
@@ -35,7 +37,7 @@ def make_test(folder: Path, **changes) -> SelfTest:
         vectors.read(folder / VECTORS),
         open_tokenizer(folder, settings),
         settings=settings,
-        rules=manifest.span_rules,
+        task=QuestionAnswering(manifest.read_rules(SpanRules)),
     )
 
 
@@ -46,7 +48,7 @@ def engine(built):
         runner = load_artifact(artifact=opened.artifacts[0], runtime="litert", num_threads=1)
 
     def answer(window):
-        return {name: logits[0] for name, logits in runner.run(_row(window)).items()}
+        return {name: logits[0] for name, logits in runner.run(_inputs(window)).items()}
 
     return answer
 
@@ -70,36 +72,38 @@ def test_tokenizer_with_any_other_setting_is_found(built, change):
 
 def change_first(test: SelfTest, **changes) -> SelfTest:
     """Returns the test with something else stated of the first question."""
-    first, *rest = test._vectors.questions
+    first, *rest = test._vectors.examples
     changed = first.model_copy(update=changes)
-    stated = test._vectors.model_copy(update={"questions": (changed, *rest)})
-    return SelfTest(stated, test._tokenizer, settings=test._settings, rules=test._rules)
+    stated = test._vectors.model_copy(update={"examples": (changed, *rest)})
+    return SelfTest(stated, test._tokenizer, settings=test._settings, task=test._task)
 
 
-def test_other_windows_are_found(test_of_built):
-    window, *rest = test_of_built._vectors.questions[0].windows
+def test_other_rows_are_found(test_of_built):
+    window, *rest = test_of_built._vectors.examples[0].rows
     for change in (
         {"input_ids": (*window.input_ids[:-1], 5)},
         {"seq_len": 64 + 32 - window.seq_len},
         {"offsets": window.offsets[1:]},
     ):
         changed = window.model_copy(update=change)
-        (problem,) = change_first(test_of_built, windows=(changed, *rest)).check_reading()
-        assert "has other windows" in problem
+        (problem,) = change_first(test_of_built, rows=(changed, *rest)).check_reading()
+        assert "has other rows" in problem
 
 
 def test_other_answer_of_the_stated_logits_is_found(test_of_built):
-    answer = test_of_built._vectors.questions[0].answer
-    for change in ({"start": answer.start + 1}, {"text": "other"}, {"score": answer.score + 0.01}):
-        changed = answer.model_copy(update=change)
-        (problem,) = change_first(test_of_built, answer=changed).check_reading()
+    answer = test_of_built._vectors.examples[0].answer
+    for change in (
+        {"start": answer["start"] + 1}, {"utf16_end": answer["utf16_end"] + 1},
+        {"text": "other"}, {"score": answer["score"] + 0.01},
+    ):  # fmt: skip
+        (problem,) = change_first(test_of_built, answer={**answer, **change}).check_reading()
         assert "have another answer" in problem
 
 
 def test_good_engine_has_no_problem(test_of_built, engine):
     found = test_of_built.check_engine(PATH, in_lists(engine))
     assert found.problems == ()
-    assert found.num_same == found.num_asked == len(test_of_built._vectors.questions)
+    assert found.num_same == found.num_asked == len(test_of_built._vectors.examples)
     assert found.max_abs_diff <= test_of_built._vectors.tolerances[PATH]
 
 
@@ -133,12 +137,12 @@ def test_engine_that_is_known_to_answer_otherwise_is_not_asked(test_of_built, en
     test = change_first(test_of_built, other_answer_in=(PATH,))
     found = test.check_engine(PATH, in_lists(engine))
     assert found.problems == ()
-    assert found.num_asked == len(test._vectors.questions) - 1
+    assert found.num_asked == len(test._vectors.examples) - 1
 
 
 def test_run_tests_the_artifact_in_every_runtime(built):
     with open_bundle(built.folder) as opened:
-        found = self_test.run(opened, num_threads=2, stages=Stages(quiet=True))
+        found = self_test.run(opened, run=quiet_run(2))
     assert found.problems == ()
     assert [each.runtime for each in found.done] == ["litert", "tensorflow"]
     assert {each.found.num_same for each in found.done} == {7}  # six questions, and the long one
@@ -154,7 +158,7 @@ def test_run_of_a_bundle_whose_manifest_names_the_outputs_wrongly_is_told(bundle
     )
     restate(bundle_copy, artifacts=(artifact.model_copy(update={"outputs": swapped}),))
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, names=["litert"], num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, names=["litert"], run=quiet_run())
     assert {problem.path for problem in found.problems} == {PATH}
     assert found.done[0].found.problems
 
@@ -165,7 +169,7 @@ def test_bundle_whose_manifest_names_the_entry_points_wrongly_is_told(bundle_cop
         (artifact,) = opened.manifest.artifacts
     restate(bundle_copy, artifacts=(artifact.model_copy(update={"entry_points": names}),))
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, run=quiet_run())
     assert [problem.path for problem in found.problems] == [PATH, PATH]  # LiteRT and TensorFlow
     finished = pocketbert("parity", bundle_copy, "--limit", "1", "--json")
     assert finished.code == 1
@@ -176,7 +180,7 @@ def test_run_of_an_artifact_that_cannot_be_loaded_is_told(bundle_copy):
     (bundle_copy / PATH).write_bytes(b"no model")
     restate(bundle_copy)
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, names=["litert"], num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, names=["litert"], run=quiet_run())
     (problem,) = found.problems
     assert problem.path == PATH
     assert "litert cannot load" in problem.problem
@@ -189,7 +193,7 @@ def test_run_of_other_vectors_is_told_before_an_engine_is_asked(bundle_copy):
     path.write_text(json.dumps(content))
     restate(bundle_copy)
     with open_bundle(bundle_copy) as opened:
-        found = self_test.run(opened, num_threads=1, stages=Stages(quiet=True))
+        found = self_test.run(opened, run=quiet_run())
     assert found.done == ()
     assert [problem.path for problem in found.problems] == [VECTORS]
 
@@ -199,7 +203,11 @@ def test_run_in_a_runtime_that_the_bundle_is_not_for_is_refused(built):
         open_bundle(built.folder) as opened,
         pytest.raises(InputError, match="has no coreml artifact"),
     ):
-        self_test.run(opened, names=["coreml-reference"], num_threads=1, stages=Stages(quiet=True))
+        self_test.run(
+            opened,
+            names=["coreml-reference"],
+            run=quiet_run(),
+        )
 
 
 def test_verify_vectors_runs_the_self_test(built):

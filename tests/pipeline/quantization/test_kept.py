@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from converters.values.program import TracedModel
 from converters.weights.quantized import ModelWeights
 from pipeline.conversion.recipe import Recipe, recipe_of
 from pipeline.quantization.kept import calibrated, quantized
 from pipeline.running.cache import StageCache
 from pipeline.running.fingerprint import fingerprint
-from pipeline.running.progress import Stages
+from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.student.trace import trace
 from pipeline.tasks.question_answering.squad import labelled_questions
+from tests.runs import quiet_run
 
 TEXTS = labelled_questions()[:6]
 INT4 = recipe_of("int4")
@@ -27,16 +26,9 @@ def student(students: dict[str, Student]) -> Student:
     return students["distilbert"]
 
 
-@pytest.fixture(scope="module")
-def traced(student: Student) -> TracedModel:
-    return trace(student, seq_lens=(32,))
-
-
-def weights_of(
-    student: Student, traced: TracedModel, recipe: Recipe, cache: StageCache | None, stages: Stages
-) -> ModelWeights:
-    quantizer = calibrated(student, traced, recipe, TEXTS, cache=cache, stages=stages)
-    return quantized(quantizer, recipe, cache=cache, stages=stages)
+def weights_of(student: Student, recipe: Recipe, run: Run) -> ModelWeights:
+    quantizer = calibrated(student, recipe, TEXTS, run=run)
+    return quantized(quantizer, recipe, run=run)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +41,15 @@ def weights_of(
     ids=["int4", "static", "int8"],
 )
 def test_weights_from_the_cache_are_those_that_went_in(
-    student: Student, traced: TracedModel, tmp_path: Path, recipe: Recipe, reused: list[str]
+    student: Student, tmp_path: Path, recipe: Recipe, reused: list[str]
 ) -> None:
     cache = StageCache(tmp_path)
     found = []
     for expected in ([], reused):
-        stages = Stages(quiet=True)
-        found.append(weights_of(student, traced, recipe, cache, stages))
-        assert stages.reused == expected
-    found.append(weights_of(student, traced, recipe, None, Stages(quiet=True)))
+        run = quiet_run(cache=cache)
+        found.append(weights_of(student, recipe, run))
+        assert run.progress.reused == expected
+    found.append(weights_of(student, recipe, quiet_run()))
     # The order counts, too: what is made of these weights is named by them.
     assert len({fingerprint(each) for each in found}) == 1
     assert bool(found[0].activations) == (recipe.activations == "static")
@@ -66,31 +58,25 @@ def test_weights_from_the_cache_are_those_that_went_in(
         assert each.scales.dtype == np.float32
 
 
-def test_calibration_with_another_tokenizer_is_another(
-    student: Student, traced: TracedModel, tmp_path: Path
-) -> None:
+def test_calibration_with_another_tokenizer_is_another(student: Student, tmp_path: Path) -> None:
     tokenizer = Tokenizer.from_str(student.tokenizer.to_str())
     tokenizer.normalizer.lowercase = False
     other = dataclasses.replace(student, tokenizer=tokenizer)
-    cache, stages = StageCache(tmp_path), Stages(quiet=True)
+    run = quiet_run(cache=StageCache(tmp_path))
     for each in (student, other):
-        calibrated(each, traced, INT4, TEXTS, cache=cache, stages=stages)
-    assert stages.reused == []
+        calibrated(each, INT4, TEXTS, run=run)
+    assert run.progress.reused == []
 
 
-def test_calibration_on_other_texts_is_another(
-    student: Student, traced: TracedModel, tmp_path: Path
-) -> None:
-    cache, stages = StageCache(tmp_path), Stages(quiet=True)
+def test_calibration_on_other_texts_is_another(student: Student, tmp_path: Path) -> None:
+    run = quiet_run(cache=StageCache(tmp_path))
     for texts in (TEXTS, TEXTS[:-1]):
-        calibrated(student, traced, INT4, texts, cache=cache, stages=stages)
-    assert stages.reused == []
+        calibrated(student, INT4, texts, run=run)
+    assert run.progress.reused == []
 
 
-def test_weights_of_another_group_size_are_quantized_anew(
-    student: Student, traced: TracedModel, tmp_path: Path
-) -> None:
-    cache, stages = StageCache(tmp_path), Stages(quiet=True)
+def test_weights_of_another_group_size_are_quantized_anew(student: Student, tmp_path: Path) -> None:
+    run = quiet_run(cache=StageCache(tmp_path))
     for recipe in (INT4, recipe_of("int4", group_size=64)):
-        weights_of(student, traced, recipe, cache, stages)
-    assert stages.reused == ["calibrate"]
+        weights_of(student, recipe, run)
+    assert run.progress.reused == ["calibrate"]

@@ -20,7 +20,7 @@ KEY = "ab" * 32
 HOLD = """
 import sys, numpy as np
 from pathlib import Path
-from pipeline.stage_cache import StageCache
+from pipeline.running.cache import StageCache
 contents = {"weights": np.ones(150_000_000, np.uint8)}
 while True:
     StageCache(Path(sys.argv[1])).keep(sys.argv[2], contents)
@@ -30,7 +30,7 @@ while True:
 FILL = """
 import resource, signal, sys, numpy as np
 from pathlib import Path
-from pipeline.stage_cache import StageCache
+from pipeline.running.cache import StageCache
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 StageCache(Path(sys.argv[1])).keep(sys.argv[2], {"weights": np.ones(100_000, np.uint8)})

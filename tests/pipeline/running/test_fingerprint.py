@@ -194,26 +194,28 @@ def test_packages_that_conversion_keys_name_are_installed() -> None:
     assert set(_PACKAGES_BESIDE) == set(backends.BACKENDS)
 
 
-def test_conversion_key_changes_with_the_sources(
+def test_conversion_key_changes_with_the_sources_of_every_room(
     traced: TracedModel, weights: ModelWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = shutil.ignore_patterns("student", "__pycache__")
+    names = shutil.ignore_patterns("embedded", "__pycache__")
+    rooms = {path.parent for folder in fingerprint.SOURCES for path in folder.rglob("*.py")}
     keys = []
-    for number, changed in enumerate(
-        [None, "pipeline/conversion/audit.py", "converters/tflite/graph.py"]
-    ):
-        folders = [
-            Path(shutil.copytree(source, tmp_path / str(number) / source.name, ignore=names))
+    for number, room in enumerate([None, *sorted(rooms)]):
+        place = tmp_path / str(number)
+        folders = {
+            source: Path(shutil.copytree(source, place / source.name, ignore=names))
             for source in fingerprint.SOURCES
-        ]
-        if changed is not None:
-            with (tmp_path / str(number) / changed).open("a") as file:
-                file.write("\n")
+        }
+        for source, copied in folders.items():
+            if room is not None and room.is_relative_to(source):
+                changed = copied / room.relative_to(source) / "__init__.py"
+                changed.write_text(changed.read_text(encoding="utf-8") + "\n", encoding="utf-8")
         with monkeypatch.context() as patch:
-            patch.setattr(fingerprint, "SOURCES", tuple(folders))
+            patch.setattr(fingerprint, "SOURCES", tuple(folders.values()))
             keys.append(key_of(traced, weights))
+        shutil.rmtree(place)
     assert keys[0] == key_of(traced, weights)
-    assert len(set(keys)) == 3
+    assert len(set(keys)) == len(keys) == 1 + len(rooms) > 20
 
 
 def test_conversion_key_changes_with_the_machine(

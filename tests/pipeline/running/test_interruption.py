@@ -12,7 +12,7 @@ from tests.command import ROOT
 IN_NATIVE_CODE = """
 import hashlib
 import threading
-from pipeline.interruption import end_on_signals
+from pipeline.running.interruption import end_on_signals
 
 end_on_signals()
 threading.Timer(1, lambda: print("ready", flush=True)).start()  # while the next call goes on
@@ -20,7 +20,7 @@ hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # takes many minutes
 """
 IN_PYTHON = """
 import time
-from pipeline.interruption import end_on_signals
+from pipeline.running.interruption import end_on_signals
 
 end_on_signals()
 try:

@@ -13,25 +13,26 @@ from typing import Any
 import pytest
 
 from converters.values.errors import InputError, StorageError
-from pipeline.running.jobs import Job, Outcome, Report, WorkerCrash, memory_bytes, run_jobs
+from pipeline.running.jobs import Job, Outcome, WorkerCrash, report, run_jobs
+from pipeline.running.processes import memory_bytes
 from tests.command import ROOT, is_running, wait_until
 
 
-def add(*, left: int, right: int, report: Report) -> int:
+def add(*, left: int, right: int) -> int:
     report(1)
     report(2)
     return left + right
 
 
-def tell_pid(*, report: Report) -> int:
+def tell_pid() -> int:
     return os.getpid()
 
 
-def hold_memory(*, num_bytes: int, report: Report) -> int:
+def hold_memory(*, num_bytes: int) -> int:
     return len(b"\1" * num_bytes)
 
 
-def chatter(*, report: Report) -> str:
+def chatter() -> str:
     sys.stdout.write("python on stdout\n")
     sys.stderr.write("python on stderr\n")
     os.write(1, b"native on stdout\n")
@@ -40,57 +41,57 @@ def chatter(*, report: Report) -> str:
     return "quiet"
 
 
-def abort(*, report: Report) -> None:
+def abort() -> None:
     os.write(2, b"terminate called: tensor on fire\n")
     os.abort()
 
 
-def leave(*, code: int, report: Report) -> None:
+def leave(*, code: int) -> None:
     os._exit(code)
 
 
-def take_all_memory(*, report: Report) -> int:
+def take_all_memory() -> int:
     return len(bytearray(memory_bytes() + 1))
 
 
-def take_all_memory_in_torch(*, report: Report) -> int:
+def take_all_memory_in_torch() -> int:
     import torch
 
     return torch.empty(memory_bytes() + 1, dtype=torch.uint8).numel()
 
 
-def report_then_hang(*, report: Report) -> None:
+def report_then_hang() -> None:
     for done in range(1, 4):
         time.sleep(0.5)
         report(done)
     time.sleep(600)
 
 
-def stop_itself(*, report: Report) -> None:
+def stop_itself() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def be_killed(*, report: Report) -> None:
+def be_killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def stumble(*, report: Report) -> None:
+def stumble() -> None:
     raise ZeroDivisionError("divided by zero\nand a second line")
 
 
-def be_refused(*, report: Report) -> None:
+def be_refused() -> None:
     raise InputError("no such model", hint="give another")
 
 
-def fill_the_disk(*, number: int, report: Report) -> None:
+def fill_the_disk(*, number: int) -> None:
     raise OSError(number, os.strerror(number), "/full/model.pte")
 
 
-def return_what_cannot_travel(*, report: Report) -> Any:
+def return_what_cannot_travel() -> Any:
     return lambda: None
 
 
-def break_off(*, report: Report) -> None:
+def break_off() -> None:
     """Dies while it sends: the other side has read a length and waits for that many bytes."""
     import gc
     from multiprocessing.connection import Connection
@@ -100,7 +101,7 @@ def break_off(*, report: Report) -> None:
     os._exit(0)
 
 
-def sleep(*, pid_file: Path, report: Report) -> None:
+def sleep(*, pid_file: Path) -> None:
     pid_file.write_text(str(os.getpid()))
     time.sleep(600)
 
@@ -233,7 +234,7 @@ def test_run_no_jobs_gives_nothing():
 PARENT = """
 import sys
 from pathlib import Path
-from pipeline.workers import run_jobs
+from pipeline.running.jobs import run_jobs
 from tests.pipeline.running import test_jobs as jobs
 """
 

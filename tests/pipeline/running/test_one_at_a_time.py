@@ -15,11 +15,11 @@ from pipeline.bundle.open import open_bundle
 from pipeline.comparison.runtimes import run_student
 from pipeline.evaluate import Evaluation, evaluate
 from pipeline.parity import BundleParity, check_bundle
-from pipeline.running.progress import Stages
 from pipeline.student.load import load
 from pipeline.student.trace import trace
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.conftest import BuiltBundle
+from tests.runs import quiet_run
 
 EXAMPLES = labelled_questions()[:3]
 NAMES = ("pytorch", "litert")
@@ -67,19 +67,18 @@ def test_flows_run_at_once_in_threads_that_are_not_the_main_one(
 ):
     def asked() -> Answers:
         with open_bundle(built.folder) as opened:
-            return ask(opened, EXAMPLES, names=NAMES, num_threads=1, stages=Stages(quiet=True))
+            return ask(opened, EXAMPLES, names=NAMES, run=quiet_run())
 
     def scored() -> Evaluation:
         return evaluate(
             str(built.folder), data=squad_file, limit=None, names=NAMES, named_reference=None,
-            num_threads=1, stages=Stages(quiet=True),
+            run=quiet_run(),
         )  # fmt: skip
 
     def compared() -> BundleParity:
         with open_bundle(built.folder) as opened:
             return check_bundle(
-                opened, examples=EXAMPLES, names=NAMES[1:], num_threads=1,
-                stages=Stages(quiet=True),
+                opened, examples=EXAMPLES, names=NAMES[1:], run=quiet_run(),
             )  # fmt: skip
 
     first, second, evaluation, parity = at_once(asked, asked, scored, compared)

@@ -7,8 +7,8 @@ from tests.command import ROOT
 
 SCRIPT = """
 print("the script runs", flush=True)
-from pipeline.workers import Job, run_jobs
-from pipeline.seats import seat
+from pipeline.running.jobs import Job, run_jobs
+from pipeline.benchmark.process import seat
 from tests.pipeline.running.test_jobs import {function}
 jobs = [Job(name=f"job {{n}}", function={function}, arguments={arguments}) for n in range(2)]
 for outcome in run_jobs(jobs, max_parallel=2):

@@ -67,12 +67,12 @@ def test_terminal_prints_strings_and_cells_as_one_line_each(is_terminal):
     assert_harmless(file.getvalue(), newlines=1 + 5)
 
 
-def test_stages_and_counters_print_names_harmlessly(capfd, monkeypatch):
+def test_stages_and_bars_print_names_harmlessly(capfd, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    told = progress.Stages()
-    with told.stage(FORGED), told.count(3) as counter:
-        counter.update(FORGED, 1)
+    shown = progress.Progress()
+    with shown.stage(FORGED), shown.bars({FORGED: 3}) as update:
+        update(FORGED, 1)
     said = capfd.readouterr().err
     assert "[32mPASS" in said
     assert "\x1b[32mPASS" not in said

@@ -593,8 +593,8 @@ def test_load_gives_the_numbers_of_transformers_own_loading(student_folder, stud
 
 LOAD_FROM_HUB = """
 import sys, time
-from pipeline.errors import PocketBertError
-from pipeline.load import load
+from converters.values.errors import PocketBertError
+from pipeline.student.load import load
 for name in sys.argv[1:]:
     begin = time.monotonic()
     try:

@@ -7,7 +7,7 @@ import torch
 
 from converters.values.errors import InputError, StorageError
 from converters.values.program import TracedModel, sample_inputs
-from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.jobs import Job, run_jobs
 from pipeline.student.trace import MIN_SEQ_LEN, ExportableEncoder, check_seq_lens, trace
 from tests.students import ARCHITECTURES, VOCABULARY_SIZE
 
@@ -133,7 +133,7 @@ def test_traced_program_as_a_module_is_a_copy(students):
     assert all(bool(weight.any()) for weight in traced.module().parameters() if weight.dim() == 2)
 
 
-def save_where_files_stay_small(*, source: Path, copy: Path, report: Report) -> None:
+def save_where_files_stay_small(*, source: Path, copy: Path) -> None:
     traced = TracedModel.load(source)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))

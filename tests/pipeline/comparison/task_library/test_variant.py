@@ -14,25 +14,24 @@ from converters.tflite import task_library as tflite_task_library
 from converters.values.artifact import Artifact
 from converters.values.errors import InputError
 from converters.values.precision import FixedPrecision
-from pipeline.comparison import parity
-from pipeline.comparison.compare import Case
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.task_library import environment
 from pipeline.comparison.task_library import variant as task_library
 from pipeline.comparison.task_library.tokenizer import LibraryTokenizer
 from pipeline.comparison.verdict import Parity
 from pipeline.conversion.recipe import recipe_of
-from pipeline.running.progress import Stages
 from pipeline.student.load import Student
 from pipeline.tasks.question_answering import Answer, Encoded
 from pipeline.tasks.question_answering.squad import Question, labelled_questions
 from pipeline.tokenizer.tokenization import set_second_type, vocabulary_text
 from tests.command import ROOT, pocketbert
 from tests.converters.conversion import convert_all
+from tests.runs import quiet_run
 from tests.students import VOCABULARY_SIZE
 
 SEQ_LEN = task_library.SEQ_LEN
 ARCHITECTURES = ("bert", "distilbert")
-QUIET = Stages(quiet=True)
+QUIET = quiet_run()
 LIBRARY_MAX_ANSWER_TOKENS = 32  # the product's own rule is 30
 NEAR = 1e-3  # logits: what rounding may decide, and more
 
@@ -77,7 +76,7 @@ def bert(subjects: dict[str, Subject]) -> Subject:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_check_passes_a_good_variant(subjects: dict[str, Subject], architecture: str) -> None:
     subject = subjects[architecture]
-    variant = task_library.add(subject.source, subject.student, stages=QUIET)
+    variant = task_library.add(subject.source, subject.student, run=QUIET)
     verdict = check(variant, subject)
     assert verdict.verdict == "pass", verdict.reason
     assert (verdict.backend, verdict.runtime) == ("tflite", "task-library")
@@ -142,7 +141,7 @@ def test_check_without_a_package_index_is_skipped_with_the_reason(
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.setenv(name, "")
     verdicts, [skipped] = task_library.check(
-        bert.source, bert.student, examples=bert.examples, num_threads=1, stages=QUIET
+        bert.source, bert.student, examples=bert.examples, run=QUIET
     )
     assert not verdicts
     assert skipped.runtime == "task-library"
@@ -313,7 +312,7 @@ def test_whole_words_widens_an_answer_to_its_spaces(part: str, whole: str) -> No
 
 def check(variant: Artifact, subject: Subject) -> Parity:
     [verdict], skipped = task_library.check(
-        variant, subject.student, examples=subject.examples, num_threads=1, stages=QUIET
+        variant, subject.student, examples=subject.examples, run=QUIET
     )
     assert not skipped
     return verdict
@@ -335,7 +334,7 @@ def derive(subject: Subject, folder: Path) -> Artifact:
 def decoded_alike(student: Student) -> tuple[Question, ...]:
     """Returns questions whose answer the library's rule makes of the same logits."""
     chosen, _ = task_library.comparable(student, labelled_questions())
-    cases = parity.reference_cases(student, chosen, (SEQ_LEN,))
+    cases = reference_cases(student, chosen, (SEQ_LEN,))
     return tuple(case.example for case in cases if is_candidate(case))
 
 

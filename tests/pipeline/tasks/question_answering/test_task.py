@@ -91,7 +91,7 @@ def test_encode_windows_cover_every_token_of_every_context(tokenizer, seq_lens):
 
 
 def test_encode_overlap_is_as_the_rules_say(tokenizer):
-    rules = SpanRules(window_overlap_tokens=5)
+    rules = task.RULES.model_copy(update={"window_overlap_tokens": 5})
     encoded = encode(tokenizer, "Who?", "the tower and the road " * 40, seq_lens=(32,), rules=rules)
     for former, latter in zip(encoded.windows[:-2], encoded.windows[1:-1], strict=True):
         assert former.offsets[-5:] == latter.offsets[:5]
@@ -238,9 +238,11 @@ def test_decode_obeys_the_longest_answer():
     row = {name: np.zeros((1, 64), np.float32) for name in task.OUTPUT_NAMES}
     row["start_logits"][0, 3] = 5
     row["end_logits"][0, 3 + 4] = 5
-    long = task.decode(encoded, [row], rules=SpanRules(max_answer_tokens=5))
+    long = task.decode(encoded, [row], rules=task.RULES.model_copy(update={"max_answer_tokens": 5}))
     assert long.text == "a a a a a"
-    short = task.decode(encoded, [row], rules=SpanRules(max_answer_tokens=4))
+    short = task.decode(
+        encoded, [row], rules=task.RULES.model_copy(update={"max_answer_tokens": 4})
+    )
     assert short.text in ("a", "a a a a")
 
 
@@ -323,7 +325,7 @@ KOREAN = st.text(st.sampled_from("가각힣서울은 한국의수도"), min_size
 
 @given(KOREAN, st.integers(1, 12), st.sampled_from([(16,), (16, 32), (64,)]), st.data())
 def test_margin_is_that_of_the_best_tokens_of_each_span(context, max_tokens, seq_lens, data):
-    rules = SpanRules(max_answer_tokens=max_tokens)
+    rules = task.RULES.model_copy(update={"max_answer_tokens": max_tokens})
     encoded = encode(JAMO, "who", context, seq_lens=seq_lens)
     outputs = [
         {

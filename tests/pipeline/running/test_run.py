@@ -1,6 +1,7 @@
 """Stages that are run once: their results come from the cache the next time."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,15 @@ import numpy as np
 import pytest
 
 from converters.values.errors import InputError
-from pipeline.running.cache import StageCache, as_array, from_array
+from pipeline.running.cache import Kept, StageCache, as_array, from_array
 from pipeline.running.fingerprint import fingerprint
-from pipeline.running.jobs import Job, Outcome, Report
-from pipeline.running.progress import Stages
-from pipeline.running.reuse import Kept, run_jobs, run_stage
+from pipeline.running.jobs import Job, Outcome, report
+from pipeline.running.progress import Progress
+from pipeline.running.run import Run
+from tests.runs import quiet_run
 
 
-def note(*, log: Path, number: int, report: Report) -> int:
+def note(*, log: Path, number: int) -> int:
     """Writes down that it ran, and returns the number."""
     with log.open("a") as file:
         file.write(f"{number}\n")
@@ -23,13 +25,13 @@ def note(*, log: Path, number: int, report: Report) -> int:
     return number
 
 
-def refuse(*, log: Path, number: int, report: Report) -> int:
-    note(log=log, number=number, report=report)
+def refuse(*, log: Path, number: int) -> int:
+    note(log=log, number=number)
     raise InputError("no such number", hint="give another")
 
 
-def crash(*, log: Path, number: int, report: Report) -> int:
-    note(log=log, number=number, report=report)
+def crash(*, log: Path, number: int) -> int:
+    note(log=log, number=number)
     os.abort()
 
 
@@ -50,31 +52,31 @@ def unpack(contents: Any) -> Any:
     return from_array(contents["value"])
 
 
-def run(jobs: list[Job], cache: StageCache | None, stages: Stages) -> list[Outcome]:
-    return run_jobs(jobs, kept=kept, cache=cache, max_parallel=2, stages=stages)
+def run_kept(jobs: list[Job], run: Run) -> list[Outcome]:
+    return run.run_jobs(jobs, kept=kept, max_parallel=2)
 
 
 def test_jobs_run_once_and_are_told_in_order(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log, cache = tmp_path / "log", StageCache(tmp_path / "stages")
-    run([job(note, 2, log)], cache, Stages(quiet=True))
-    stages = Stages()
-    outcomes = run([job(note, number, log) for number in (1, 2, 3)], cache, stages)
+    run_kept([job(note, 2, log)], quiet_run(cache=cache))
+    run = Run(num_threads=1, cache=cache, progress=Progress())
+    outcomes = run_kept([job(note, number, log) for number in (1, 2, 3)], run)
     assert [outcome.get() for outcome in outcomes] == [1, 2, 3]
     assert [outcome.is_reused for outcome in outcomes] == [False, True, False]
     assert sorted(log.read_text().split()) == ["1", "2", "3"]
-    assert stages.reused == ["note 2"]
+    assert run.progress.reused == ["note 2"]
     marks = {line[:6]: line.split()[2] for line in capfd.readouterr().err.splitlines()}
     assert marks == {"note 1": "done", "note 2": "reused", "note 3": "done"}
 
 
 def test_jobs_without_a_cache_run_every_time(tmp_path: Path) -> None:
-    log, stages = tmp_path / "log", Stages(quiet=True)
+    log, run = tmp_path / "log", quiet_run()
     for _ in range(2):
-        run_jobs([job(note, 1, log)], kept=be_asked, cache=None, max_parallel=1, stages=stages)
+        run.run_jobs([job(note, 1, log)], kept=be_asked)
     assert log.read_text().split() == ["1", "1"]
-    assert stages.reused == []
+    assert run.progress.reused == []
 
 
 def be_asked(job: Job) -> Kept:
@@ -83,17 +85,17 @@ def be_asked(job: Job) -> Kept:
 
 @pytest.mark.parametrize("function", [refuse, crash])
 def test_job_that_fails_is_not_kept(tmp_path: Path, function: Any) -> None:
-    log, cache, stages = tmp_path / "log", StageCache(tmp_path / "stages"), Stages(quiet=True)
+    log, run = tmp_path / "log", quiet_run(cache=StageCache(tmp_path / "stages"))
     for _ in range(2):
-        [outcome] = run([job(function, 1, log)], cache, stages)
+        [outcome] = run_kept([job(function, 1, log)], run)
         assert outcome.error is not None
     assert log.read_text().split() == ["1", "1"]
     assert not (tmp_path / "stages").exists()
-    assert stages.reused == []
+    assert run.progress.reused == []
 
 
 def test_stage_runs_once(tmp_path: Path) -> None:
-    cache, stages, made = StageCache(tmp_path), Stages(quiet=True), []
+    run, made = quiet_run(cache=StageCache(tmp_path)), []
 
     def make() -> list[str]:
         made.append("made")
@@ -103,23 +105,21 @@ def test_stage_runs_once(tmp_path: Path) -> None:
         return Kept(key="key", pack=pack, unpack=unpack)
 
     for _ in range(2):
-        assert run_stage("s", make, kept=place, cache=cache, stages=stages) == ["value"]
-    assert (made, stages.reused) == (["made"], ["s"])
-    assert run_stage("s", make, kept=place, cache=None, stages=stages) == ["value"]
-    assert (made, stages.reused) == (["made"] * 2, ["s"])
+        assert run.make("s", make, kept=place) == ["value"]
+    assert (made, run.progress.reused) == (["made"], ["s"])
+    for without in (replace(run, cache=None), run):
+        assert without.make("s", make, kept=place if without is not run else None) == ["value"]
+    assert (made, run.progress.reused) == (["made"] * 3, ["s"])
 
 
 def test_stage_that_fails_is_not_kept(tmp_path: Path) -> None:
-    cache, stages = StageCache(tmp_path), Stages(quiet=True)
+    run = quiet_run(cache=StageCache(tmp_path))
 
     def make() -> None:
         raise InputError("no texts")
 
     for _ in range(2):
         with pytest.raises(InputError, match="no texts"):
-            run_stage(
-                "s", make, kept=lambda: Kept(key="key", pack=pack, unpack=unpack),
-                cache=cache, stages=stages,
-            )  # fmt: skip
+            run.make("s", make, kept=lambda: Kept(key="key", pack=pack, unpack=unpack))
     assert list(tmp_path.iterdir()) == []
-    assert stages.reused == []
+    assert run.progress.reused == []
