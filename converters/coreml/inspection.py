@@ -5,13 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from converters.coreml_evaluator.package import (
-    KIND,
-    Package,
-    read_functions,
-    read_program,
-    stored_tensors,
-)
+from converters.coreml_evaluator.package import KIND, Package
+from converters.coreml_evaluator.reader import read_functions, read_program, stored_tensors
 from converters.reading.damage import refused
 from converters.values.artifact import Inspection
 

@@ -202,7 +202,7 @@ class _Attention:
 
 
 def _attention(softmax: Any) -> _Attention | None:
-    """Returns the attention around a softmax, where it is of the form that this project traces."""
+    """Returns the attention around a softmax; None where it has another form than we trace."""
     scores, (mixed, *others) = softmax.args[0], softmax.users
     if others or not _is_call(mixed, _ATEN.bmm.default) or not _is_call(scores, _ATEN.add.Tensor):
         return None
@@ -232,7 +232,7 @@ def _is_call(value: Any, target: Any) -> bool:
 
 
 def _behind_views(value: Any) -> Any:
-    """Returns the value that was reshaped, or None of what is a number."""
+    """Returns the value that was reshaped; None of what is a number."""
     while isinstance(value, Node) and value.target in _VIEWS:
         value = value.args[0]
     return value if isinstance(value, Node) else None
