@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from converters.values.artifact import Artifact
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.comparison.task_library import environment
 from pipeline.student.load import Student, load
+from tests import warm
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.mutations.table import lines as mutation_table
@@ -45,6 +47,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Says how processes start, before any fixture of the test starts one."""
+    warm.is_wanted = not any(item.get_closest_marker(name) for name in ("cold", "soak"))
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of one run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_processes(shared_folder: Path) -> None:
+    """Lets processes be forks of servers, which the workers of one run share."""
+    if sys.platform == "linux":
+        warm.open_folder(shared_folder / "warm")
+        warm.install()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps what the product remembers of these students out of the user's cache."""
@@ -58,10 +81,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def vectors(shared_folder: Path) -> Path:
     """What ports are tested with: it takes minutes, so the workers of one run share it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "vectors"
+    folder = shared_folder / "vectors"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
