@@ -23,7 +23,8 @@ from evaluator_time import trace_network
 from timing import Spread, ratio, spread, time_in_turns, write_figures
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering
 
-from converters.coreml.backend import convert
+from converters.conversion import Conversion
+from converters.coreml.convert import convert
 from converters.coreml.layout import REWRITES, channels_first
 from converters.coreml_evaluator.evaluator import CoreMLReference
 from converters.coreml_evaluator.package import read_program
@@ -139,7 +140,7 @@ def convert_program(
     path = folder / "model.mlpackage"
     folder.mkdir()
     weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
-    convert(replace(traced, program=program), weights=weights, path=path)
+    convert(Conversion(traced=replace(traced, program=program), weights=weights, path=path))
     return path
 
 

@@ -18,7 +18,8 @@ import torch
 from timing import ratio, time_in_turns, write_figures
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering, PreTrainedModel
 
-from converters.coreml.backend import convert
+from converters.conversion import Conversion
+from converters.coreml.convert import convert
 from converters.coreml_evaluator.evaluator import CoreMLReference
 from converters.values.errors import PocketBertError
 from converters.values.precision import FIXED_PRECISIONS
@@ -62,7 +63,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.mlpackage")
             weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
-            convert(traced, weights=weights, path=path)
+            convert(Conversion(traced=traced, weights=weights, path=path))
             evaluator = CoreMLReference(path, num_threads=options.threads)
         calls = {
             PYTORCH: torch.inference_mode()(lambda: network(**tensors)),

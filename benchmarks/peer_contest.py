@@ -37,7 +37,7 @@ RUNTIMES = {"executorch": "executorch", "tflite": "litert"}
 
 OPTIMUM = peers.Peer(
     runtime="optimum-executorch", backend="executorch", packages=(), extra="",
-    modules=("converters.executorch.backend", "executorch.runtime"),
+    modules=("converters.executorch.runtime",),
 )  # fmt: skip
 OPTIMUM_SECONDS = 1200
 

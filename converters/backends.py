@@ -1,59 +1,62 @@
 """The backends: what each of them offers, and the tables of them and of their runtimes.
 
-To add one, make its folder with a module ``backend`` that has the functions of ``Backend``, and
-name it and its runtimes in the two tables here.
+To add one:
+
+1. Make a folder ``converters/NAME`` with a module ``backend`` that has what ``Backend`` asks for.
+   Importing it is to bring no framework: what a function needs is imported inside of it.
+2. Let ``convert`` store the integers and scales of ``conversion.weights`` as they are, and
+   ``read_matrices`` read them from the finished file: the audit compares the two.
+3. Let ``load`` return a ``Runner``, whose outputs the parity check compares with PyTorch's.
+4. Name the backend in ``BACKENDS`` and its runtimes in ``RUNTIMES``, here.
+5. Name the extra that installs its packages in ``pyproject.toml``, and in ``PLATFORMS`` of
+   ``pipeline.bundle.platforms`` the phones that it is for.
 """
 
 import importlib
 import importlib.util
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from converters.values.artifact import Artifact, ComputeUnits, Inspection, Runner
+from converters.conversion import Conversion
+from converters.values.artifact import Artifact, Inspection, Runner
 from converters.values.errors import InputError, MissingPackageError
-from converters.weights.quantized import ModelWeights, StoredMatrix
-
-if TYPE_CHECKING:
-    from converters.values.program import TracedModel
+from converters.weights.quantized import StoredMatrix
 
 
 class Backend(Protocol):
-    """What every backend module offers."""
+    """What the module ``backend`` of every backend offers."""
 
     FILE_NAME: str
     """Name of the artifact in a bundle, inside the backend's own folder."""
 
-    def convert(
-        self,
-        traced: "TracedModel",
-        *,
-        weights: ModelWeights,
-        path: Path,
-        compute_units: ComputeUnits = "all",
-    ) -> Artifact:
-        """Writes one artifact at ``path`` that serves every length of the traced model.
-
-        Args:
-            traced: The model, in fp32.
-            weights: What its weights are stored as.
-            path: Where to write.
-            compute_units: What Core ML may run it on; other backends have no such choice.
-        """
+    def convert(self, conversion: Conversion) -> Artifact:
+        """Writes one artifact that serves every length of the traced model, and describes it."""
         ...
 
     def load(self, artifact: Artifact, *, runtime: str, num_threads: int) -> Runner:
-        """Opens an artifact in one of the backend's runtimes."""
+        """Opens an artifact in one of the backend's runtimes.
+
+        Raises:
+            InputError: The file cannot be loaded, or it lacks one of its entry points.
+        """
         ...
 
     def inspect(self, path: Path) -> Inspection:
-        """Tells what a finished artifact holds, from the file alone."""
+        """Returns what a finished artifact holds, from the file alone.
+
+        Raises:
+            InputError: The file is missing or damaged.
+        """
         ...
 
     def read_matrices(self, path: Path) -> dict[str, list[StoredMatrix]]:
-        """Reads every matrix that a finished artifact stores, for each function that uses it."""
+        """Returns every matrix that a finished artifact stores, for each function that uses it.
+
+        Raises:
+            InputError: The file is missing or damaged.
+        """
         ...
 
     def tap(self, artifact: Artifact, *, path: Path) -> Artifact:
@@ -72,7 +75,7 @@ class Runtime:
     Attributes:
         packages: Import names that it needs.
         extra: The extra of this distribution that installs them.
-        module: What is imported to execute; nothing where it is another program.
+        module: What is imported to execute; empty where it is another program.
         platform: The only ``sys.platform`` that has it, if there is one.
         note: What a reader of its results must know.
     """
@@ -99,24 +102,24 @@ INTEGER_BACKENDS = ("executorch", "tflite")
 RUNTIMES = (
     Runtime(
         name="executorch", backend="executorch", packages=("executorch",), extra="executorch",
-        module="executorch.runtime",
+        module="converters.executorch.runtime",
     ),
     Runtime(
         name="litert", backend="tflite", packages=("ai_edge_litert",), extra="tflite",
-        module="ai_edge_litert.compiled_model",
+        module="converters.tflite.runtime",
     ),
     Runtime(
         name="tensorflow", backend="tflite", packages=("tensorflow",), extra="tensorflow",
-        module="tensorflow",
+        module="converters.tflite.tensorflow_runtime",
     ),
     Runtime(
         name="coreml-reference", backend="coreml", packages=("coremltools",), extra="coreml",
-        module="converters.coreml_evaluator.evaluator",
+        module="converters.coreml.runtime",
         note="emulation: our evaluator of Core ML programs, not Apple's",
     ),
     Runtime(
         name="coreml", backend="coreml", packages=("coremltools",), extra="coreml",
-        module="converters.coreml.backend", platform="darwin",
+        module="converters.coreml.runtime", platform="darwin",
     ),
 )  # fmt: skip
 
@@ -132,7 +135,7 @@ TASK_LIBRARY = Runtime(
 
 
 def backend(name: str) -> Backend:
-    """Returns the module of a backend, whose packages are imported only now."""
+    """Returns the module of a backend; its packages are imported where its functions are called."""
     module: Backend = importlib.import_module(f"converters.{name}.backend")
     return module
 
@@ -173,32 +176,13 @@ def runtimes_of(backend: str) -> list[Runtime]:
 
 
 def why_unavailable(candidate: Runtime) -> str | None:
-    """Returns why a runtime cannot run here, or nothing where it can."""
+    """Returns why a runtime cannot run here; None where it can."""
     if candidate.platform not in (None, sys.platform):
         return f"it exists on {candidate.platform} only"
     missing = missing_packages(candidate.packages)
     if missing:
         return f"{', '.join(missing)} is not installed: {install_line(candidate.extra)}"
     return None
-
-
-def check_entry_points(artifact: Artifact, known: Collection[str], *, kind: str) -> None:
-    """Checks that a file has all that an app is to call in it.
-
-    Args:
-        artifact: Which names what to call.
-        known: What can be called.
-        kind: What that is, for people.
-
-    Raises:
-        InputError: Something is not there.
-    """
-    for name in artifact.entry_points:
-        if name not in known:
-            raise InputError(
-                f"{artifact.path} has no {kind} {name!r}, it has {', '.join(sorted(known))}",
-                hint="build the bundle again",
-            )
 
 
 def missing_packages(packages: tuple[str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""``python -m pipeline`` is ``pocketbert``; ``accelerate launch -m pipeline`` needs a module."""
+"""``python -m pipeline`` is ``python -m pocketbert``, where no other ``pipeline`` lies."""
 
 from pipeline.commands.app import main
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from converters import backends
-from converters.values.artifact import Artifact, Runner
+from converters.values.artifact import Arrays, Artifact, Runner
 from converters.values.errors import InputError
 from pipeline.benchmark import contest, peers, roofline
 from pipeline.benchmark.contest import Contestant, Row
@@ -71,44 +71,54 @@ def bench(
         runtimes.check_reference(named_reference, names)
     seq_lens = _check_lengths(seq_lens, opened.artifacts[0].seq_lens)
     pairs, skipped = runtimes.choose(names, opened.artifacts)
-    contestants = [
-        of_artifact(artifact, name, num_threads=run.num_threads) for artifact, name in pairs
-    ]
+    contestants = [of_artifact(each, name, num_threads=run.num_threads) for each, name in pairs]
     find = functools.partial(reference.find, opened, named=named_reference)
-    student = None
-    if with_peers or not names or PYTORCH in names:
-        try:
-            student = find()
-        except reference.ReferenceNotFoundError as err:
-            reason = f"{err.message}; {err.hint}"
-            skipped.insert(0, Skipped(runtime=PYTORCH, reason=reason))
-            if with_peers:
-                reason = "they are made from the PyTorch student, which was not found"
-                skipped += [Skipped(runtime=name, reason=reason) for name in peers.RUNTIMES]
-    if student is not None and (not names or PYTORCH in names):
-        contestants.insert(0, of_student(student, find, num_threads=run.num_threads))
     roofs: tuple[Roof, ...] = ()
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
-        if student is not None and with_peers:
-            found, missing = peers.prepare(
-                student, find, seq_lens=seq_lens, folder=Path(folder), run=run,
-            )  # fmt: skip
-            contestants += found
-            skipped += missing
-            roofs = roofline.measure(student, seq_lens=seq_lens, run=run)
+        if with_peers or not names or PYTORCH in names:
+            try:
+                student = find()
+            except reference.ReferenceNotFoundError as err:
+                own, *of_peers = _without_student(err, with_peers=with_peers)
+                skipped = [own, *skipped, *of_peers]
+            else:
+                if not names or PYTORCH in names:
+                    pytorch = of_student(student, find, num_threads=run.num_threads)
+                    contestants.insert(0, pytorch)
+                if with_peers:
+                    found, missing = peers.prepare(
+                        student, find, seq_lens=seq_lens, folder=Path(folder), run=run
+                    )
+                    contestants += found
+                    skipped += missing
+                    roofs = roofline.measure(student, seq_lens=seq_lens, run=run)
         if not contestants:
             raise runtimes.nothing_ran(skipped)
-        inputs = contest.full_rows(
-            [spec.name for spec in opened.artifacts[0].inputs],
-            seq_lens,
-            num_tokens=len(bundle_tokenizer(opened.folder, opened.manifest.tokenizer).get_vocab()),
-        )
         rows = contest.measure(
-            contestants, inputs, model=opened.manifest.student.name,
+            contestants, _inputs(opened, seq_lens), model=opened.manifest.student.name,
             num_repetitions=num_repetitions, run=run,
         )  # fmt: skip
     return Measured(
         rows=tuple(roofline.with_shares(rows, roofs)), skipped=tuple(skipped), roofs=roofs
+    )
+
+
+def _without_student(error: reference.ReferenceNotFoundError, *, with_peers: bool) -> list[Skipped]:
+    """Returns what cannot run where the PyTorch student is not found."""
+    skipped = [Skipped(runtime=PYTORCH, reason=f"{error.message}; {error.hint}")]
+    if with_peers:
+        reason = "they are made from the PyTorch student, which was not found"
+        skipped += [Skipped(runtime=name, reason=reason) for name in peers.RUNTIMES]
+    return skipped
+
+
+def _inputs(opened: Bundle, seq_lens: Sequence[int]) -> list[Arrays]:
+    """Returns a full row for each length."""
+    tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
+    return contest.full_rows(
+        [spec.name for spec in opened.artifacts[0].inputs],
+        seq_lens,
+        num_tokens=len(tokenizer.get_vocab()),
     )
 
 
@@ -129,7 +139,7 @@ def of_artifact(artifact: Artifact, runtime: str, *, num_threads: int) -> Contes
         runtime=runtime,
         precision=artifact.precision,
         size_bytes=open.size_bytes(artifact.path),
-        modules=(f"converters.{artifact.backend}.backend", backends.runtime(runtime).module),
+        modules=(backends.runtime(runtime).module,),
         load=functools.partial(
             runtimes.load_artifact, artifact=artifact, runtime=runtime, num_threads=num_threads
         ),

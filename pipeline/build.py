@@ -1,23 +1,26 @@
 """The main path: from a student to a verified bundle."""
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from converters.values.artifact import Artifact, ComputeUnits
-from converters.values.errors import GateError, PocketBertError, StorageError
+from converters.conversion import BackendOptions
+from converters.values.artifact import Artifact
 from converters.values.program import TracedModel
-from pipeline.bundle import atomic_folder, signature
+from pipeline.bundle import atomic_folder
+from pipeline.bundle.open import size_bytes
 from pipeline.comparison import parity
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.task_library import variant
 from pipeline.comparison.verdict import Parity
 from pipeline.conversion.convert import Unbuilt, convert
 from pipeline.conversion.recipe import Recipe, recipe_of
-from pipeline.packing import checks, vectors
-from pipeline.packing.made import Made
+from pipeline.packing import checks
+from pipeline.packing.made import Made, with_task_library
 from pipeline.packing.write import write_bundle
 from pipeline.quantization.budget import NO_BUDGET, Budget
 from pipeline.quantization.kept import calibrated, quantized
@@ -43,8 +46,8 @@ class BuildResult:
     """What a build made, and what the parity check said of it.
 
     Attributes:
-        unbuilt: Artifacts that are missing from the bundle, for they could not be built.
-        task_library: The TFLite artifact again for Google's Task Library, where it was asked for.
+        made: The artifacts in the bundle's folder, and their verdicts.
+        skipped: Runtimes that could not be asked, with the reason.
         unreadable: Examples that the student cannot be asked.
         remarks: Of what was asked for, what has no effect on an artifact, in words.
         trimming: What a smaller vocabulary has saved, where one was asked for.
@@ -53,10 +56,7 @@ class BuildResult:
     """
 
     folder: Path
-    artifacts: tuple[Artifact, ...]
-    unbuilt: tuple[Unbuilt, ...]
-    task_library: Artifact | None
-    parity: tuple[Parity, ...]
+    made: Made
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
     remarks: tuple[str, ...]
@@ -66,47 +66,66 @@ class BuildResult:
     seconds: float
 
     @property
+    def artifacts(self) -> Sequence[Artifact]:
+        """One for each backend."""
+        return self.made.artifacts
+
+    @property
+    def unbuilt(self) -> Sequence[Unbuilt]:
+        """Artifacts that are missing from the bundle, for they could not be built."""
+        return self.made.unbuilt
+
+    @property
+    def task_library(self) -> Artifact | None:
+        """The TFLite artifact again for Google's Task Library, where it was asked for."""
+        return self.made.task_library
+
+    @property
+    def parity(self) -> Sequence[Parity]:
+        """A verdict for each artifact in each runtime at each length."""
+        return self.made.verdicts
+
+    @property
     def passed(self) -> bool:
         """Whether every artifact was built, ran, and kept to its thresholds."""
         return not self.unbuilt and all(verdict.verdict == "pass" for verdict in self.parity)
 
+    @property
+    def sizes_bytes(self) -> dict[str, int]:
+        """What the artifacts take, by backend."""
+        return {each.backend: size_bytes(each.path) for each in self.artifacts}
 
-@dataclass(frozen=True, kw_only=True)
-class _Maker:
-    """Makes and judges the artifacts of one recipe after another, all else the same."""
-
-    student: Student
-    traced: TracedModel
-    quantizer: Quantizer
-    backends: Sequence[str]
-    compute_units: ComputeUnits
-    budget: Budget
-    examples: Sequence[Question]
-    folder: Path
-    run: Run
-
-    def __call__(self, recipe: Recipe) -> Made:
-        """Returns the artifacts of a recipe, judged unless they are too large."""
-        artifacts, unbuilt = convert(
-            self.traced,
-            self.backends,
-            weights=quantized(self.quantizer, recipe, run=self.run),
-            compute_units=self.compute_units,
-            folder=self.folder,
-            run=self.run,
-        )
-        made = Made(recipe=recipe, artifacts=artifacts, unbuilt=unbuilt)
-        if not self.budget.allows_size(made.cost):
-            return made
-        verdicts, not_run = parity.check(
-            self.student,
-            artifacts,
-            examples=self.examples,
-            recipe=recipe,
-            num_below_longest=None if self.budget.limits_answers else _NUM_BELOW_LONGEST,
-            run=self.run,
-        )
-        return replace(made, verdicts=verdicts, not_run=not_run)
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``--json`` prints."""
+        content: dict[str, Any] = {
+            "bundle": str(self.folder.resolve()),
+            "seconds": round(self.seconds, 2),
+            "artifacts": [
+                {
+                    "backend": artifact.backend,
+                    "precision": artifact.precision,
+                    "path": str(artifact.path.resolve()),
+                    "size_bytes": self.sizes_bytes[artifact.backend],
+                    "seq_lens": list(artifact.seq_lens),
+                }
+                for artifact in self.artifacts
+            ],
+            "parity": [each.to_json() for each in self.parity],
+            "skipped": [asdict(each) for each in self.skipped],
+            "reused": list(self.reused),
+        }
+        if self.task_library is not None:
+            path = self.task_library.path.resolve()
+            content["task_library"] = {"path": str(path), "size_bytes": size_bytes(path)}
+        if self.trimming is not None:
+            content["vocabulary"] = asdict(self.trimming)
+        if self.remarks:
+            content["remarks"] = list(self.remarks)
+        if self.unreadable:
+            content["unreadable"] = [asdict(each) for each in self.unreadable]
+        if self.steps:
+            content["steps"] = [each.to_json() for each in self.steps]
+        return content
 
 
 def build(
@@ -119,7 +138,7 @@ def build(
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
     examples: Sequence[Example] | None = None,
     trim_corpus: Path | None = None,
-    compute_units: ComputeUnits | None = None,
+    compute_units: str | None = None,
     for_task_library: bool = False,
     key: Ed25519PrivateKey | None = None,
     run: Run,
@@ -137,7 +156,7 @@ def build(
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to calibrate and compare on; nothing means the package's own questions.
         trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
-        compute_units: What Core ML may run its artifact on; nothing means all that a chip has.
+        compute_units: What Core ML may run its artifact on; None means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
         run: Its threads, cache and progress.
@@ -149,10 +168,8 @@ def build(
             budget raises, and writes nothing.
     """
     chosen, skipped = checks.choose_backends(backends)
-    remarks: tuple[str, ...] = ()
-    checks.check_compute_units(compute_units, chosen)
-    if recipe is not None and recipe.activations == "static":
-        remarks = checks.floats_only(chosen)
+    units = checks.choose_compute_units(compute_units, chosen)
+    remarks = checks.check_activations(recipe, chosen)
     atomic_folder.check_destination(destination)
     with run.stage("load"):
         student = load(model)
@@ -164,45 +181,35 @@ def build(
     if trim_corpus is not None:
         with run.stage("trim vocabulary"):
             student, trimming = trim(student, trim_corpus)
-    given = examples or student.task.own_examples()
-    sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
-    examples = sorted_out.readable
+    given = sort_out(
+        examples or student.task.own_examples(), task=student.task, tokenizer=student.tokenizer
+    )
     with run.stage("trace"):
         traced = trace(student, seq_lens=lengths)
-    quantizer = calibrated(student, recipe, examples, run=run)
+    quantizer = calibrated(student, recipe, given.readable, run=run)
     with atomic_folder.staged(destination) as folder:
-        make = _Maker(
-            student=student, traced=traced, quantizer=quantizer, backends=chosen,
-            compute_units=compute_units or "all", budget=budget, examples=examples, folder=folder,
-            run=run,
+        attempt = functools.partial(
+            _attempt, student=student, traced=traced, quantizer=quantizer, backends=chosen,
+            options=BackendOptions(compute_units=units), budget=budget, examples=given.readable,
+            folder=folder, run=run,
         )  # fmt: skip
         steps: tuple[Step, ...] = ()
         if recipe is not None:
-            made = make(recipe)
+            made = attempt(recipe)
         else:
             made, steps = search(
-                student, quantizer, budget, examples=examples, attempt=make, run=run
+                student, quantizer, budget, examples=given.readable, attempt=attempt, run=run
             )
         budget.check(made.cost)
         if for_task_library:
-            made = with_task_library(made, student, examples=examples, run=run)
-        stated = vectors.observe(
-            student, made.artifacts, folder=folder, examples=examples,
-            run=run,
-        )  # fmt: skip
-        with run.stage("bundle"):
-            write_bundle(folder, student, made, steps, stated)
-            if key is not None:
-                signature.sign(folder, key)
+            made = with_task_library(made, student, examples=given.readable, run=run)
+        write_bundle(folder, student, made, steps, examples=given.readable, key=key, run=run)
     reference.remember(student)
     return BuildResult(
         folder=destination,
-        artifacts=tuple(_moved(artifact, folder, destination) for artifact in made.artifacts),
-        unbuilt=tuple(made.unbuilt),
-        task_library=made.task_library and _moved(made.task_library, folder, destination),
-        parity=tuple(made.verdicts),
+        made=made.moved(folder, destination),
         skipped=(*skipped, *made.skipped),
-        unreadable=sorted_out.unreadable,
+        unreadable=given.unreadable,
         remarks=remarks,
         trimming=trimming,
         steps=steps,
@@ -211,38 +218,29 @@ def build(
     )
 
 
-def with_task_library(
-    made: Made,
-    student: Student,
+def _attempt(
+    recipe: Recipe,
     *,
+    student: Student,
+    traced: TracedModel,
+    quantizer: Quantizer,
+    backends: Sequence[str],
+    options: BackendOptions,
+    budget: Budget,
     examples: Sequence[Question],
+    folder: Path,
     run: Run,
 ) -> Made:
-    """Adds the variant for Google's Task Library and what that says of it, or why there is none."""
-    try:
-        added = variant.add(_tflite(made), student, run=run)
-    except StorageError:
-        raise
-    except PocketBertError as err:
-        runtimes = (variant.RUNTIME,)
-        unbuilt = Unbuilt(backend=variant.RUNTIME, runtimes=runtimes, error=err)
-        return replace(made, unbuilt=[*made.unbuilt, unbuilt])
-    verdicts, not_run = variant.check(added, student, examples=examples, run=run)
-    return replace(
-        made,
-        task_library=added,
-        verdicts=[*made.verdicts, *verdicts],
-        not_run=[*made.not_run, *not_run],
-    )
-
-
-def _tflite(made: Made) -> Artifact:
-    """Returns the artifact that the Task Library's variant is derived from."""
-    for artifact in made.artifacts:
-        if artifact.backend == "tflite":
-            return artifact
-    raise GateError("the TFLite artifact that it is derived from could not be built")
-
-
-def _moved(artifact: Artifact, old: Path, new: Path) -> Artifact:
-    return replace(artifact, path=new / artifact.path.relative_to(old))
+    """Returns the artifacts of a recipe, judged unless they are too large."""
+    artifacts, unbuilt = convert(
+        traced, backends, weights=quantized(quantizer, recipe, run=run),
+        options=options, folder=folder, run=run,
+    )  # fmt: skip
+    made = Made(recipe=recipe, artifacts=artifacts, unbuilt=unbuilt)
+    if not budget.allows_size(made.cost):
+        return made
+    verdicts, not_run = parity.check(
+        student, artifacts, examples=examples, recipe=recipe,
+        num_below_longest=None if budget.limits_answers else _NUM_BELOW_LONGEST, run=run,
+    )  # fmt: skip
+    return replace(made, verdicts=verdicts, not_run=not_run)

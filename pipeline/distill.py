@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
+    from pipeline.distillation.checkpoints import State
     from pipeline.distillation.objective import Objective
 
 SUFFIX = {"task": "ForQuestionAnswering", "pre-training": "ForMaskedLM"}
@@ -93,7 +94,7 @@ def distill(
 
     Args:
         teacher_model: A folder or a Hub id, with the head that the mode needs.
-        student_model: A DistilBERT to go on from; nothing: one is made of the teacher's layers.
+        student_model: A DistilBERT to go on from; None makes one of the teacher's layers.
         data: What is trained on.
         settings: Of the run; an empty layer map and 0 steps are filled in here.
         cadence: Of evaluations and checkpoints.
@@ -103,25 +104,13 @@ def distill(
         command: The line that the user gave, for the model card.
     """
     _check_installed()
-    from accelerate import Accelerator
-    from accelerate.utils import set_seed
-
-    from pipeline.distillation.journal import Journal, draw_losses
-    from pipeline.distillation.train import train
-
     begin = time.monotonic()
-    # Several processes on CPUs are told apart only where it is said that there is nothing else.
-    accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(), mixed_precision=settings.mixed_precision
-    )
-    _check_batch(settings, accelerator.num_processes)
+    accelerator = _accelerator(settings)
     folder = RunFolder(destination, half=half)
     folder.check(resume=resume)
     teacher = load_checkpoint(teacher_model, suffix=SUFFIX[settings.mode])
     start = load_checkpoint(student_model, suffix="") if student_model else None
     settings = replace(settings, layer_map=_layer_map(settings, teacher, start))
-    for model in filter(None, (teacher, start)):
-        check_length(model, max_seq_len=settings.max_seq_len)
     faults = Faults(allowed=data.skip_bad)
     objective = read_objective(data, tokenizer=teacher.tokenizer, settings=settings, faults=faults)
     settings = replace(settings, steps=_steps(settings, objective))
@@ -130,22 +119,7 @@ def distill(
         folder.open(run)
     accelerator.wait_for_everyone()
     network = _network(start, teacher, settings, accelerator)
-    if accelerator.is_main_process:
-        positions = network.config.max_position_embeddings
-        folder.save_tokenizer(teacher.tokenizer, max_seq_len=positions)
-    set_seed(settings.seed, device_specific=True)
-    journal = Journal(folder.log, num_steps=settings.steps, is_main=accelerator.is_main_process)
-    with journal.shown():
-        state = train(
-            network,
-            teacher.network,
-            objective=objective,
-            settings=settings,
-            cadence=cadence,
-            folder=folder,
-            journal=journal,
-            accelerator=accelerator,
-        )
+    state = _train(network, teacher, objective, settings, cadence, folder, accelerator)
     result = Distilled(
         folder=destination,
         steps=state.step,
@@ -166,10 +140,61 @@ def distill(
             scores=result.scores,
             best_step=result.best_step,
         )
-        draw_losses(folder.log, folder.picture)
         folder.finish(result.to_json())
     accelerator.end_training()
     return result
+
+
+def _train(
+    network: "PreTrainedModel",
+    teacher: Checkpoint,
+    objective: "Objective",
+    settings: Settings,
+    cadence: Cadence,
+    folder: RunFolder,
+    accelerator: "Accelerator",
+) -> "State":
+    """Trains the network, shows how that goes, and draws its losses."""
+    from accelerate.utils import set_seed
+
+    from pipeline.distillation.journal import Journal, draw_losses
+    from pipeline.distillation.train import train
+
+    if accelerator.is_main_process:
+        positions = network.config.max_position_embeddings
+        folder.save_tokenizer(teacher.tokenizer, max_seq_len=positions)
+    set_seed(settings.seed, device_specific=True)
+    journal = Journal(folder.log, num_steps=settings.steps, is_main=accelerator.is_main_process)
+    with journal.shown():
+        state = train(
+            network,
+            teacher.network,
+            objective=objective,
+            settings=settings,
+            cadence=cadence,
+            folder=folder,
+            journal=journal,
+            accelerator=accelerator,
+        )
+    if accelerator.is_main_process:
+        draw_losses(folder.log, folder.picture)
+    return state
+
+
+def _accelerator(settings: Settings) -> "Accelerator":
+    """Returns what trains on whatever this machine has.
+
+    Raises:
+        InputError: A batch cannot be cut into equal parts for it.
+    """
+    from accelerate import Accelerator
+
+    # Several processes on CPUs are told apart only where it is said that there is nothing else.
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(), mixed_precision=settings.mixed_precision
+    )
+    _check_batch(settings, accelerator.num_processes)
+    return accelerator
 
 
 def _check_installed() -> None:
@@ -213,6 +238,8 @@ def _layer_map(
     if start is not None:
         needs_width = settings.weights.cosine > 0
         check_fit(start, teacher, layer_map=chosen, needs_width=needs_width)
+    for model in filter(None, (teacher, start)):
+        check_length(model, max_seq_len=settings.max_seq_len)
     return chosen
 
 

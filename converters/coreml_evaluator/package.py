@@ -20,6 +20,9 @@ from converters.workarounds import coremltools_with_bounded_results, coremltools
 KIND = "a Core ML program"
 
 HINT_UNSUPPORTED = "Convert the model without this operator, or run the package on macOS."
+MAIN = "main"
+"""The function of a package that names none. Before iOS 18 and macOS 15 it is called without it."""
+
 PROGRAM = "mlProgram"
 _PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 _HINT_BROKEN = "Copy the whole .mlpackage folder again, or build it anew."
@@ -269,7 +272,7 @@ def _read(path: Path) -> bytes:
 def _choose(spec: Any, function: str | None, path: Path) -> tuple[str, Any]:
     """Returns the function's name, and the description of its inputs and outputs."""
     names = sorted(spec.mlProgram.functions)
-    name = spec.description.defaultFunctionName or "main" if function is None else function
+    name = spec.description.defaultFunctionName or MAIN if function is None else function
     if name not in names:
         raise InputError(
             f"{path} has no function {name!r}, it has {', '.join(names) or 'none'}",

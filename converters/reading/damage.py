@@ -1,4 +1,4 @@
-"""The one place where what parsers do on damaged files becomes an error that names the file."""
+"""The one place where what parsers and runtimes do on damaged files becomes an error of ours."""
 
 import contextlib
 import multiprocessing
@@ -43,6 +43,23 @@ def refused(path: Path, kind: str) -> Iterator[None]:
         raise
     except Exception as err:
         raise InputError(f"{path} cannot be read as {kind}: {first_line(err)}", hint=HINT) from err
+
+
+@contextlib.contextmanager
+def loaded_by(runtime: str, path: Path) -> Iterator[None]:
+    """Refuses a file that a runtime fails to load in the block.
+
+    Raises:
+        InputError: It names the runtime and the file.
+    """
+    try:
+        yield
+    except PocketBertError:
+        raise
+    except (ValueError, RuntimeError) as err:
+        raise InputError(
+            f"{runtime} cannot load {path}: {first_line(err)}", hint="build the bundle again"
+        ) from err
 
 
 def in_fork(function: Callable[[Path], Result], path: Path) -> Result:

@@ -16,10 +16,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from converters.tflite import metadata
-from converters.tflite.backend import signature_name
 from converters.tflite.graph import EditedModel, Graph
 from converters.tflite.matrices import read_matrices
-from converters.values.artifact import Artifact, TensorSpec
+from converters.values.artifact import Artifact, TensorSpec, entry_point_for
 from converters.weights.quantized import QuantizedWeight
 
 SEQ_LEN = 384
@@ -50,7 +49,7 @@ def derive(source: Artifact, *, vocabulary: str, path: Path) -> Artifact:
         vocabulary: One token a line, in the order of ids.
         path: Where to write.
     """
-    signature = signature_name(SEQ_LEN)
+    signature = entry_point_for(SEQ_LEN)
     weights = {
         each.name: each.weight
         for each in read_matrices(source.path)[signature]

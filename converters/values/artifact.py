@@ -1,6 +1,6 @@
 """The value types that flow between ``pipeline`` and ``converters``."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -23,7 +23,7 @@ class Artifact:
 
     Attributes:
         activations: ``static`` where the file fixes how its linear layers round what they take.
-        compute_units: What Core ML is to run the artifact on; nothing for other backends.
+        compute_units: What Core ML is to run the artifact on; None for other backends.
         requires: The least versions of what runs it on a phone, by name.
         entry_points: What to call for each of the lengths: a method, a signature or a function.
         bundle: The folder of the bundle that it was found in; ``None`` where it was just built.
@@ -55,6 +55,39 @@ class Artifact:
                 hint=f"its lengths are {', '.join(map(str, self.seq_lens))}",
             )
         return self.entry_points[self.seq_lens.index(seq_len)]
+
+    def entry_point_of(self, inputs: Arrays) -> str:
+        """Returns what to call for rows of the length that these inputs have.
+
+        Args:
+            inputs: Every input by name, ``(1, seq_len)``.
+
+        Raises:
+            InputError: The artifact serves no such rows.
+        """
+        return self.entry_point(inputs[self.inputs[0].name].shape[1])
+
+    def check_entry_points(self, known: Collection[str], *, kind: str) -> None:
+        """Checks that the file has all that an app is to call in it.
+
+        Args:
+            known: What can be called.
+            kind: What that is, for people.
+
+        Raises:
+            InputError: Something is not there.
+        """
+        for name in self.entry_points:
+            if name not in known:
+                raise InputError(
+                    f"{self.path} has no {kind} {name!r}, it has {', '.join(sorted(known))}",
+                    hint="build the bundle again",
+                )
+
+
+def entry_point_for(seq_len: int) -> str:
+    """Returns the name of what serves one length, where an artifact has a graph for each."""
+    return f"len_{seq_len}"
 
 
 @dataclass(frozen=True, kw_only=True)

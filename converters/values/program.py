@@ -3,16 +3,12 @@
 import copy
 import io
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-
-from converters.values.artifact import Artifact, ComputeUnits, TensorSpec
-from converters.values.precision import Activations, Precision
 
 _ABOUT = "pocketbert.json"
 
@@ -37,7 +33,7 @@ class TracedModel:
 
     @property
     def dynamic_shapes(self) -> dict[str, dict[int, Any]] | None:
-        """What ``torch.export`` is told of the length: nothing where there is only one."""
+        """The range of the length, as ``torch.export`` takes it; None where there is only one."""
         return dynamic_shapes(self.input_names, self.seq_lens)
 
     def at_length(self, seq_len: int) -> torch.export.ExportedProgram:
@@ -74,43 +70,6 @@ class TracedModel:
                 found[name] = module.get_parameter(name).detach().float().numpy()
         return found
 
-    def artifact(
-        self,
-        *,
-        backend: str,
-        precision: Precision,
-        path: Path,
-        requires: Mapping[str, str],
-        entry_points: Sequence[str],
-        activations: Activations = "dynamic",
-        compute_units: ComputeUnits | None = None,
-        by_position: bool = False,
-    ) -> Artifact:
-        """Describes what a backend made of this model.
-
-        Args:
-            backend: That made it.
-            precision: Of the artifact.
-            path: Where it lies.
-            requires: The least versions of what runs it on a phone.
-            entry_points: What to call for each of the lengths.
-            activations: Of its linear layers.
-            compute_units: What Core ML is to run it on.
-            by_position: Whether its tensors go by position, as ExecuTorch's do, or by name.
-        """
-        return Artifact(
-            backend=backend,
-            precision=precision,
-            activations=activations,
-            compute_units=compute_units,
-            path=path,
-            requires=requires,
-            entry_points=tuple(entry_points),
-            seq_lens=self.seq_lens,
-            inputs=_specs(self.input_names, "int32", by_position),
-            outputs=_specs(self.output_names, "float32", by_position),
-        )
-
     def save(self, path: Path) -> None:
         """Writes one ``.pt2`` file that ``load`` reads, in this process or another."""
         names = {"input_names": self.input_names, "output_names": self.output_names}
@@ -141,15 +100,8 @@ def sample_inputs(names: tuple[str, ...], *, seq_len: int) -> dict[str, torch.Te
 def dynamic_shapes(
     names: tuple[str, ...], seq_lens: tuple[int, ...]
 ) -> dict[str, dict[int, Any]] | None:
-    """Returns the range between the shortest and the longest length, for each input."""
+    """Returns the range of the length for each input; None where there is only one length."""
     if len(seq_lens) == 1:
         return None
     seq_len = torch.export.Dim("seq_len", min=seq_lens[0], max=seq_lens[-1])
     return {name: {1: seq_len} for name in names}
-
-
-def _specs(names: tuple[str, ...], dtype: str, by_position: bool) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name=name, artifact_name=str(position) if by_position else name, dtype=dtype)
-        for position, name in enumerate(names)
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from converters.tflite.backend import signature_name
+from converters.values.artifact import entry_point_for
 from converters.values.precision import FixedPrecision
 from converters.values.program import dynamic_shapes, sample_inputs
 from pipeline.student.load import Student
@@ -59,7 +59,7 @@ def export_tflite(
     converter = Converter()
     for seq_len in seq_lens:
         inputs = sample_inputs(student.input_names, seq_len=seq_len)
-        converter.signature(signature_name(seq_len), encoder(student), sample_kwargs=inputs)
+        converter.signature(entry_point_for(seq_len), encoder(student), sample_kwargs=inputs)
     exact = path.with_name(f"fp32-{path.name}") if precision == "int8" else path
     converter.convert().export(str(exact))
     if precision == "int8":

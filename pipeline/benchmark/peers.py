@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from converters import backends
-from converters.tflite.backend import signature_name
-from converters.values.artifact import Artifact, Runner, TensorSpec
+from converters.values.artifact import Artifact, Runner, TensorSpec, entry_point_for
 from converters.values.errors import GateError
 from converters.values.precision import FixedPrecision
 from pipeline.benchmark import peer_runners
@@ -63,12 +62,11 @@ PEERS = (
     Peer(
         runtime="litert-plain", backend="tflite", extra="tflite",
         packages=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
-        modules=("converters.tflite.backend", "ai_edge_litert.compiled_model"),
+        modules=("converters.tflite.runtime",),
     ),
     Peer(
         runtime="executorch-plain", backend="executorch", extra="executorch",
-        packages=("executorch", "torchao"),
-        modules=("converters.executorch.backend", "executorch.runtime"),
+        packages=("executorch", "torchao"), modules=("converters.executorch.runtime",),
     ),
 )  # fmt: skip
 """Those whose artifact is a file, at each of ``PRECISIONS``."""
@@ -76,7 +74,7 @@ PEERS = (
 RUNTIMES = (COMPILED, *(peer.runtime for peer in PEERS), BERT_BASE)
 """What the rows of all peers are called."""
 
-_ENTRY_POINTS = {"executorch": lambda _: "forward", "tflite": signature_name}
+_ENTRY_POINTS = {"executorch": lambda _: "forward", "tflite": entry_point_for}
 """What to call for a length in what they export; an ONNX file has no such names."""
 
 

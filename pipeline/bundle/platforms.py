@@ -3,11 +3,11 @@
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import get_args
+from typing import Any, get_args
 
-from converters.values.errors import InputError
+from converters.values.errors import GateError, InputError
 from pipeline.bundle import archive, signature
 from pipeline.bundle.manifest import (
     FILE_NAME,
@@ -16,8 +16,9 @@ from pipeline.bundle.manifest import (
     VOCABULARY,
     ArtifactPart,
     Platform,
+    VerdictPart,
 )
-from pipeline.bundle.open import Bundle
+from pipeline.bundle.open import Bundle, open_bundle, verify
 
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 
@@ -52,6 +53,31 @@ class Share:
     packed_bytes: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """The zip of one platform.
+
+    Attributes:
+        parts: What takes how much of it, the largest first.
+        failed: The parity checks of the bundle that failed.
+    """
+
+    platform: Platform
+    path: Path
+    size_bytes: int
+    parts: tuple[Share, ...]
+    failed: tuple[VerdictPart, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``--json`` prints."""
+        return {
+            "platform": self.platform,
+            "path": str(self.path.resolve()),
+            "size_bytes": self.size_bytes,
+            "parts": [asdict(share) for share in self.parts],
+        }
+
+
 def files_by_platform(
     artifacts: Sequence[ArtifactPart], files: Mapping[str, str]
 ) -> dict[Platform, tuple[str, ...]]:
@@ -66,6 +92,38 @@ def files_by_platform(
                 if name in _FOR_ALL or any(part.holds(name) for part in own)
             )
     return found
+
+
+def pack(bundle: Path, platform: str, destination: Path) -> Packed:
+    """Writes the zip of one platform, of a bundle that is as its manifest says.
+
+    Args:
+        bundle: A folder or a zip.
+        platform: Which.
+        destination: The zip; an earlier one is replaced.
+
+    Raises:
+        InputError: There is no such platform or bundle, no artifact is for the platform, or
+            something else lies at the destination.
+        GateError: The bundle is damaged.
+    """
+    chosen = next((each for each in PLATFORMS if each == platform), None)
+    if chosen is None:
+        raise InputError(f"no platform {platform!r}", hint=f"choose from {', '.join(PLATFORMS)}")
+    for problem in verify(bundle).problems:
+        raise GateError(
+            f"{bundle} is damaged: {problem.path}: {problem.problem}", hint="build it again"
+        )
+    with open_bundle(bundle) as opened:
+        parts = write(opened, chosen, destination)
+        failed = tuple(each for each in opened.manifest.verdicts if each.verdict == "fail")
+    return Packed(
+        platform=chosen,
+        path=destination,
+        size_bytes=destination.stat().st_size,
+        parts=parts,
+        failed=failed,
+    )
 
 
 def write(opened: Bundle, platform: Platform, destination: Path) -> tuple[Share, ...]:

@@ -9,8 +9,6 @@ from rich.markup import escape
 
 from converters.values.errors import InputError
 from pipeline.commands.console import AsJson, BundlePath, Reference, Runtimes, num_threads, show
-from pipeline.report import tables
-from pipeline.running.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +33,8 @@ def ask(
     """
     from pipeline import ask as flow
     from pipeline.bundle.open import open_bundle
+    from pipeline.report import tables
+    from pipeline.running.run import Run
     from pipeline.tasks.question_answering.squad import Question
 
     asked_about = _context(passage, context_file)

@@ -12,7 +12,6 @@ import typer
 from converters.values.errors import InputError
 from pipeline.benchmark.turns import REPETITIONS
 from pipeline.commands.console import AsJson, Reference, Runtimes, num_threads, parse_numbers, show
-from pipeline.report import tables
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -64,6 +63,7 @@ def bench(
 ) -> int:
     """Measures latency by length, cold start and memory beside PyTorch, in one run."""
     from pipeline import bench as flow
+    from pipeline.report import tables
     from pipeline.running.run import Run
 
     each_has = threads or num_threads()
@@ -128,6 +128,8 @@ def _opened(
 
 def _tables(measured: "Measured") -> "Iterator[Table]":
     """Yields latency by length, what does not depend on the length, and the roofline."""
+    from pipeline.report import tables
+
     latency = tables.table(
         "runtime", "precision", "length", "ms", "half of them", "of PyTorch", "of the roofline",
         words=("precision",),
@@ -163,6 +165,8 @@ def _tables(measured: "Measured") -> "Iterator[Table]":
 
 
 def _roofline(measured: "Measured") -> "Table":
+    from pipeline.report import tables
+
     table = tables.table(
         "roofline", "length", "giga multiply-adds", "a second", "by", "ms", words=("by",)
     )

@@ -21,7 +21,6 @@ from converters.values.errors import (
     path_error,
     storage_error,
 )
-from pipeline.files.canonical import json_value
 from pipeline.running.interruption import INTERRUPTED
 from pipeline.running.terminal import Terminal, lines, one_line, warnings_in_plain_text
 
@@ -90,6 +89,8 @@ def show(payload: dict[str, Any], as_json: bool, *parts: RenderableType) -> None
     """Prints one JSON object, or tables for a person; that nobody reads them is no error."""
     with contextlib.suppress(BrokenPipeError):
         if as_json:
+            from pipeline.files.canonical import json_value
+
             show_json(json_value(payload))
             return
         console = Terminal(file=sys.stdout, highlight=False)

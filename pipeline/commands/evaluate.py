@@ -15,8 +15,6 @@ from pipeline.commands.console import (
     num_threads,
     show,
 )
-from pipeline.report import tables
-from pipeline.running.run import Run
 
 if TYPE_CHECKING:
     from pipeline.evaluate import Evaluation
@@ -38,6 +36,8 @@ def evaluate(
     read counts as wrong, and is named.
     """
     from pipeline import evaluate as flow
+    from pipeline.report import tables
+    from pipeline.running.run import Run
 
     result = flow.evaluate(
         target,

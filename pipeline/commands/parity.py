@@ -18,10 +18,6 @@ from pipeline.commands.console import (
     num_threads,
     show,
 )
-from pipeline.comparison.runtimes import check_artifacts_only
-from pipeline.files.other_files import refuse_other_file
-from pipeline.report import tables
-from pipeline.running.run import Run
 
 
 def parity(
@@ -59,6 +55,10 @@ def parity(
     outputs go by name where the names of both agree, else by order; an image goes as its pixels,
     from 0 to 255. Of a package with several functions, --function names another than its default.
     """
+    from pipeline.comparison.runtimes import check_artifacts_only
+    from pipeline.files.other_files import refuse_other_file
+    from pipeline.report import tables
+
     check_artifacts_only(runtime or ())
     if bundle.suffix == ".mlpackage":
         if data or limit or localize or report_folder:
@@ -76,6 +76,7 @@ def parity(
         )
     from pipeline.bundle.open import open_bundle
     from pipeline.parity import check_bundle
+    from pipeline.running.run import Run
     from pipeline.tasks.question_answering.squad import read_squad
 
     with open_bundle(bundle) as opened:
@@ -108,6 +109,7 @@ def _package_parity(
 ) -> int:
     from pipeline.comparison.coreml_package import parity as flow
     from pipeline.comparison.runtimes import nothing_ran
+    from pipeline.report import tables
 
     if reference is None:
         raise InputError(

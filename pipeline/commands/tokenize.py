@@ -3,16 +3,17 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import FILE_NAME
 from pipeline.commands.console import AsJson, show, show_json
-from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
 
-Tokenize = Callable[[str], Tokens]
+if TYPE_CHECKING:
+    from pipeline.on_device.wordpiece import Tokens
+
+    Tokenize = Callable[[str], Tokens]
 
 
 def tokenize(
@@ -61,17 +62,21 @@ def read_lines(stream: BinaryIO) -> Iterator[str]:
             ) from err
 
 
-def _open(target: str | None) -> Tokenize:
+def _open(target: str | None) -> "Tokenize":
+    from pipeline.bundle.manifest import FILE_NAME
+
     path = Path(target or "")
     if target is not None and (path.is_file() or (path / FILE_NAME).is_file()):
         from pipeline.bundle.open import open_bundle
+        from pipeline.on_device.wordpiece import open_tokenizer
 
         with open_bundle(path) as opened:
             return open_tokenizer(opened.folder, opened.manifest.tokenizer).tokenize
     return _open_model(target)
 
 
-def _open_model(model: str | None) -> Tokenize:
+def _open_model(model: str | None) -> "Tokenize":
+    from pipeline.on_device.wordpiece import Tokens
     from pipeline.student.locate import find_model
     from pipeline.student.tokenizer_folder import read_tokenizer
 
@@ -89,6 +94,8 @@ def _open_model(model: str | None) -> Tokenize:
     return run
 
 
-def _describe(tokens: Tokens, text: str, *, utf16: bool) -> dict[str, Any]:
+def _describe(tokens: "Tokens", text: str, *, utf16: bool) -> dict[str, Any]:
+    from pipeline.on_device.wordpiece import utf16_offsets
+
     offsets = utf16_offsets(text, tokens.offsets) if utf16 else tokens.offsets
     return {"tokens": tokens.tokens, "ids": tokens.ids, "offsets": offsets}

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from converters import backends as converters
-from converters.values.artifact import Artifact, ComputeUnits, TensorSpec
+from converters.conversion import NO_OPTIONS, BackendOptions, Conversion
+from converters.values.artifact import Artifact, TensorSpec
 from converters.values.errors import PocketBertError, StorageError
 from converters.values.program import TracedModel
 from converters.weights.quantized import ModelWeights
@@ -57,7 +58,7 @@ def convert(
     backends: Sequence[str],
     *,
     weights: ModelWeights,
-    compute_units: ComputeUnits,
+    options: BackendOptions,
     folder: Path,
     run: Run,
 ) -> tuple[list[Artifact], list[Unbuilt]]:
@@ -69,7 +70,7 @@ def convert(
         traced: The student.
         backends: Their names.
         weights: What artifacts store.
-        compute_units: What Core ML may run its artifact on.
+        options: What is chosen for single backends.
         folder: Where each backend gets a folder; one of an attempt before is replaced.
         run: Its threads, cache and progress.
 
@@ -84,7 +85,7 @@ def convert(
     def kept(job: Job[Artifact]) -> Kept[Artifact]:
         name = job.arguments["backend"]
         return Kept(
-            key=conversion_key(name, program_hash, weights=weights, compute_units=compute_units),
+            key=conversion_key(name, program_hash, weights=weights, options=options),
             pack=pack,
             unpack=lambda contents: unpack(contents, folder / name),
         )
@@ -100,7 +101,7 @@ def convert(
                     "program": program,
                     "backend": name,
                     "weights": weights,
-                    "compute_units": compute_units,
+                    "options": options,
                     "folder": folder / name,
                 },
             )
@@ -134,7 +135,7 @@ def convert_saved(
     program: Path,
     backend: str,
     weights: ModelWeights,
-    compute_units: ComputeUnits = "all",
+    options: BackendOptions = NO_OPTIONS,
     folder: Path,
 ) -> Artifact:
     """Converts a saved trace for one backend, and audits the file; the body of a worker.
@@ -146,7 +147,9 @@ def convert_saved(
     folder.mkdir()
     path = folder / module.FILE_NAME
     traced = TracedModel.load(program)
-    artifact = module.convert(traced, weights=weights, path=path, compute_units=compute_units)
+    artifact = module.convert(
+        Conversion(traced=traced, weights=weights, path=path, options=options)
+    )
     _open_to_readers(folder)
     originals = traced.matrices()
     audit.check(artifact, module.read_matrices(path), weights=weights, originals=originals)
@@ -154,10 +157,10 @@ def convert_saved(
 
 
 def conversion_key(
-    backend: str, program_hash: str, *, weights: ModelWeights, compute_units: ComputeUnits
+    backend: str, program_hash: str, *, weights: ModelWeights, options: BackendOptions
 ) -> str:
     """Returns what names the artifact that a backend makes of a program, see ``of_trace``."""
-    inputs = {"program": program_hash, "weights": weights, "compute_units": compute_units}
+    inputs = {"program": program_hash, "weights": weights, "options": options}
     beside = _PACKAGES_BESIDE.get(backend, ())
     packages = (*_PACKAGES, *converters.BACKENDS[backend], *beside)
     return stage_key(f"convert {backend}", inputs, packages=packages)

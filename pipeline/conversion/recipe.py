@@ -6,12 +6,18 @@ Weights are named by tensor group, the same in all architectures: ``embeddings.w
 
 import re
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from converters.values.errors import InputError
-from converters.values.precision import Activations, FixedPrecision, Precision
+from converters.values.precision import (
+    ACTIVATIONS,
+    PRECISIONS,
+    Activations,
+    FixedPrecision,
+    Precision,
+)
 from pipeline.bundle.manifest import RECIPE
 
 Float = Literal["fp32", "fp16"]
@@ -22,6 +28,7 @@ GROUP_SIZES = (32, 64, 128)
 
 FILE_NAME = RECIPE
 
+_Name = TypeVar("_Name", bound=str)
 _LAYER = re.compile(r"\.layer\.(\d+)\.(.+)\.weight$")
 _EMBEDDINGS = {
     "word_embeddings": "embeddings.words",
@@ -95,6 +102,58 @@ def recipe_of(
             "groups": {"head": "int8", "embeddings.positions": "int8"},
         }
     )
+
+
+def asked_recipe(
+    path: Path | None = None,
+    *,
+    precision: str | None = None,
+    group_size: int | None = None,
+    activations: str | None = None,
+) -> Recipe | None:
+    """Returns the recipe that options ask for; ``None`` where a search is to find it.
+
+    Args:
+        path: A file with the recipe; ``None`` where the other options say it.
+        precision: A name, ``auto`` for a search; int8 where it is ``None``.
+        group_size: Columns that share a scale at four bits; 32 where it is ``None``.
+        activations: A name; dynamic where it is ``None``.
+
+    Raises:
+        InputError: One of them is unknown, or has no effect beside the others.
+    """
+    if path is not None:
+        if precision is not None or group_size is not None or activations is not None:
+            raise InputError(
+                "--recipe says the precision, the group size and the activations itself",
+                hint="leave out --precision, --group-size and --activations",
+            )
+        return read_recipe(path)
+    chosen = _known(precision or "int8", PRECISIONS, "precision")
+    rounding = _known(activations or "dynamic", ACTIVATIONS, "activations")
+    if activations == "dynamic" and chosen in get_args(Float):
+        raise InputError(
+            f"--activations is for integers, and {chosen} has none", hint="leave it out"
+        )
+    if group_size is not None and chosen != "int4":
+        raise InputError(
+            f"--group-size goes with --precision int4, not {chosen}", hint="leave it out"
+        )
+    if chosen != "auto":
+        return recipe_of(
+            chosen, group_size=32 if group_size is None else group_size, activations=rounding
+        )
+    if rounding == "static":
+        raise InputError("static activations go with int8, not auto", hint="leave them out")
+    return None
+
+
+def _known(name: str, names: tuple[_Name, ...], what: str) -> _Name:
+    """Returns a name that is one of several."""
+    for each in names:
+        if each == name:
+            return each
+    raise InputError(f"no {what} {name!r}", hint=f"choose from {', '.join(names)}")
 
 
 def tensor_group(weight: str) -> str:

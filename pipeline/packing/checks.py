@@ -12,9 +12,10 @@ from converters.backends import (
     install_line,
     runtimes_of,
 )
-from converters.values.artifact import ComputeUnits
+from converters.values.artifact import COMPUTE_UNITS, ComputeUnits
 from converters.values.errors import InputError, MissingPackageError, StorageError
 from pipeline.comparison.runtimes import Skipped
+from pipeline.conversion.recipe import Recipe
 from pipeline.student.load import Student
 
 
@@ -44,25 +45,35 @@ def choose_backends(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     return chosen, skipped
 
 
-def check_compute_units(compute_units: ComputeUnits | None, backends: Sequence[str]) -> None:
-    """Checks that the choice has an effect.
+def choose_compute_units(name: str | None, backends: Sequence[str]) -> ComputeUnits:
+    """Returns what Core ML may use: all where no name says otherwise.
 
     Raises:
-        InputError: It is for a backend that is not built.
+        InputError: There is no such choice, or Core ML is not among the backends.
     """
-    if compute_units is not None and "coreml" not in backends:
+    if name is None:
+        return "all"
+    chosen = next((each for each in COMPUTE_UNITS if each == name), None)
+    if chosen is None:
         raise InputError(
-            f"--compute-units {compute_units} is for coreml, not for {', '.join(backends)}",
+            f"no compute units {name!r}", hint=f"choose from {', '.join(COMPUTE_UNITS)}"
+        )
+    if "coreml" not in backends:
+        raise InputError(
+            f"--compute-units {name} is for coreml, not for {', '.join(backends)}",
             hint="add --backend coreml, or leave out --compute-units",
         )
+    return chosen
 
 
-def floats_only(backends: Sequence[str]) -> tuple[str, ...]:
-    """Says of the backends to which static activations are nothing that they are.
+def check_activations(recipe: Recipe | None, backends: Sequence[str]) -> tuple[str, ...]:
+    """Returns in words which backends have no static activations, where a recipe has them.
 
     Raises:
-        InputError: All are such.
+        InputError: None of the backends has them.
     """
+    if recipe is None or recipe.activations != "static":
+        return ()
     floats = [name for name in backends if name not in INTEGER_BACKENDS]
     if len(floats) == len(backends):
         raise InputError(

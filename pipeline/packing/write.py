@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from pipeline import __version__
-from pipeline.bundle import manifest, open, platforms, vectors
+from pipeline.bundle import manifest, open, platforms, signature, vectors
 from pipeline.bundle.vectors import Vectors
 from pipeline.comparison import thresholds
 from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
@@ -14,10 +16,13 @@ from pipeline.conversion.recipe import FILE_NAME as RECIPE_FILE
 from pipeline.conversion.recipe import write_recipe
 from pipeline.files.canonical import canonical_json
 from pipeline.packing.made import Made
+from pipeline.packing.vectors import observe
 from pipeline.quantization.search import Step
 from pipeline.report import frontier, page
+from pipeline.running.run import Run
 from pipeline.student.load import Student
 from pipeline.tasks import question_answering
+from pipeline.tasks.question_answering.squad import Question
 from pipeline.tokenizer.tokenization import tokenizer_part, write_tokenizer
 
 _TESTED_PACKAGES = (
@@ -31,17 +36,32 @@ def write_bundle(
     student: Student,
     made: Made,
     steps: Sequence[Step],
-    stated: Vectors,
+    *,
+    examples: Sequence[Question],
+    key: Ed25519PrivateKey | None,
+    run: Run,
 ) -> None:
-    """Writes the rest of a bundle beside the artifacts that are in its folder.
+    """Writes the rest of a bundle beside the artifacts that are in its folder, and signs it.
 
     Args:
         folder: The bundle's.
         student: The reference.
         made: The artifacts, and what was said of them.
         steps: What a search saw, where there was one.
-        stated: What an app tests itself with.
+        examples: To choose from what an app tests itself with.
+        key: Signs the bundle, where it is to be signed.
+        run: Its threads, cache and progress.
     """
+    stated = observe(student, made.artifacts, folder=folder, examples=examples, run=run)
+    with run.stage("bundle"):
+        _write(folder, student, made, steps, stated)
+        if key is not None:
+            signature.sign(folder, key)
+
+
+def _write(
+    folder: Path, student: Student, made: Made, steps: Sequence[Step], stated: Vectors
+) -> None:
     write_tokenizer(student.tokenizer, folder / "tokenizer")
     vectors.write(stated, folder / manifest.VECTORS)
     parity_json = canonical_json(as_json(made.verdicts, made.skipped))

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from converters.values.errors import GateError
+from converters.values.errors import GateError, InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,12 @@ class Budget:
     """The most that artifacts may cost; infinite where nothing was asked."""
 
     max_size_bytes: float = math.inf
-    max_f1_drop: float = math.inf
+    max_score_drop: float = math.inf
 
     @property
     def limits_answers(self) -> bool:
         """Whether answers are a part of it."""
-        return not math.isinf(self.max_f1_drop)
+        return not math.isinf(self.max_score_drop)
 
     def allows_size(self, cost: Cost) -> bool:
         """Whether every artifact is small enough."""
@@ -40,7 +40,7 @@ class Budget:
 
     def allows_answers(self, cost: Cost) -> bool:
         """Whether every artifact answers well enough."""
-        return not self.limits_answers or cost.f1_drop <= self.max_f1_drop
+        return not self.limits_answers or cost.f1_drop <= self.max_score_drop
 
     def check(self, cost: Cost) -> None:
         """Checks what was built.
@@ -67,14 +67,51 @@ class Budget:
         if math.isnan(cost.f1_drop):
             reason = cost.why_unknown or "nothing was asked that has a known answer"
             return GateError(
-                f"--max-f1-drop {self.max_f1_drop:g} cannot be judged: {reason}",
-                hint="mend that, or build without --max-f1-drop",
+                f"--max-score-drop {self.max_score_drop:g} cannot be judged: {reason}",
+                hint="mend that, or build without --max-score-drop",
             )
-        excess = cost.f1_drop - self.max_f1_drop
+        excess = cost.f1_drop - self.max_score_drop
         return GateError(
-            f"--max-f1-drop {self.max_f1_drop:g} is out of reach by {excess:.2f} points of F1",
+            f"--max-score-drop {self.max_score_drop:g} is out of reach by {excess:.2f} points",
             hint=f"allow {cost.f1_drop:.2f}, or more megabytes",
         )
 
 
 NO_BUDGET = Budget()
+
+
+def asked_budget(
+    *,
+    max_size_mb: float | None = None,
+    max_score_drop: float | None = None,
+    max_f1_drop: float | None = None,
+    is_needed: bool = False,
+) -> Budget:
+    """Returns the budget that options ask for.
+
+    Args:
+        max_size_mb: 10^6 bytes; ``None`` for any number of them.
+        max_score_drop: Percentage points; ``None`` for any number of them.
+        max_f1_drop: The older name of ``max_score_drop``.
+        is_needed: Whether there has to be one.
+
+    Raises:
+        InputError: There is none where one is needed, or both names of one limit say different
+            numbers.
+    """
+    if max_score_drop is None:
+        max_score_drop = max_f1_drop
+    elif max_f1_drop not in (None, max_score_drop):
+        raise InputError(
+            f"--max-score-drop {max_score_drop:g} and --max-f1-drop {max_f1_drop:g} are two names "
+            "of one limit",
+            hint="leave out --max-f1-drop",
+        )
+    if is_needed and max_size_mb is None and max_score_drop is None:
+        raise InputError(
+            "--precision auto needs a budget", hint="add --max-size-mb 14, or --max-score-drop 1"
+        )
+    return Budget(
+        max_size_bytes=math.inf if max_size_mb is None else max_size_mb * 1e6,
+        max_score_drop=math.inf if max_score_drop is None else max_score_drop,
+    )

@@ -247,7 +247,7 @@ def _smallest_that_answers(
     def answers_well(position: int) -> bool:
         model = emulated(student, quantizer.model_weights(steps[position].recipe))
         steps[position] = replace(steps[position], f1_drop=exam.f1_drop(model))
-        return steps[position].f1_drop <= budget.max_f1_drop
+        return steps[position].f1_drop <= budget.max_score_drop
 
     last = len(steps) - 1  # which artifacts judge, if nothing before it answers well
     return bisect_left(range(last), True, key=answers_well)

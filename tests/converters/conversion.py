@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from converters import backends
+from converters.conversion import BackendOptions, Conversion
 from converters.values.artifact import Arrays, Artifact, ComputeUnits
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
 from converters.values.program import TracedModel
@@ -68,8 +69,9 @@ def convert_each(
         weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
         integers = {name: w for name, w in weights.integers.items() if name not in left_out}
         weights = dataclasses.replace(weights, integers=integers)
+        options = BackendOptions(compute_units=compute_units)
         made[precision] = module.convert(
-            traced, weights=weights, path=path, compute_units=compute_units
+            Conversion(traced=traced, weights=weights, path=path, options=options)
         )
     return made
 

@@ -20,8 +20,9 @@ from torch.fx.experimental.symbolic_shapes import (
 )
 
 from converters import workarounds
-from converters.coreml import backend as coreml
-from converters.executorch import backend as executorch
+from converters.conversion import Conversion
+from converters.coreml.convert import ct
+from converters.executorch import convert as executorch
 from converters.executorch import lowering
 from converters.values.precision import FixedPrecision
 from pipeline.conversion.recipe import recipe_of
@@ -40,7 +41,7 @@ print({framework!r} in sys.modules)
 
 IMPORT_BACKEND = """
 import sys
-import converters.coreml.backend
+import converters.coreml.convert, converters.coreml.runtime
 print(any(name in sys.modules for name in {frameworks!r}))
 """
 
@@ -88,7 +89,7 @@ def test_coremltools_still_knows_no_aliases() -> None:
     program = torch.export.export(Whole().eval(), (torch.ones(1, 8),)).run_decompositions({})
     assert aliases_in(program) == 1
     with pytest.raises(NotImplementedError, match="Unsupported fx node alias"):
-        coreml.ct.convert(program, skip_model_load=True)
+        ct.convert(program, skip_model_load=True)
 
 
 def aliases_in(program: torch.export.ExportedProgram) -> int:
@@ -182,7 +183,8 @@ def test_executorch_writes_the_same_file_without_its_workarounds(
     weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
 
     def convert(name: str) -> bytes:
-        return executorch.convert(traced, weights=weights, path=tmp_path / name).path.read_bytes()
+        conversion = Conversion(traced=traced, weights=weights, path=tmp_path / name)
+        return executorch.convert(conversion).path.read_bytes()
 
     without = convert("without")
     every: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext

@@ -351,9 +351,9 @@ def test_build_under_a_limit_of_f1_says_why_a_runtime_gave_none(
     job = functools.partial(faulty_job, misdeeds={"tflite": abort})
     monkeypatch.setattr(runtimes, "job", job)
     with pytest.raises(
-        GateError, match=r"--max-f1-drop 50 cannot be judged: litert: run litert cr"
+        GateError, match=r"--max-score-drop 50 cannot be judged: litert: run litert cr"
     ):
-        build_one(tmp_path / "bundle", budget=Budget(max_f1_drop=50), cache=None)
+        build_one(tmp_path / "bundle", budget=Budget(max_score_drop=50), cache=None)
     assert not (tmp_path / "bundle").exists()
 
 

@@ -22,7 +22,7 @@ from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
 from pipeline.conversion import convert
 from pipeline.conversion.convert import Unbuilt, convert_saved
 from pipeline.conversion.recipe import recipe_of
-from pipeline.packing.made import Made
+from pipeline.packing.made import Made, with_task_library
 from pipeline.parity import check_bundle
 from pipeline.quantization.budget import Budget
 from pipeline.running.jobs import WorkerCrash
@@ -159,7 +159,7 @@ def test_task_library_without_its_tflite_artifact_is_missing_with_the_reason(
     students: dict[str, Student],
 ) -> None:
     unbuilt = Unbuilt.of_backend("tflite", GateError("no tflite today"))
-    made = flow.with_task_library(
+    made = with_task_library(
         Made(recipe=recipe_of("int8"), artifacts=(), unbuilt=(unbuilt,)),
         students["distilbert"],
         examples=EXAMPLES,

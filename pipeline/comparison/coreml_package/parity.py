@@ -166,7 +166,7 @@ def _run(
     num_threads: int,
 ) -> list[Arrays]:
     """Returns a runtime's outputs for each sample."""
-    from converters.coreml.backend import open_function
+    from converters.coreml.runtime import open_function
 
     runner = open_function(package.path, package.function, runtime=runtime, num_threads=num_threads)
     outputs: list[Arrays] = []

@@ -78,7 +78,7 @@ def _make(folder: Path) -> None:
         shutil.rmtree(left_over, ignore_errors=True)
     staged = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
-        _call([sys.executable, "-m", "venv", str(staged)])
+        _call([sys.executable, "-I", "-m", "venv", str(staged)])
         _call([str(_python(staged)), "-I", *_PIP, "-r", str(REQUIREMENTS)])
         code, said = run_client(_python(staged), (), timeout=_MAX_SECONDS)
         if code:

@@ -14,7 +14,7 @@ import torch
 from coremltools.converters.mil.mil import types
 from torch import nn
 
-from converters.coreml import backend
+from converters.coreml import backend, convert
 from converters.coreml.weights import deployment_target, store
 from converters.coreml_evaluator.evaluator import CoreMLReference, read_program, stored_tensors
 from converters.values.errors import InputError
@@ -337,7 +337,7 @@ def test_equal_builds_are_equal_bytes(
 
     contents = []
     for path in (shutil.copytree(once, tmp_path / "once.mlpackage"), again):
-        backend._settle_bytes(path)
+        convert._settle_bytes(path)
         files = sorted(file for file in path.rglob("*") if file.is_file())
         contents.append([(file.relative_to(path), file.read_bytes()) for file in files])
 

@@ -13,11 +13,13 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 from torch import nn
 
-from converters.tflite import backend, inspection
+from converters.conversion import Conversion
+from converters.tflite import inspection
+from converters.tflite.convert import convert_fp32
 from converters.tflite.weights import store
-from converters.values.artifact import Artifact
+from converters.values.artifact import Artifact, entry_point_for
 from converters.values.program import TracedModel
-from converters.weights.quantized import QuantizedWeight, StoredWeight, quantize
+from converters.weights.quantized import ModelWeights, QuantizedWeight, StoredWeight, quantize
 from pipeline.comparison.runtimes import run_student
 from pipeline.conversion.metrics import snr_db
 from pipeline.running.jobs import Job, run_jobs
@@ -98,10 +100,9 @@ def artifacts(
     for number, (name, weights) in enumerate(recipes.items()):
         path = folder / f"{number}.tflite"
         store(exact, weights, path, originals=matrices(student))
-        made[name] = traced.artifact(
-            backend="tflite", precision="int8", path=path, requires={},
-            entry_points=[backend.signature_name(seq_len) for seq_len in SEQ_LENS],
-        )  # fmt: skip
+        conversion = Conversion(traced=traced, weights=ModelWeights(precision="int8"), path=path)
+        entry_points = [entry_point_for(seq_len) for seq_len in SEQ_LENS]
+        made[name] = conversion.artifact("tflite", requires={}, entry_points=entry_points)
     return made
 
 
@@ -298,7 +299,7 @@ def convert_exact(student: Student, folder: Path) -> Path:
 
 
 def convert_worker(*, program: Path, path: Path) -> None:
-    backend._convert_fp32(TracedModel.load(program), path)
+    convert_fp32(TracedModel.load(program), path)
 
 
 def with_weights(student: Student, weights: Weights, *, dynamic: bool) -> Student:

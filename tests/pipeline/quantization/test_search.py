@@ -196,7 +196,7 @@ def test_search_goes_one_step_back_from_an_artifact_that_is_larger_than_foreseen
 def test_search_by_f1_takes_a_larger_recipe_where_artifacts_answer_worse(find):
     drops = iter((2.5, 1.9))
     attempt = Factory(lambda num_bytes: (400_000, next(drops)))
-    made, steps = find(Budget(max_f1_drop=2), attempt)
+    made, steps = find(Budget(max_score_drop=2), attempt)
     first, second = attempt.attempted
     places = [step.recipe for step in steps]
     assert places.index(second) == places.index(first) + 1
@@ -208,19 +208,19 @@ def test_search_says_which_budget_is_out_of_reach_and_by_how_much(find):
         find(Budget(max_size_bytes=100_000), Factory(lambda num_bytes: (350_000, 0.0)))
     assert caught.value.message == "--max-size-mb 0.1 is out of reach by 0.25 MB"
     with pytest.raises(GateError) as caught:
-        find(Budget(max_f1_drop=1), Factory(lambda num_bytes: (350_000, 3.5)))
-    assert caught.value.message == "--max-f1-drop 1 is out of reach by 2.50 points of F1"
+        find(Budget(max_score_drop=1), Factory(lambda num_bytes: (350_000, 3.5)))
+    assert caught.value.message == "--max-score-drop 1 is out of reach by 2.50 points"
 
 
 def test_search_ends_at_once_where_artifacts_do_not_run(find):
     attempt = Factory(lambda num_bytes: (400_000, math.nan))
-    with pytest.raises(GateError, match="--max-f1-drop 2 cannot be judged"):
-        find(Budget(max_f1_drop=2), attempt)
+    with pytest.raises(GateError, match="--max-score-drop 2 cannot be judged"):
+        find(Budget(max_score_drop=2), attempt)
     assert len(attempt.attempted) == 1
 
 
 def test_search_between_two_budgets_tells_of_the_one_that_broke_last(find):
-    budget = Budget(max_size_bytes=500_000, max_f1_drop=1)
+    budget = Budget(max_size_bytes=500_000, max_score_drop=1)
     attempt = Factory(lambda num_bytes: (600_000, 0.0) if len(attempt.attempted) % 2 else (0, 9.0))
     with pytest.raises(GateError, match="out of reach"):
         find(budget, attempt)
@@ -233,19 +233,19 @@ def test_search_between_two_budgets_tells_of_the_one_that_broke_last(find):
         (Cost(size_bytes=14_000_000, f1_drop=2.0), None),
         (Cost(size_bytes=14_000_001, f1_drop=0.0), "--max-size-mb 14 is out of reach by 0.00 MB"),
         (Cost(size_bytes=20_000_000, f1_drop=9.0), "--max-size-mb 14 is out of reach by 6.00 MB"),
-        (Cost(size_bytes=1, f1_drop=2.5), "--max-f1-drop 2 is out of reach by 0.50 points of F1"),
+        (Cost(size_bytes=1, f1_drop=2.5), "--max-score-drop 2 is out of reach by 0.50 points"),
         (
             Cost(size_bytes=1, f1_drop=math.nan, why_unknown="litert: it crashed"),
-            "--max-f1-drop 2 cannot be judged: litert: it crashed",
+            "--max-score-drop 2 cannot be judged: litert: it crashed",
         ),
         (
             Cost(size_bytes=1, f1_drop=math.nan),
-            "--max-f1-drop 2 cannot be judged: nothing was asked that has a known answer",
+            "--max-score-drop 2 cannot be judged: nothing was asked that has a known answer",
         ),
     ],
 )
 def test_budget_judges_what_was_built(cost, message):
-    budget = Budget(max_size_bytes=14e6, max_f1_drop=2.0)
+    budget = Budget(max_size_bytes=14e6, max_score_drop=2.0)
     if message is None:
         budget.check(cost)
     else:

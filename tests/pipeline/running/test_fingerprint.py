@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from converters import backends
+from converters.conversion import BackendOptions, Conversion
 from converters.values.artifact import Artifact
 from converters.values.precision import FixedPrecision
 from converters.values.program import TracedModel
@@ -48,7 +49,7 @@ def key_of(traced: TracedModel, weights: ModelWeights, **changes: Any) -> str:
         arguments["backend"],
         fingerprint.of_trace(traced),
         weights=weights,
-        compute_units=arguments["compute_units"],
+        options=BackendOptions(compute_units=arguments["compute_units"]),
     )
 
 
@@ -230,9 +231,8 @@ def test_run_key_changes_with_the_file_the_rows_the_threads_and_the_runtime(
 ) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(b"not a model, but nobody runs it")
-    artifact = traced.artifact(
-        backend="tflite", precision="fp32", path=path, requires={}, entry_points=["len_16"]
-    )
+    conversion = Conversion(traced=traced, weights=ModelWeights(precision="fp32"), path=path)
+    artifact = conversion.artifact("tflite", requires={}, entry_points=["len_16"])
     row = {"input_ids": np.ones((1, 16), np.int32), "attention_mask": np.ones((1, 16), np.int32)}
 
     def key(artifact: Artifact = artifact, name: str = "litert", rows: Any = (row,)) -> str:
