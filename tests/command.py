@@ -65,7 +65,7 @@ def pocketbert(
     surroundings = {**os.environ, **(env or {})}
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         process = None
-        if cwd == ROOT:  # what else the folder holds could be imported
+        if cwd == ROOT or not any(cwd.iterdir()):  # what it holds could be imported
             process = warm.start(
                 "flows", ["-c", _WARM, *map(str, arguments)], env=surroundings, cwd=cwd,
                 umask=permissions.umask() if umask == -1 else umask,

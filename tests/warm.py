@@ -39,11 +39,14 @@ FOLDER = "POCKETBERT_TESTS_WARM"
 MODULES = {
     "flows": ("pipeline.commands.app", "pipeline.build", "pipeline.parity", "pipeline.ask",
               "pipeline.evaluate", "pipeline.inspection", "torch.export._trace"),
-    "executorch": ("torch.export._trace", "executorch.exir", "executorch.runtime", "torchao",
-                   "executorch.backends.xnnpack.partition.xnnpack_partitioner"),
-    "tflite": ("torch.export._trace", "litert_torch", "ai_edge_litert.interpreter"),
-    "tensorflow": ("tensorflow",),
-    "coreml": ("torch.export._trace", "coremltools"),
+    "executorch": ("converters.executorch.convert", "converters.executorch.precision",
+                   "converters.executorch.runtime", "converters.executorch.inspection",
+                   "torch.export._trace"),
+    "tflite": ("converters.tflite.convert", "converters.tflite.weights",
+               "converters.tflite.runtime", "converters.tflite.inspection", "torch.export._trace"),
+    "tensorflow": ("converters.tflite.tensorflow_runtime",),
+    "coreml": ("converters.coreml.convert", "converters.coreml.runtime",
+               "converters.coreml.inspection", "torch.export._trace"),
 }  # fmt: skip
 """What each server imports."""
 SERVERS = {
