@@ -192,6 +192,8 @@ class Task(Protocol):
         BUDGETED: The one whose loss a budget limits.
         LIKENESS: What tells how alike two answers are, 0 to 1; the last says which input is worse.
         MARGIN_LOGITS: How many logits a margin adds up, which says how noisy it is.
+        rules: As a manifest states them.
+        labels: A classifier's, by their place in its output; empty for other tasks.
     """
 
     NAME: ClassVar[str]
@@ -201,6 +203,9 @@ class Task(Protocol):
     BUDGETED: ClassVar[Score]
     LIKENESS: ClassVar[tuple[Score, ...]]
     MARGIN_LOGITS: ClassVar[int]
+
+    rules: BaseModel
+    labels: tuple[str, ...]
 
     # What a model has of it
 
@@ -220,16 +225,6 @@ class Task(Protocol):
         Raises:
             ManifestDamagedError: A rule is unknown, missing or out of its bounds.
         """
-        ...
-
-    @property
-    def rules(self) -> BaseModel:
-        """Its rules, as a manifest states them."""
-        ...
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """A classifier's labels by their place in its output; empty for other tasks."""
         ...
 
     @property

@@ -40,6 +40,7 @@ class QuestionAnswering(Task):
     MARGIN_LOGITS = 4  # a start and an end of each of two spans
 
     rules: SpanRules = RULES
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def of_config(cls, config: "PreTrainedConfig") -> Self:
@@ -56,11 +57,6 @@ class QuestionAnswering(Task):
     def of_manifest(cls, manifest: "Manifest") -> Self:
         """Returns the task by a bundle's rules."""
         return cls(rules=manifest.read_rules(SpanRules))
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Returns none."""
-        return ()
 
     @property
     def outputs(self) -> tuple[OutputSpec, ...]:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pipeline.quantization.calibration import (
-    MAX_CONTEXTS,
     MAX_EXAMPLES,
+    MAX_TEXTS,
     activation_ranges,
     second_moments,
 )
@@ -89,7 +89,7 @@ def test_one_question_is_read_for_each_context_and_no_more_than_enough(
 ) -> None:
     student = students["distilbert"]
     base = student.task.own_examples()[0]
-    contexts = [f"The lighthouse has {number} steps." for number in range(2 * MAX_CONTEXTS + 1)]
+    contexts = [f"The lighthouse has {number} steps." for number in range(2 * MAX_TEXTS + 1)]
     examples = [replace(base, context=context) for context in contexts for _ in range(2)]
     calls: list[int] = []
     handle = student.model.register_forward_pre_hook(lambda module, args: calls.append(1))
@@ -98,7 +98,7 @@ def test_one_question_is_read_for_each_context_and_no_more_than_enough(
     finally:
         handle.remove()
 
-    assert MAX_CONTEXTS / 2 <= len(calls) <= MAX_CONTEXTS
+    assert MAX_TEXTS / 2 <= len(calls) <= MAX_TEXTS
 
 
 def test_ranges_name_the_linear_layers_of_the_trace(students: dict[str, Student]) -> None:

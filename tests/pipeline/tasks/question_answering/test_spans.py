@@ -259,7 +259,7 @@ def test_decode_logits_that_are_not_finite_give_a_score_that_is_not_a_number(tok
     ]
     decoded = spans.decode(encoded, outputs)
     assert math.isnan(decoded.score)
-    assert decoded.text == encoded.context[decoded.start : decoded.end]
+    assert decoded.text == encoded.texts["context"][decoded.start : decoded.end]
 
 
 @pytest.mark.filterwarnings("error")
