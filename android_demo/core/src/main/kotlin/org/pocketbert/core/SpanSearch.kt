@@ -43,7 +43,7 @@ internal class SpanSearch(private val maxTokens: Int) {
         }
     }
 
-    /** Returns the answer, or nothing where a logit was not a finite number. */
+    /** Returns the answer, or null where a logit was not a finite number. */
     fun answer(context: String): Answer? {
         val score = exp(best - sumOfStarts.value - sumOfEnds.value)
         if (score.isNaN()) return null
