@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-bundle
 
-.PHONY: demo test lint format soak clean
+.PHONY: demo test check lint format soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pocketbert build -o $(DEMO)
@@ -13,7 +13,11 @@ demo: $(VENV)/.installed
 	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "How many steps lead to the lantern room?"
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --durations=50
+
+# What a change is tried with first: all but the tests that convert, train or install.
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not soak and not conversion" -n 2
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

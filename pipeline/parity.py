@@ -27,7 +27,7 @@ class BundleParity:
     Attributes:
         task: The student's.
         unreadable: Examples that the student cannot be asked, and that are not compared.
-        localization: Artifacts block by block; nothing where that was not asked for.
+        localization: Artifacts block by block; None where that was not asked for.
     """
 
     task: Task
@@ -70,7 +70,7 @@ def check_bundle(
         opened: The bundle.
         examples: What to compare on: a file, or examples; None for the package's own.
         limit: Use only so many of them.
-        names: Runtimes to use; none means all that run here.
+        names: Runtimes to use; empty for all that run here.
         named_reference: Where the PyTorch student is, if the user says so.
         with_blocks: Whether to look into artifacts block by block.
         report: A folder for the report, where one is wanted.

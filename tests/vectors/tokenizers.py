@@ -11,7 +11,7 @@ from tokenizers.normalizers import BertNormalizer
 from pipeline.bundle.manifest import TaskPart, TokenizerPart
 from pipeline.files.canonical import canonical_json
 from pipeline.student.tokenizer_folder import read_tokenizer
-from pipeline.tasks.question_answering import RULES
+from pipeline.tasks.question_answering.spans import RULES
 from pipeline.tasks.question_answering.squad import labelled_questions
 from pipeline.tokenizer.tokenization import tokenizer_part, write_tokenizer
 

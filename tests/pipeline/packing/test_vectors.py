@@ -12,6 +12,7 @@ from pipeline.comparison.thresholds import THRESHOLDS
 from pipeline.packing import vectors
 from pipeline.student.load import load
 from pipeline.student.trace import ExportableEncoder
+from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.students import save_student
 
@@ -19,7 +20,9 @@ PATH = "tflite/model.tflite"
 
 
 def describe(student, *, examples=None, seq_lens=(384,), artifacts=None):
-    cases = reference_cases(student, vectors.choose(examples or labelled_questions()), seq_lens)
+    cases = reference_cases(
+        student, vectors.choose(examples or labelled_questions(), student.task), seq_lens
+    )
     return vectors.describe(
         cases, artifacts or {}, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
     )
@@ -75,7 +78,7 @@ def shift_logits(outputs, by):
 
 def test_describe_tolerates_twice_what_was_seen_between_rounding_and_the_gate(students, artifacts):
     student, artifact = students["distilbert"], artifacts["tflite"]["int8"]
-    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    cases = reference_cases(student, vectors.choose(labelled_questions(), student.task), (384,))
     same = [case.outputs for case in cases]
 
     def tolerance(outputs) -> float:
@@ -98,7 +101,7 @@ def test_describe_tolerates_twice_what_was_seen_between_rounding_and_the_gate(st
 
 def test_describe_tolerates_what_phones_round_otherwise_in_executorchs_fp16(students, artifacts):
     student = students["distilbert"]
-    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    cases = reference_cases(student, vectors.choose(labelled_questions(), student.task), (384,))
     off = shift_logits([case.outputs for case in cases], 0.015)
     found = vectors.describe(
         cases,
@@ -115,7 +118,7 @@ def test_describe_tolerates_what_phones_round_otherwise_in_executorchs_fp16(stud
 
 def test_describe_names_artifacts_that_answer_otherwise(students, artifacts):
     student, artifact = students["distilbert"], artifacts["tflite"]["fp32"]
-    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    cases = reference_cases(student, vectors.choose(labelled_questions(), student.task), (384,))
     same = [case.outputs for case in cases]
     mirrored = [[{name: -logits for name, logits in row.items()} for row in rows] for rows in same]
     found = vectors.describe(
@@ -152,7 +155,7 @@ def test_write_logits_that_are_not_finite_are_null(tmp_path, tokenizer):
 @pytest.mark.parametrize("num_examples", [1, 3, 8, 9, 100])
 def test_choose_spreads_over_the_examples(num_examples):
     examples = labelled_questions()[:num_examples]
-    *chosen, long = vectors.choose(examples)
+    *chosen, long = vectors.choose(examples, QuestionAnswering())
     assert len(set(chosen)) == len(chosen) == min(num_examples, vectors.NUM_VECTORS)
     assert chosen[0] == examples[0]
     assert examples[0].context in long.context

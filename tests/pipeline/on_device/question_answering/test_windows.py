@@ -11,8 +11,8 @@ from pipeline.bundle.manifest import TokenizerPart
 from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.question_answering.windows import best_answer, best_span, check_text, cut
 from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
-from pipeline.tasks import question_answering as task
-from pipeline.tasks.question_answering import RULES
+from pipeline.tasks.question_answering import spans
+from pipeline.tasks.question_answering.spans import RULES
 from pipeline.tasks.question_answering.squad import Question
 from pipeline.tokenizer.tokenization import set_second_type, tokenizer_part
 from tests.bundles import MANIFEST
@@ -68,7 +68,7 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
     question, context = "! " * num_question, "? " * num_context
     tokenizer = spelling([question, context])
     set_second_type(tokenizer, second)
-    encoded = task.encode(
+    encoded = spans.encode(
         Question(id="", question=question, context=context, answers=()),
         tokenizer=tokenizer, input_names=NAMES, seq_lens=tuple(lengths), rules=rules,
     )  # fmt: skip
@@ -79,7 +79,7 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
         rules=rules,
         seq_lens=lengths,
     )
-    for mine, theirs in zip(windows, encoded.windows, strict=True):
+    for mine, theirs in zip(windows, encoded.rows, strict=True):
         for name in NAMES:
             assert getattr(mine, name) == tuple(theirs.inputs[name][0].tolist())
         assert (mine.first, mine.offsets) == (theirs.first, theirs.offsets)
@@ -88,11 +88,11 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
     # Few values, so that spans tie.
     rows = [
         {name: chance.integers(0, 4, (1, window.seq_len)).astype(np.float32)
-         for name in task.OUTPUT_NAMES}
-        for window in encoded.windows
+         for name in spans.OUTPUT_NAMES}
+        for window in encoded.rows
     ]  # fmt: skip
-    expected = task.decode(encoded, rows, rules=rules)
-    starts, ends = ([row[name][0].tolist() for row in rows] for name in task.OUTPUT_NAMES)
+    expected = spans.decode(encoded, rows, rules=rules)
+    starts, ends = ([row[name][0].tolist() for row in rows] for name in spans.OUTPUT_NAMES)
     answer = best_answer(context, windows, starts, ends, rules=rules)
     assert (answer.text, answer.start, answer.end) == (expected.text, expected.start, expected.end)
     assert answer.score == pytest.approx(expected.score, rel=1e-9)
