@@ -1,4 +1,4 @@
-"""Finds what a finished ``.mlpackage`` holds."""
+"""What a finished ``.mlpackage`` holds."""
 
 import math
 from collections.abc import Iterator

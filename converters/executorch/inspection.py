@@ -1,4 +1,4 @@
-"""Finds what a finished ``.pte`` file holds, delegates included."""
+"""What a finished ``.pte`` file holds, delegates included."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Finds what a finished ``.tflite`` file holds."""
+"""What a finished ``.tflite`` file holds."""
 
 import math
 from collections.abc import Collection, Iterator
