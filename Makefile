@@ -12,7 +12,7 @@ PYTHON ?= $(shell for each in $(PYTHONS); do \
 MISSING := no Python 3.11, 3.12 or 3.13 with venv is on the PATH: install one (Debian, Ubuntu: \
 	apt install python3-venv; macOS: brew install python@3.13), or name it by PYTHON=…
 
-.PHONY: demo test lint format soak clean python
+.PHONY: demo test check lint format soak clean python
 
 demo: $(VENV)/.installed
 	$(BIN)/pocketbert build -o $(DEMO)
@@ -21,7 +21,11 @@ demo: $(VENV)/.installed
 	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "How many steps lead to the lantern room?"
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --durations=50
+
+# What a change is tried with first: all but the tests that convert, train or install.
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not soak and not conversion" -n 2
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ from tests.pipeline.commands.calls import CONTEXT, QUESTION, refused
         # The help, and a wrong call, wait for nothing that only a flow needs.
         ("pipeline.commands.app", {"numpy", "pydantic", "torch", "cryptography", "jinja2"}),
         # Each worker process imports these, and most of them run without PyTorch.
-        ("pipeline.comparison.runtimes, converters.tflite.backend", {"torch", "scipy"}),
+        ("pipeline.comparison.runtimes, converters.tflite.runtime", {"torch", "scipy"}),
     ],
 )
 def test_command_line_imports_nothing_before_a_command_needs_it(modules, heavy):
