@@ -31,6 +31,13 @@ def test_asked_budget_refuses_two_numbers_for_one_limit(numbers):
     assert caught.value.hint == "leave out --max-f1-drop"
 
 
+@pytest.mark.parametrize("limit", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["max_size_mb", "max_score_drop", "max_f1_drop"])
+def test_asked_budget_refuses_what_limits_nothing(name, limit):
+    with pytest.raises(InputError, match="is no limit"):
+        asked_budget(**{name: limit})
+
+
 def test_asked_budget_that_a_search_needs_is_asked_for():
     with pytest.raises(InputError, match="--precision auto needs a budget"):
         asked_budget(is_needed=True)
