@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from converters.values.errors import InputError
 from pipeline.bundle.open import Bundle
 from pipeline.comparison import parity, runtimes
 from pipeline.comparison.localize import Localization, localize
@@ -80,6 +81,11 @@ def check_bundle(
         PocketBertError: The student is not found, nothing could run, or the report would take the
             place of something else.
     """
+    if with_blocks and set(names) == {variant.RUNTIME}:
+        raise InputError(
+            f"--localize looks into artifacts, and {variant.RUNTIME} gives answers alone",
+            hint="leave it out, or add another --runtime",
+        )
     if report is not None:
         page.check_report_folder(report)
     student = reference.find(opened, named=named_reference)

@@ -94,7 +94,7 @@ def distill(
     settings = Settings(
         mode=mode,
         layer_map=parse_numbers(layer_map, option="--layer-map", example="0,2,5")
-        if layer_map
+        if layer_map is not None
         else (),
         num_layers=layers,
         align=align,
