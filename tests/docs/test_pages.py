@@ -21,7 +21,7 @@ MARKDOWN = [
     ROOT / "CHANGELOG.md",
     ROOT / "android_demo" / "README.md",
     ROOT / "ios_demo" / "README.md",
-    ROOT / "pipeline" / "on_device" / "SPECIFICATION.md",
+    *sorted((ROOT / "pipeline" / "on_device").rglob("SPECIFICATION.md")),
     ROOT / "pipeline" / "student" / "embedded" / "README.md",
     ROOT / "tests" / "mutations" / "README.md",
 ]
