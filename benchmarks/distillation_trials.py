@@ -24,8 +24,8 @@ from founding_table import score
 from timing import describe_machine
 
 from converters.values.errors import PocketBertError
+from pipeline.evaluate import Scores
 from pipeline.report.pictures import draw_svg
-from pipeline.tasks.question_answering.squad import Score
 
 COMMON = ("--attention-dropout", "0", "--freeze-embeddings")
 SETTINGS = ("steps", "batch_size", "max_seq_len", "learning_rate")
@@ -116,13 +116,13 @@ def run_trial(key: str, options: argparse.Namespace) -> Result:
         num_parameters=distilled["num_parameters"],
         steps=steps,
         held_out_f1=distilled["scores"]["f1"],
-        test_f1=test.f1,
-        test_exact_match=test.exact_match,
+        test_f1=test.values["f1"],
+        test_exact_match=test.values["exact_match"],
         seconds=distilled["seconds"],
     )
 
 
-def _ask(model: Path, options: argparse.Namespace) -> Score:
+def _ask(model: Path, options: argparse.Namespace) -> Scores:
     return score(model, data=options.test, limit=options.limit, num_threads=torch.get_num_threads())
 
 

@@ -30,7 +30,7 @@ from pipeline.quantization.quantizer import Quantizer
 from pipeline.student.attention import one_row_attention
 from pipeline.student.load import input_names, load
 from pipeline.student.trace import ExportableEncoder
-from pipeline.tasks import question_answering
+from pipeline.tasks.question_answering.spans import OUTPUT_NAMES
 
 NUM_WARM_UP = 2
 PYTORCH = "pytorch"
@@ -84,7 +84,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
 
 def trace_network(network: PreTrainedModel, *, seq_len: int) -> TracedModel:
     """Exports a question-answering network at one length, as the product does."""
-    names, output_names = input_names(network.config), question_answering.OUTPUT_NAMES
+    names, output_names = input_names(network.config), OUTPUT_NAMES
     encoder = ExportableEncoder(network, output_names=output_names).eval()
     inputs = sample_inputs(names, seq_len=seq_len)
     with one_row_attention(network):

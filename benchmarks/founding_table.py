@@ -28,11 +28,10 @@ from transformers import (
 from converters.values.errors import PocketBertError
 from pipeline.benchmark.turns import Spread, spread
 from pipeline.comparison.runtimes import PYTORCH
-from pipeline.evaluate import evaluate
+from pipeline.evaluate import Scores, evaluate
 from pipeline.running.progress import Progress
 from pipeline.running.run import Run
 from pipeline.student.load import input_names, load
-from pipeline.tasks.question_answering.squad import Score
 
 PAPER = (
     ("BERT-base, in the paper", "110", ("81.2", "88.5", ""), "1"),
@@ -68,7 +67,7 @@ class Row:
     num_parameters: int
     latency_ms: Spread
     speed_up: Spread
-    score: Score | None
+    score: Scores | None
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
@@ -112,7 +111,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def score(model: Path, *, data: Path, limit: int | None, num_threads: int) -> Score:
+def score(model: Path, *, data: Path, limit: int | None, num_threads: int) -> Scores:
     """Returns what `pocketbert eval` gives a model in PyTorch.
 
     Args:
@@ -175,9 +174,11 @@ def make_table(rows: list[Row], options: argparse.Namespace) -> str:
 def _answers(row: Row, base: Row) -> tuple[str, str, str]:
     if row.score is None or base.score is None:
         return "", "", ""
-    is_comparable = row is not base and base.score.f1 > 0
-    kept = f"{100 * row.score.f1 / base.score.f1:.1f} %" if is_comparable else ""
-    return f"{row.score.exact_match:.1f}", f"{row.score.f1:.1f}", kept
+    is_comparable = row is not base and base.score.values["f1"] > 0
+    kept = (
+        f"{100 * row.score.values['f1'] / base.score.values['f1']:.1f} %" if is_comparable else ""
+    )
+    return f"{row.score.values['exact_match']:.1f}", f"{row.score.values['f1']:.1f}", kept
 
 
 def remarks(rows: list[Row], options: argparse.Namespace) -> list[str]:

@@ -32,7 +32,8 @@ from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.budget import NO_BUDGET, Budget
 from pipeline.running.progress import Progress
 from pipeline.running.run import Run
-from pipeline.tasks.question_answering import Answer, squad
+from pipeline.tasks.question_answering import squad
+from pipeline.tasks.question_answering.spans import Answer
 from pipeline.tasks.question_answering.squad import Question, read_squad
 
 

@@ -1,7 +1,8 @@
-"""Asks a bundle a question, in PyTorch and in every runtime, side by side."""
+"""Asks a bundle examples of its task, in PyTorch and in every runtime, side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from converters.values.artifact import Arrays, Artifact
 from converters.values.errors import PocketBertError
@@ -13,26 +14,22 @@ from pipeline.running.run import Run
 from pipeline.student import reference
 from pipeline.student.load import Student
 from pipeline.student.reference import ReferenceNotFoundError
-from pipeline.tasks import Task, task_of
-from pipeline.tasks.question_answering import Answer, Encoded
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks import task_of_bundle
+from pipeline.tasks.task import Encoded, Example, Task
 from pipeline.tokenizer.tokenization import bundle_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One runtime's answers, in the order of the questions.
+    """One runtime's answers, in the order of the examples.
 
     Attributes:
-        answers: For each question its best span, whatever the runtime thinks of it.
-        prefers_none: For each question whether "no answer" is ahead of that span, which says
-            something only of a model that was trained on questions without an answer.
-        latency_ms: For each question, the time of its rows once the runtime was warm.
+        answers: For each example, of its task's own type.
+        latency_ms: For each example, the time of its rows once the runtime was warm.
     """
 
     runtime: str
-    answers: list[Answer]
-    prefers_none: list[bool]
+    answers: list[Any]
     latency_ms: list[float]
 
 
@@ -73,37 +70,37 @@ class Answers:
 
 def ask(
     opened: Bundle,
-    questions: Sequence[Question],
+    examples: Sequence[Example],
     *,
     named_reference: str | None = None,
     names: Sequence[str] = (),
     run: Run,
 ) -> Answers:
-    """Answers questions with every artifact of a bundle, and with its PyTorch student.
+    """Answers examples with every artifact of a bundle, and with its PyTorch student.
 
     Args:
         opened: The bundle.
-        questions: With their contexts.
+        examples: Of its task.
         named_reference: Where the PyTorch student is, if the user says so.
-        names: Runtimes to use, ``pytorch`` among them; none means all that run here.
+        names: Runtimes to use, ``pytorch`` among them; empty for all that run here.
         run: Its threads, cache and progress.
 
     Raises:
-        PocketBertError: A question cannot be read, or there is nothing here that answers.
+        PocketBertError: An example cannot be read, or there is nothing here that answers.
         InputError: The reference would not be asked.
     """
     runtimes.check_reference(named_reference, names)
     artifacts = opened.artifacts
-    task = task_of(opened.manifest.student.architecture)
+    task = task_of_bundle(opened.manifest)
     tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
     encoded = [
         task.encode(
-            question,
+            example,
             tokenizer=tokenizer,
             input_names=tuple(spec.name for spec in artifacts[0].inputs),
             seq_lens=artifacts[0].seq_lens,
         )
-        for question in questions
+        for example in examples
     ]
     pairs, skipped = runtimes.choose(names, artifacts)
     asked = []
@@ -117,12 +114,15 @@ def ask(
         raise runtimes.nothing_ran(skipped)
     in_runtimes, failed = _ask_artifacts(pairs, encoded, task, run)
     return Answers(
-        done=asked + in_runtimes, skipped=skipped, failed=failed, remarks=_remarks(encoded)
+        done=asked + in_runtimes,
+        skipped=skipped,
+        failed=failed,
+        remarks=tuple(remark for item in encoded for remark in item.remarks),
     )
 
 
 def ask_student(student: Student, encoded: Sequence[Encoded], *, run: Run) -> Asked:
-    """Answers questions with the PyTorch student."""
+    """Answers examples with the PyTorch student."""
     rows = _rows(encoded)
     with (
         run.progress.bars({PYTORCH: len(rows)}) as update,
@@ -154,26 +154,14 @@ def _ask_artifacts(
     return asked, failed
 
 
-def _remarks(encoded: Sequence[Encoded]) -> tuple[str, ...]:
-    """Says of each question that is longer than its place in a row what of it was read."""
-    return tuple(
-        f"the question has {item.num_question_tokens} tokens, of which only the first "
-        f"{item.num_question_tokens_read} are read"
-        for item in encoded
-        if item.num_question_tokens_read < item.num_question_tokens
-    )
-
-
 def _rows(encoded: Sequence[Encoded]) -> list[Arrays]:
-    return [window.inputs for item in encoded for window in item.windows]
+    return [row.inputs for item in encoded for row in item.rows]
 
 
 def _decode(runtime: str, encoded: Sequence[Encoded], results: Results, task: Task) -> Asked:
     outputs, times = iter(results.outputs), iter(results.latency_ms)
-    answers, prefers_none, latency_ms = [], [], []
-    for item in encoded:
-        own = [next(outputs) for _ in item.windows]
-        answers.append(task.decode(item, own))
-        prefers_none.append(task.prefers_no_answer(item, own))
-        latency_ms.append(sum(next(times) for _ in item.windows))
-    return Asked(runtime=runtime, answers=answers, prefers_none=prefers_none, latency_ms=latency_ms)
+    return Asked(
+        runtime=runtime,
+        answers=[task.decode(item, [next(outputs) for _ in item.rows]) for item in encoded],
+        latency_ms=[sum(next(times) for _ in item.rows) for item in encoded],
+    )

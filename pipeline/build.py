@@ -31,13 +31,13 @@ from pipeline.student import reference
 from pipeline.student.load import Student, load
 from pipeline.student.trace import check_seq_lens, trace
 from pipeline.student.trim import Trimming, trim
-from pipeline.tasks.examples import sort_out
-from pipeline.tasks.question_answering.squad import Example, Question, Unreadable
+from pipeline.tasks.examples import Given, read, sort_out
+from pipeline.tasks.task import Example, Task, Unreadable
 
 DEFAULT_RECIPE = recipe_of("int8")
 DEFAULT_SEQ_LENS = (384,)
 _NUM_BELOW_LONGEST = 25
-"""Questions at the shorter lengths, which share the weights and take many rows for a question: what
+"""Examples at the shorter lengths, which share the weights and take many rows for an example: what
 their graphs need. ``pocketbert parity`` asks all."""
 
 
@@ -46,6 +46,7 @@ class BuildResult:
     """What a build made, and what the parity check said of it.
 
     Attributes:
+        task: The student's.
         made: The artifacts in the bundle's folder, and their verdicts.
         skipped: Runtimes that could not be asked, with the reason.
         unreadable: Examples that the student cannot be asked.
@@ -56,6 +57,7 @@ class BuildResult:
     """
 
     folder: Path
+    task: Task
     made: Made
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
@@ -136,7 +138,7 @@ def build(
     recipe: Recipe | None = DEFAULT_RECIPE,
     budget: Budget = NO_BUDGET,
     seq_lens: tuple[int, ...] = DEFAULT_SEQ_LENS,
-    examples: Sequence[Example] | None = None,
+    examples: Given = None,
     trim_corpus: Path | None = None,
     compute_units: str | None = None,
     for_task_library: bool = False,
@@ -146,16 +148,16 @@ def build(
     """Turns a student into artifacts, compares each with it, and writes the bundle.
 
     Args:
-        model: A folder, a Hub id, or nothing for the student inside the package.
+        model: A folder, a Hub id, or None for the student inside the package.
         destination: The bundle's folder. It appears when the bundle is whole; an earlier bundle
             there is replaced then.
-        backends: What to build for; nothing means all that are installed.
-        recipe: What each weight is stored as, and whether activations are calibrated; nothing lets
+        backends: What to build for; empty for all that are installed.
+        recipe: What each weight is stored as, and whether activations are calibrated; None lets
             a search choose it under the budget.
         budget: What every artifact must keep to.
         seq_lens: The lengths that every artifact serves, in tokens.
-        examples: What to calibrate and compare on; nothing means the package's own questions.
-        trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
+        examples: What to calibrate and compare on: a file, or examples; None for the package's own.
+        trim_corpus: Text whose vocabulary is enough; None means to keep all of it.
         compute_units: What Core ML may run its artifact on; None means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
@@ -182,7 +184,7 @@ def build(
         with run.stage("trim vocabulary"):
             student, trimming = trim(student, trim_corpus)
     given = sort_out(
-        examples or student.task.own_examples(), task=student.task, tokenizer=student.tokenizer
+        read(examples, task=student.task), task=student.task, tokenizer=student.tokenizer
     )
     with run.stage("trace"):
         traced = trace(student, seq_lens=lengths)
@@ -207,6 +209,7 @@ def build(
     reference.remember(student)
     return BuildResult(
         folder=destination,
+        task=student.task,
         made=made.moved(folder, destination),
         skipped=(*skipped, *made.skipped),
         unreadable=given.unreadable,
@@ -227,7 +230,7 @@ def _attempt(
     backends: Sequence[str],
     options: BackendOptions,
     budget: Budget,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     folder: Path,
     run: Run,
 ) -> Made:

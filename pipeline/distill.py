@@ -11,7 +11,7 @@ from converters.backends import install_line, missing_packages
 from converters.values.errors import InputError, MissingPackageError
 from pipeline.distillation.card import write_card
 from pipeline.distillation.checkpoints import RunFolder
-from pipeline.distillation.data import fingerprint, list_files, read_objective
+from pipeline.distillation.data import READERS, fingerprint, list_files, read_objective
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.models import (
     check_fit,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.distillation.checkpoints import State
     from pipeline.distillation.objective import Objective
 
-SUFFIX = {"task": "ForQuestionAnswering", "pre-training": "ForMaskedLM"}
+SUFFIXES = {"task": tuple(READERS), "pre-training": ("ForMaskedLM",)}
 """How the architecture of a teacher of each mode ends."""
 
 EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
@@ -108,11 +108,17 @@ def distill(
     accelerator = _accelerator(settings)
     folder = RunFolder(destination, half=half)
     folder.check(resume=resume)
-    teacher = load_checkpoint(teacher_model, suffix=SUFFIX[settings.mode])
-    start = load_checkpoint(student_model, suffix="") if student_model else None
+    teacher = load_checkpoint(teacher_model, suffixes=SUFFIXES[settings.mode])
+    start = load_checkpoint(student_model, suffixes=("",)) if student_model else None
     settings = replace(settings, layer_map=_layer_map(settings, teacher, start))
     faults = Faults(allowed=data.skip_bad)
-    objective = read_objective(data, tokenizer=teacher.tokenizer, settings=settings, faults=faults)
+    objective = read_objective(
+        data,
+        architecture=type(teacher.network).__name__,
+        tokenizer=teacher.tokenizer,
+        settings=settings,
+        faults=faults,
+    )
     settings = replace(settings, steps=_steps(settings, objective))
     run = _describe(settings, data, teacher, start, accelerator)
     if accelerator.is_main_process:

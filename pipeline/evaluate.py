@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from converters.values.errors import InputError
 from pipeline.ask import Answers, ask, ask_student
@@ -11,9 +12,9 @@ from pipeline.bundle.open import open_bundle
 from pipeline.comparison.runtimes import PYTORCH, Skipped
 from pipeline.running.run import Run
 from pipeline.student.load import load
-from pipeline.tasks import Task, task_of
+from pipeline.tasks import task_of_bundle
 from pipeline.tasks.examples import Examples, sort_out
-from pipeline.tasks.question_answering.squad import Example, Score, Unreadable
+from pipeline.tasks.task import Kind, Task, Unreadable
 from pipeline.tokenizer.tokenization import bundle_tokenizer
 
 SEQ_LEN = 384
@@ -21,17 +22,33 @@ SEQ_LEN = 384
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scores:
+    """The task's scores, in per cent, and over how many examples, readable or not."""
+
+    values: dict[str, float]
+    count: int
+
+    def to_json(self) -> dict[str, float]:
+        """Returns all of it side by side."""
+        return {**self.values, "count": self.count}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Scores by runtime, and the runtimes that gave none.
 
     Attributes:
-        by_kind: By runtime, the scores of the questions that have an answer and of those that have
-            none; empty where all have one. Those that cannot be read are in neither.
-        unreadable: Questions that could not be asked, and count as answered wrongly.
+        task: Of the model.
+        kinds: Of examples that the task tells apart; none where there is one.
+        by_kind: By runtime, the scores of each kind that there are examples of. Those that cannot
+            be read are in none.
+        unreadable: Examples that could not be asked, and count as answered wrongly.
     """
 
-    scores: dict[str, Score]
-    by_kind: dict[str, dict[str, Score]]
+    task: Task
+    kinds: tuple[Kind, ...]
+    scores: dict[str, Scores]
+    by_kind: dict[str, dict[str, Scores]]
     unreadable: tuple[Unreadable, ...]
     not_done: list[Skipped]
     exit_code: int
@@ -46,22 +63,20 @@ def evaluate(
     named_reference: str | None,
     run: Run,
 ) -> Evaluation:
-    """Scores every runtime on the questions of a file.
-
-    Where the file holds questions without an answer, "no answer" is one, as in SQuAD 2.0.
+    """Scores every runtime on the labelled examples of a file, as the task does.
 
     Args:
         target: A bundle, or a model as ``load`` takes it.
-        data: Labelled questions.
-        limit: How many of them to use; nothing means all.
-        names: Runtimes to use; none means all that run here.
+        data: Labelled examples.
+        limit: How many of them to use; None means all.
+        names: Runtimes to use; empty for all that run here.
         named_reference: Where a bundle's PyTorch student is, if the user says so.
         run: Its threads, cache and progress.
     """
     path = Path(target)
     if path.is_file() or (path / FILE_NAME).is_file():
         with open_bundle(path) as opened:
-            task = task_of(opened.manifest.student.architecture)
+            task = task_of_bundle(opened.manifest)
             tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
             examples = task.read_examples(data)[:limit]
             sorted_out = sort_out(examples, task=task, tokenizer=tokenizer)
@@ -105,28 +120,28 @@ def _evaluate_model(
 
 
 def _score(
-    task: Task, examples: Sequence[Example], sorted_out: Examples, answers: Answers
+    task: Task, examples: Sequence[Any], sorted_out: Examples, answers: Answers
 ) -> Evaluation:
     """Scores what every runtime answered to the examples that could be read."""
     readable = sorted_out.readable
-    kinds = {
-        "has_answer": [each for each in readable if each.answers],
-        "no_answer": [each for each in readable if not each.answers],
-    }
+    kinds = task.kinds(readable)
     scores, by_kind = {}, {}
     for asked in answers.done:
-        texts = {
-            example.id: "" if prefers_none and example.may_lack_answer else answer.text
-            for example, answer, prefers_none in zip(
-                readable, asked.answers, asked.prefers_none, strict=True
-            )
+        given = {
+            example.id: answer for example, answer in zip(readable, asked.answers, strict=True)
         }
-        scores[asked.runtime] = task.score(texts, examples)
-        if kinds["no_answer"]:
+        scores[asked.runtime] = Scores(values=task.scores(given, examples), count=len(examples))
+        if kinds:
             by_kind[asked.runtime] = {
-                kind: task.score(texts, some) for kind, some in kinds.items() if some
+                kind.name: Scores(
+                    values=task.scores(given, kind.examples), count=len(kind.examples)
+                )
+                for kind in kinds
+                if kind.examples
             }
     return Evaluation(
+        task=task,
+        kinds=kinds,
         scores=scores,
         by_kind=by_kind,
         unreadable=sorted_out.unreadable,

@@ -16,8 +16,8 @@ from pipeline.conversion.recipe import read_recipe
 from pipeline.report import page
 from pipeline.running.run import Run
 from pipeline.student import reference
-from pipeline.tasks.examples import sort_out
-from pipeline.tasks.question_answering.squad import Example, Unreadable
+from pipeline.tasks.examples import Given, read, sort_out
+from pipeline.tasks.task import Task, Unreadable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,12 @@ class BundleParity:
     """The verdicts on a bundle.
 
     Attributes:
-        unreadable: Questions that the student cannot be asked, and that are not compared.
-        localization: Artifacts block by block; nothing where that was not asked for.
+        task: The student's.
+        unreadable: Examples that the student cannot be asked, and that are not compared.
+        localization: Artifacts block by block; None where that was not asked for.
     """
 
+    task: Task
     verdicts: tuple[Parity, ...]
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...]
@@ -54,7 +56,7 @@ class BundleParity:
 def check_bundle(
     opened: Bundle,
     *,
-    examples: Sequence[Example] | None = None,
+    examples: Given = None,
     limit: int | None = None,
     names: Sequence[str] = (),
     named_reference: str | None = None,
@@ -66,9 +68,9 @@ def check_bundle(
 
     Args:
         opened: The bundle.
-        examples: What to compare on; nothing means the package's own questions.
+        examples: What to compare on: a file, or examples; None for the package's own.
         limit: Use only so many of them.
-        names: Runtimes to use; none means all that run here.
+        names: Runtimes to use; empty for all that run here.
         named_reference: Where the PyTorch student is, if the user says so.
         with_blocks: Whether to look into artifacts block by block.
         report: A folder for the report, where one is wanted.
@@ -81,7 +83,7 @@ def check_bundle(
     if report is not None:
         page.check_report_folder(report)
     student = reference.find(opened, named=named_reference)
-    given = (examples or student.task.own_examples())[:limit]
+    given = read(examples, task=student.task, limit=limit)
     sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
     chosen = sorted_out.readable
     verdicts, skipped = parity.check(
@@ -104,6 +106,7 @@ def check_bundle(
             run=run,
         )  # fmt: skip
     found = BundleParity(
+        task=student.task,
         verdicts=tuple(verdicts),
         skipped=tuple(skipped),
         unreadable=sorted_out.unreadable,

@@ -1,17 +1,19 @@
 """What ``pocketbert verify`` finds out of a bundle: its files, its signature, its self test."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from converters.values.errors import InputError
 from pipeline.bundle import open, signature
-from pipeline.bundle.open import Verified
+from pipeline.bundle.manifest import FILE_NAME, ManifestDamagedError
+from pipeline.bundle.open import Problem, Verified
 from pipeline.comparison import runtimes
 from pipeline.packing import self_test
 from pipeline.packing.self_test import SelfTestResult
 from pipeline.running.run import Run
+from pipeline.tasks import task_of_bundle, tasks_by_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +76,21 @@ def verify(
         raise InputError("--runtime goes with --vectors", hint="add --vectors")
     runtimes.check_artifacts_only(names)
     key = None if public_key is None else signature.read_public_key(public_key)
-    files = open.verify(bundle, public_key=key)
+    files = _with_task(open.verify(bundle, public_key=key))
     if files.problems or not with_vectors:
         return Checked(files=files)
     with open.open_bundle(bundle) as opened:
         tested = self_test.run(opened, names=names, run=run)
     return Checked(files=files, self_test=tested)
+
+
+def _with_task(files: Verified) -> Verified:
+    """Adds what the bundle's task finds wrong with its rules, where the task is known."""
+    if files.manifest is None or files.manifest.task.name not in tasks_by_name():
+        return files
+    try:
+        task_of_bundle(files.manifest)
+    except ManifestDamagedError as err:
+        problem = Problem(path=FILE_NAME, problem=err.message)
+        return replace(files, problems=(*files.problems, problem))
+    return files

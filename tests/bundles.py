@@ -7,8 +7,8 @@ from pipeline.bundle import open
 from pipeline.bundle.manifest import (
     ArtifactPart,
     Manifest,
-    SpanRulesPart,
     StudentPart,
+    TaskPart,
     TensorPart,
     TokenizerPart,
     VerdictPart,
@@ -33,7 +33,7 @@ MANIFEST = Manifest(
     pocketbert_version="0.1.0",
     student=StudentPart(
         name="café", architecture="BertForQuestionAnswering", weights_sha256="ab" * 32,
-        licence="mit", task="question-answering",
+        licence="mit",
     ),
     tokenizer=TokenizerPart(
         clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True,
@@ -41,9 +41,14 @@ MANIFEST = Manifest(
         special_tokens={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3},
         added_tokens={"[SEP]": 3}, num_pieces=4,
     ),
-    span_rules=SpanRulesPart(
-        max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128,
-        max_text_characters=200_000, max_unknown_share=0.5,
+    task=TaskPart(
+        name="question-answering",
+        rules={
+            "max_question_tokens": 64, "max_answer_tokens": 30, "window_overlap_tokens": 128,
+            "score": "softmax_over_all_windows", "max_text_characters": 200_000,
+            "max_unknown_share": 0.5,
+        },
+        labels=(),
     ),
     artifacts=(
         ArtifactPart(

@@ -35,7 +35,7 @@ def export_onnx(
         kwargs=_inputs(student, seq_lens),
         dynamic_shapes=dynamic_shapes(student.input_names, seq_lens),
         input_names=list(student.input_names),
-        output_names=list(student.task.OUTPUT_NAMES),
+        output_names=list(student.output_names),
         external_data=False,
         dynamo=True,
         verbose=False,
@@ -120,7 +120,7 @@ def _export(
 
 def encoder(student: Student) -> ExportableEncoder:
     """Returns what every peer exports."""
-    return ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES).eval()
+    return ExportableEncoder(student.model, output_names=student.output_names).eval()
 
 
 def _inputs(student: Student, seq_lens: tuple[int, ...]) -> dict[str, torch.Tensor]:

@@ -203,7 +203,7 @@ def describe(
         path=path,
         seq_lens=seq_lens,
         inputs=specs(student.input_names, input_dtype),
-        outputs=specs(student.task.OUTPUT_NAMES, "float32"),
+        outputs=specs(student.output_names, "float32"),
         entry_points=() if backend == ONNX else tuple(map(_ENTRY_POINTS[backend], seq_lens)),
     )
 
@@ -214,7 +214,7 @@ def check(runner: Runner, student: Student, artifact: Artifact) -> None:
     Raises:
         GateError: It computes something else.
     """
-    own = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    own = TorchRunner(student.model, output_names=student.output_names)
     num_tokens = student.tokenizer.get_vocab_size()
     least = LEAST_SNR_DB[artifact.precision]
     for row in full_rows(student.input_names, artifact.seq_lens, num_tokens=num_tokens):

@@ -119,7 +119,7 @@ def num_macs(student: Student, seq_len: int) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     [row] = full_rows(student.input_names, [seq_len], num_tokens=1)
-    runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    runner = TorchRunner(student.model, output_names=student.output_names)
     with FlopCounterMode(display=False) as counter:
         runner.run(row)
     return int(counter.get_total_flops()) // 2

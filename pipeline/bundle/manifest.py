@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -41,11 +41,19 @@ MAX_CHARS_PER_WORD = 256
 """Of a word that is cut into pieces: BERT's own code has 200, and transformers 100. A word is
 looked up from each of its characters to each behind it, so its time grows with the cube."""
 MAX_TEXT_CHARACTERS = 10**7
-"""Of a question or context; bundles say 200,000."""
+"""Of a text; bundles say 200,000."""
 MAX_ARTIFACT_BYTES = 2**34
 """No phone loads as much."""
+MAX_RULES = 64
+"""Of a task; question answering has six."""
+MAX_LABELS = 10_000
+"""Of a classifier; those with most labels have a few thousand."""
+MAX_LABEL_CHARACTERS = 1_000
+"""In code points."""
 
 Platform = Literal["android", "ios"]
+
+_VERSION = r"([0-9]{1,9})\.([0-9]{1,9})"
 
 HASH_KEY = "manifest_sha256"
 """The key of the hash over all the other keys, written canonically."""
@@ -80,6 +88,12 @@ SeqLens = Annotated[
     AfterValidator(_ascending),
 ]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""A whole number that every reader of JSON has exactly."""
+_Label = Annotated[str, Field(max_length=MAX_LABEL_CHARACTERS)]
+Rule = bool | Whole | _Finite | str
+"""The value of one rule of a task."""
+Rules = TypeVar("Rules", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -93,7 +107,6 @@ class StudentPart(_Part):
     architecture: str
     weights_sha256: str
     licence: str
-    task: str
 
 
 class TokenizerPart(_Part):
@@ -129,21 +142,15 @@ class TokenizerPart(_Part):
     unicode_tables: Inside = UNICODE_TABLES
 
 
-class SpanRulesPart(_Part):
-    """How windows are cut and spans are chosen, in tokens; the specification tells the rest."""
+class TaskPart(_Part):
+    """What the student answers, and by which rules; the specification of each task has the rest."""
 
-    max_question_tokens: NumTokens
-    max_answer_tokens: SeqLen
-    window_overlap_tokens: NumTokens
-    score: Literal["softmax_over_all_windows"] = Field(
-        default="softmax_over_all_windows",
-        description="The probability of the start times that of the end, each over all windows.",
+    name: str = Field(min_length=1, description="Such as question-answering.")
+    rules: dict[str, Rule] = Field(
+        max_length=MAX_RULES, description="Which there are, and their bounds, the task says."
     )
-    max_text_characters: int = Field(
-        ge=1, le=MAX_TEXT_CHARACTERS, description="Of a question or context, in code points."
-    )
-    max_unknown_share: float = Field(
-        ge=0, le=1, description="Of unknown tokens among those of a text."
+    labels: tuple[_Label, ...] = Field(
+        max_length=MAX_LABELS, description="Of a classifier, by their place in its output."
     )
 
 
@@ -176,7 +183,7 @@ class ArtifactPart(_Part):
     outputs: tuple[TensorPart, ...] = Field(min_length=1)
     activations: Activations = "dynamic"
     compute_units: ComputeUnits | None = Field(
-        default=None, description="What an app is to let Core ML use; nothing for other backends."
+        default=None, description="What an app is to let Core ML use; null for other backends."
     )
 
     @model_validator(mode="after")
@@ -186,7 +193,7 @@ class ArtifactPart(_Part):
         return self
 
     def holds(self, name: str) -> bool:
-        """Tells whether a file of the bundle is the artifact, or inside of it."""
+        """Returns whether a file of the bundle is the artifact, or inside of it."""
         return name == self.path or name.startswith(f"{self.path}/")
 
 
@@ -207,7 +214,7 @@ class Manifest(_Part):
     pocketbert_version: str
     student: StudentPart
     tokenizer: TokenizerPart
-    span_rules: SpanRulesPart
+    task: TaskPart
     artifacts: tuple[ArtifactPart, ...] = Field(min_length=1)
     task_library: ArtifactPart | None = Field(
         default=None, description="The TFLite artifact again, as Google's Task Library opens it."
@@ -227,6 +234,23 @@ class Manifest(_Part):
     def all_artifacts(self) -> tuple[ArtifactPart, ...]:
         """The artifacts, and the variant for the Task Library where there is one."""
         return (*self.artifacts, *((self.task_library,) if self.task_library else ()))
+
+    def read_rules(self, model: type[Rules]) -> Rules:
+        """Returns the task's rules, checked; of a newer minor version those that are known.
+
+        Args:
+            model: What the task says of its rules.
+
+        Raises:
+            ManifestDamagedError: One is unknown, missing or out of its bounds.
+        """
+        stated = self.task.rules
+        if _is_newer_minor(self.schema_version):
+            stated = {name: stated[name] for name in stated if name in model.model_fields}
+        try:
+            return model.model_validate(stated)
+        except ValidationError as err:
+            raise _invalid(err, FILE_NAME, by=self.pocketbert_version, at="task.rules") from err
 
     @model_validator(mode="after")
     def _names_listed_files(self) -> "Manifest":
@@ -288,14 +312,7 @@ def read_manifest(folder: Path, *, shown_as: Path | None = None) -> Manifest:
             _drop_unknown_keys(content)
         return Manifest.model_validate(content)
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        by = content.get("pocketbert_version")
-        raise ManifestDamagedError(
-            f"{path} is not a valid manifest: {where}: {first['msg']}",
-            # Its hash was right, so nobody has damaged it.
-            hint=f"PocketBERT {by} wrote it, and this is {__version__}: build the bundle again",
-        ) from err
+        raise _invalid(err, str(path), by=content.get("pocketbert_version")) from err
 
 
 def _is_as_written(raw: bytes, content: dict[str, Any], stated: Any) -> bool:
@@ -308,16 +325,39 @@ def _is_as_written(raw: bytes, content: dict[str, Any], stated: Any) -> bool:
         return False
 
 
+def _invalid(err: ValidationError, what: str, *, by: object, at: str = "") -> ManifestDamagedError:
+    """Returns the error of a manifest whose hash is right, so that nobody has damaged it.
+
+    Args:
+        err: What is wrong with it.
+        what: It is called.
+        by: The version that wrote it.
+        at: Where in it the error counts its places from.
+    """
+    first = err.errors()[0]
+    where = ".".join([*([at] if at else []), *map(str, first["loc"])])
+    return ManifestDamagedError(
+        f"{what} is not a valid manifest: {where}: {first['msg']}",
+        hint=f"PocketBERT {by} wrote it, and this is {__version__}: build the bundle again",
+    )
+
+
 def _check_version(version: str, path: Path) -> bool:
     """Returns whether a version is a newer minor one."""
-    major, minor = map(int, SCHEMA_VERSION.split("."))
-    found = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})", version)
+    major, _ = map(int, SCHEMA_VERSION.split("."))
+    found = re.fullmatch(_VERSION, version)
     if found is None or int(found[1]) > major:
         raise InputError(
             f"{path} has schema version {version}; this PocketBERT reads up to {major}.x",
             hint="update PocketBERT: pip install -U pocketbert",
         )
-    return int(found[1]) == major and int(found[2]) > minor
+    return _is_newer_minor(version)
+
+
+def _is_newer_minor(version: str) -> bool:
+    major, minor = map(int, SCHEMA_VERSION.split("."))
+    found = re.fullmatch(_VERSION, version)
+    return found is not None and int(found[1]) == major and int(found[2]) > minor
 
 
 def _drop_unknown_keys(content: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ class Bundle:
     """An opened bundle.
 
     Attributes:
-        platform: The platform whose files alone are here; nothing where it is the whole bundle.
+        platform: The platform whose files alone are here; None where it is the whole bundle.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ class Bundle:
         )
 
     def has(self, part: ArtifactPart) -> bool:
-        """Tells whether an artifact is to be here."""
+        """Returns whether an artifact is to be here."""
         return any(part.holds(name) for name in self.files)
 
 
@@ -94,13 +94,15 @@ class Verified:
 
     Attributes:
         signer: The sha256 of the public key that signed it, in DER; ``None`` where none did.
-        platform: The platform that it is for; nothing where it is the whole bundle, or unreadable.
+        platform: The platform that it is for; None where it is the whole bundle, or unreadable.
+        manifest: None where it is damaged.
     """
 
     problems: tuple[Problem, ...]
     signature: Signature
     signer: str | None = None
     platform: Platform | None = None
+    manifest: Manifest | None = None
 
 
 @contextlib.contextmanager
@@ -142,10 +144,10 @@ def verify(path: Path, *, public_key: Ed25519PublicKey | None = None) -> Verifie
         problems = []
         if signed.problem is not None:
             problems.append(Problem(path=signed.path, problem=signed.problem))
-        platform = None
+        platform, manifest = None, None
         try:
             opened = _open(folder, shown_as=path)
-            platform = opened.platform
+            platform, manifest = opened.platform, opened.manifest
             problems += _compare_files(opened)
         except ManifestDamagedError as err:
             problems.append(Problem(path=FILE_NAME, problem=err.message))
@@ -154,6 +156,7 @@ def verify(path: Path, *, public_key: Ed25519PublicKey | None = None) -> Verifie
             signature=signed.signature,
             signer=signed.signer,
             platform=platform,
+            manifest=manifest,
         )
 
 

@@ -7,21 +7,29 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from converters.values.errors import InputError
 from pipeline.bundle.manifest import (
+    MAX_LABELS,
     MAX_SEQ_LEN,
     MAX_TEXT_CHARACTERS,
     Inside,
     SeqLen,
     SeqLens,
     TokenId,
+    Whole,
 )
 from pipeline.files.canonical import canonical_json, json_value
 
 MAX_VECTORS_BYTES = 64 * 10**6
 """A bundle's takes a few hundred thousand."""
 MAX_VECTORS = 1_000
-"""Texts, and questions. A reader runs them all."""
+"""Texts, and examples. A reader runs them all."""
 MAX_TOLERANCE = 100.0
 """Logits. Beyond it nothing is compared."""
+MAX_OUTPUTS = 64
+"""Of a student; question answering has two."""
+MAX_VALUES = max(MAX_SEQ_LEN, MAX_LABELS)
+"""Of one output of one row."""
+MAX_FIELDS = 64
+"""Of an answer."""
 
 
 class _Part(BaseModel):
@@ -32,6 +40,8 @@ _Place = Annotated[int, Field(ge=0, le=2 * MAX_TEXT_CHARACTERS)]
 """In a text; a character outside of the first plane takes two units of UTF-16."""
 _Span = tuple[_Place, _Place]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
+Value = bool | Whole | _Number | str
+"""Of one field of an answer."""
 
 
 class TextVector(_Part):
@@ -43,37 +53,31 @@ class TextVector(_Part):
     utf16_offsets: tuple[_Span, ...]
 
 
-class WindowVector(_Part):
-    """A row of input without its padding, and what the PyTorch student makes of it.
-
-    ``offsets`` are those of its context tokens, in code points of the context.
-    """
+class RowVector(_Part):
+    """A row of input without its padding, and what the PyTorch student makes of it."""
 
     seq_len: SeqLen
     input_ids: tuple[TokenId, ...] = Field(max_length=MAX_SEQ_LEN)
-    offsets: tuple[_Span, ...] = Field(max_length=MAX_SEQ_LEN)
-    start_logits: tuple[_Number | None, ...] = Field(max_length=MAX_SEQ_LEN)
-    end_logits: tuple[_Number | None, ...] = Field(max_length=MAX_SEQ_LEN)
+    offsets: tuple[_Span, ...] = Field(
+        default=(),
+        max_length=MAX_SEQ_LEN,
+        description="Of the tokens of the text that an answer lies in, in its code points.",
+    )
+    outputs: dict[str, Annotated[tuple[_Number | None, ...], Field(max_length=MAX_VALUES)]] = Field(
+        min_length=1,
+        max_length=MAX_OUTPUTS,
+        description="By name, one number a token, or one a label where the row has one of each.",
+    )
 
 
-class AnswerVector(_Part):
-    """The answer of the PyTorch student; ``start`` and ``end`` in code points of the context."""
+class ExampleVector(_Part):
+    """An example, its rows and its answer."""
 
-    text: str
-    start: _Place
-    end: _Place
-    utf16_start: _Place
-    utf16_end: _Place
-    score: _Number | None
-
-
-class QuestionVector(_Part):
-    """A question, its windows and its answer."""
-
-    question: str
-    context: str
-    windows: tuple[WindowVector, ...] = Field(min_length=1)
-    answer: AnswerVector
+    texts: dict[str, str] = Field(min_length=1, description="By the names that the task gives.")
+    rows: tuple[RowVector, ...] = Field(min_length=1)
+    answer: dict[str, Value | None] = Field(
+        max_length=MAX_FIELDS, description="Of the PyTorch student; the task says what it holds."
+    )
     other_answer_in: tuple[Inside, ...] = Field(
         description="Artifacts that were seen to answer otherwise when the bundle was built."
     )
@@ -83,8 +87,8 @@ class Vectors(_Part):
     """All that an app tests itself with."""
 
     texts: tuple[TextVector, ...] = Field(max_length=MAX_VECTORS)
-    seq_lens: SeqLens = Field(description="Lengths that windows are cut for, ascending.")
-    questions: tuple[QuestionVector, ...] = Field(max_length=MAX_VECTORS)
+    seq_lens: SeqLens = Field(description="Lengths that rows are made for, ascending.")
+    examples: tuple[ExampleVector, ...] = Field(max_length=MAX_VECTORS)
     tolerances: dict[Inside, Annotated[float, Field(ge=0, le=MAX_TOLERANCE)]] = Field(
         description="By artifact, the largest difference of a logit from the student's."
     )

@@ -35,11 +35,18 @@ def ask(
     from pipeline.bundle.open import open_bundle
     from pipeline.report import tables
     from pipeline.running.run import Run
+    from pipeline.tasks.question_answering import QuestionAnswering
     from pipeline.tasks.question_answering.squad import Question
 
     asked_about = _context(passage, context_file)
     example = Question(id="question", question=question, context=asked_about, answers=())
     with open_bundle(bundle) as opened:
+        if opened.manifest.task.name != QuestionAnswering.NAME:
+            raise InputError(
+                f"{bundle} is for {opened.manifest.task.name}, and questions are asked of "
+                f"{QuestionAnswering.NAME}",
+                hint="give a bundle of a student that answers questions",
+            )
         asked = flow.ask(
             opened,
             [example],
@@ -51,7 +58,7 @@ def ask(
         "answers": [
             {
                 "runtime": each.runtime,
-                **asdict(each.answers[0]),
+                **QuestionAnswering().to_json(each.answers[0]),
                 "latency_ms": round(each.latency_ms[0], 3),
             }
             for each in asked.done
@@ -79,7 +86,7 @@ def ask(
 
 def _without_answer(done: "Sequence[Asked]") -> list[str]:
     """Says which runtimes put "no answer" before the span that they are shown with."""
-    names = [each.runtime for each in done if each.prefers_none[0]]
+    names = [each.runtime for each in done if each.answers[0].prefers_none]
     if not names:
         return []
     return [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def build(
     model: Annotated[
         str | None,
-        typer.Argument(help="A folder, a Hub id, or nothing for the embedded student."),
+        typer.Argument(help="A folder or a Hub id. The embedded student unless given."),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")] = Path(
         "pocketbert-bundle"
@@ -90,7 +90,6 @@ def build(
     from pipeline.quantization.budget import asked_budget
     from pipeline.running.cache import StageCache
     from pipeline.running.run import Run
-    from pipeline.tasks.question_answering.squad import read_squad
 
     result = flow.build(
         model,
@@ -106,7 +105,7 @@ def build(
             is_needed=precision == "auto",
         ),
         seq_lens=parse_numbers(seq_len, option="--seq-len", example="64,384"),
-        examples=read_squad(data) if data else None,
+        examples=data,
         trim_corpus=trim_vocab,
         compute_units=compute_units,
         for_task_library=task_library,
@@ -128,7 +127,7 @@ def _parts(result: "BuildResult") -> "list[RenderableType]":
     if result.trimming is not None:
         remarks.append(tables.trimming(result.trimming))
     remarks += [f"[yellow]{escape(each)}[/]" for each in result.remarks]
-    remarks += tables.unreadable(result.unreadable, "left out")
+    remarks += tables.unreadable(result.unreadable, "left out", task=result.task)
     seen = [tables.frontier_table(result.steps)] if result.steps else []
     last = f"{escape(str(result.folder))} in {result.seconds:.0f} s"
     return [*seen, tables.parity_table(result.parity, result.sizes_bytes), *remarks, last]

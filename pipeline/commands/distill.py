@@ -152,6 +152,6 @@ def distill(
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
-    """Tells whether the user gave an option, be it with the value that it has by itself."""
+    """Returns whether the user gave an option, be it with the value that it has by itself."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -17,8 +17,8 @@ from pipeline.commands.console import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.evaluate import Evaluation
-    from pipeline.tasks.question_answering.squad import Score
+    from pipeline.evaluate import Evaluation, Scores
+    from pipeline.tasks.task import Kind
 
 
 def evaluate(
@@ -51,8 +51,8 @@ def evaluate(
         "results": [
             {
                 "runtime": name,
-                **asdict(score),
-                **{kind: asdict(some) for kind, some in result.by_kind.get(name, {}).items()},
+                **score.to_json(),
+                **{kind: some.to_json() for kind, some in result.by_kind.get(name, {}).items()},
             }
             for name, score in result.scores.items()
         ],
@@ -60,25 +60,29 @@ def evaluate(
     }
     if result.unreadable:
         payload["unreadable"] = [asdict(each) for each in result.unreadable]
-    table = tables.table("runtime", "exact match", "F1", "questions")
+    titles = {score.name: score.title for score in result.task.SCORES}
+    table = tables.table("runtime", *titles.values(), f"{result.task.NOUN}s")
     for name, score in result.scores.items():
-        table.add_row(name, f"{score.exact_match:.2f}", f"{score.f1:.2f}", str(score.count))
-    remarks = tables.unreadable(result.unreadable, "counted as wrong")
+        figures = [f"{score.values[each]:.2f}" for each in titles]
+        table.add_row(name, *figures, str(score.count))
+    remarks = tables.unreadable(result.unreadable, "counted as wrong", task=result.task)
     remarks += tables.remarks(result.scores, result.not_done)
     show(payload, as_json, table, *_kinds(result), *remarks)
     return result.exit_code
 
 
 def _kinds(result: "Evaluation") -> list[str]:
-    """Returns a line for each runtime on questions with and without an answer."""
+    """Returns a line for each runtime on the kinds of examples that the task tells apart."""
 
-    def told(about: str, score: "Score | None") -> str:
-        if score is None:
-            return f"no question {about}"
-        return f"{score.count} {about}: exact match {score.exact_match:.2f}, F1 {score.f1:.2f}"
+    def told(kind: "Kind", found: "Scores | None") -> str:
+        if found is None:
+            return f"no {result.task.NOUN} {kind.about}"
+        figures = ", ".join(
+            f"{score.title} {found.values[score.name]:.2f}" for score in result.task.SCORES
+        )
+        return f"{found.count} {kind.about}: {figures}"
 
     return [
-        f"{name}, by the rules of SQuAD 2.0: {told('with an answer', kinds.get('has_answer'))}; "
-        f"{told('without', kinds.get('no_answer'))}"
+        f"{name}: " + "; ".join(told(kind, kinds.get(kind.name)) for kind in result.kinds)
         for name, kinds in result.by_kind.items()
     ]

@@ -77,12 +77,11 @@ def parity(
     from pipeline.bundle.open import open_bundle
     from pipeline.parity import check_bundle
     from pipeline.running.run import Run
-    from pipeline.tasks.question_answering.squad import read_squad
 
     with open_bundle(bundle) as opened:
         found = check_bundle(
             opened,
-            examples=read_squad(data) if data else None,
+            examples=data,
             limit=limit,
             names=runtime or (),
             named_reference=reference,
@@ -94,7 +93,7 @@ def parity(
     table = tables.parity_table(found.verdicts, sizes)
     blocks = [part for each in found.localization or () for part in tables.localization(each)]
     remarks = tables.remarks((each.runtime for each in found.verdicts), found.skipped)
-    remarks += tables.unreadable(found.unreadable, "not compared")
+    remarks += tables.unreadable(found.unreadable, "not compared", task=found.task)
     show(found.to_json(), as_json, table, *blocks, *remarks)
     return 0 if found.passed else 1
 

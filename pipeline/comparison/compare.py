@@ -4,16 +4,15 @@ At three levels: the logits, the answers, and the score on labelled questions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.comparison.cases import Case, Outputs
+from pipeline.comparison.cases import Case
 from pipeline.conversion import metrics
-from pipeline.tasks import Task
-from pipeline.tasks.question_answering import Answer
+from pipeline.tasks.task import Outputs, OutputSpec, Task
 
 Outcome = Literal["same", "near tie", "changed"]
 
@@ -30,7 +29,8 @@ class LogitMetrics:
 
     Attributes:
         relative_error: Of all logits of an output, taken as one vector.
-        kl_divergence: Mean over rows of that between the distributions over tokens, in nats.
+        kl_divergence: Mean over rows of that between the distributions over what counts of an
+            output, tokens or labels, in nats.
     """
 
     max_abs_diff: float
@@ -52,44 +52,60 @@ class ComparedInput:
     """What became of one example in an artifact.
 
     Attributes:
-        outcome: Whether the answer is the student's own span, one that ties with it, or another.
-        margin: By how many logits the student itself prefers its own span; infinite where the other
-            is none that it could give.
-        max_abs_diff: Over the logits of its real tokens.
-        answer_f1: Token F1 between the two answers, 0 to 1.
-        exact_match: On the labels, 0 or 1; as ``f1`` and ``f1_drop`` zero where there are none.
-        f1_drop: F1 on the labels below that of the student, -1 to 1.
+        texts: Of the example, by name.
+        outcome: Whether the answer is the student's own, one that ties with it, or another.
+        margin: By how many logits the student itself prefers its own; infinite where the other is
+            none that it could give.
+        max_abs_diff: Over what counts of its outputs.
+        likeness: How alike the two answers are, as the task measures it, 0 to 1.
+        worth: On the labels, 0 to 1, of those of the task's scores that are means over examples.
+        score_drop: Of the one that budgets limit, below that of the student; zero without labels.
     """
 
     id: str
-    question: str
-    context: str
-    reference: Answer
-    answer: Answer
+    texts: Mapping[str, str]
+    reference: Any
+    answer: Any
     outcome: Outcome
     margin: float
     max_abs_diff: float
-    answer_f1: float
+    likeness: Mapping[str, float]
     is_labelled: bool
-    exact_match: float
-    f1: float
-    f1_drop: float
+    worth: Mapping[str, float]
+    score_drop: float
+
+    def to_json(self, task: Task) -> dict[str, Any]:
+        """Returns the fields as JSON values; the task's figures go by its own names."""
+        alike = task.LIKENESS[-1].name
+        return {
+            "id": self.id,
+            **self.texts,
+            "reference": task.to_json(self.reference),
+            "answer": task.to_json(self.answer),
+            "outcome": self.outcome,
+            "margin": self.margin,
+            "max_abs_diff": self.max_abs_diff,
+            alike: self.likeness[alike],
+            "is_labelled": self.is_labelled,
+            **self.worth,
+            f"{task.BUDGETED.name}_drop": self.score_drop,
+        }
 
 
 def compare_logits(
-    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], names: Sequence[str]
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], specs: Sequence[OutputSpec]
 ) -> LogitMetrics:
-    """Measures logits at the real tokens of all rows; nothing is a number where not all are finite.
+    """Measures what counts of all rows' outputs; nothing is a number where not all are finite.
 
     Args:
         cases: What the PyTorch student made of each example.
         outputs: For each example, for each of its rows, the artifact's outputs by name.
-        names: Of the outputs.
+        specs: Of the outputs.
     """
-    if not is_finite(outputs, names):
+    if not is_finite(outputs, specs):
         return NO_METRICS
     with np.errstate(invalid="ignore", over="ignore"):
-        measured = [_measure(cases, outputs, name) for name in names]
+        measured = [_measure(cases, outputs, spec) for spec in specs]
     # NumPy's extremes keep what is not a number, where Python's own may lose it.
     worst = {key: np.max([getattr(each, key) for each in measured]) for key in vars(NO_METRICS)}
     for key in ("cosine", "snr_db"):
@@ -97,16 +113,16 @@ def compare_logits(
     return LogitMetrics(**{key: float(value) for key, value in worst.items()})
 
 
-def is_finite(outputs: Sequence[Sequence[Outputs]], names: Sequence[str]) -> bool:
-    """Tells whether every value of every output is a finite number, padding included."""
-    return all(bool(np.isfinite(row[name]).all()) for rows in outputs for row in rows
-               for name in names)  # fmt: skip
+def is_finite(outputs: Sequence[Sequence[Outputs]], specs: Sequence[OutputSpec]) -> bool:
+    """Returns whether every value of every output is a finite number, padding included."""
+    return all(bool(np.isfinite(row[spec.name]).all()) for rows in outputs for row in rows
+               for spec in specs)  # fmt: skip
 
 
 def logit_noise(
     cases: Sequence[Case],
     outputs: Sequence[Sequence[Outputs]],
-    names: Sequence[str],
+    specs: Sequence[OutputSpec],
     *,
     least_snr_db: float,
 ) -> float:
@@ -118,10 +134,10 @@ def logit_noise(
     Args:
         cases: What the PyTorch student made of each example.
         outputs: For each example, for each of its rows, the artifact's outputs by name.
-        names: Of the outputs.
+        specs: Of the outputs.
         least_snr_db: Of the precision, in decibels.
     """
-    pairs = [list(_pairs(case, rows, names)) for case, rows in zip(cases, outputs, strict=True)]
+    pairs = [list(_pairs(case, rows, specs)) for case, rows in zip(cases, outputs, strict=True)]
     deviations = [
         metrics.rms_diff(actual=np.concatenate([actual for actual, _ in each]),
                          reference=np.concatenate([reference for _, reference in each]))
@@ -154,81 +170,65 @@ def compare_answers(
 
 
 def tell_apart(
-    case: Case, one: Answer, other: Answer, *, task: Task, noise: float
+    case: Case, one: Any, other: Any, *, task: Task, noise: float
 ) -> tuple[Outcome, float]:
     """Returns whether two answers are the same, and how many logits are between them.
 
-    The logits are the student's own. A margin is a sum of four of them, two of each span, so its
-    noise is twice that of a logit. Up to ``NEAR_TIE_DEVIATIONS`` of that, noise decides between the
-    two, and one is as right as the other.
+    The logits are the student's own. The noise of a margin is that of a logit times the root of how
+    many it adds up. Up to ``NEAR_TIE_DEVIATIONS`` of that, noise decides between the two, and one
+    is as right as the other.
     """
-    if (one.start, one.end) == (other.start, other.end):
+    if task.same(one, other):
         return "same", 0.0
     margin = abs(task.margin(case.encoded, case.outputs, preferred=one, other=other))
-    return ("near tie" if margin <= NEAR_TIE_DEVIATIONS * 2 * noise else "changed"), margin
+    noise *= math.sqrt(task.MARGIN_LOGITS)
+    return ("near tie" if margin <= NEAR_TIE_DEVIATIONS * noise else "changed"), margin
 
 
 def count_errors(
-    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], names: Sequence[str]
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], specs: Sequence[OutputSpec]
 ) -> tuple[int, ...]:
     """Returns how many logits differ by how much, in ``ERROR_BINS``; the ends hold what is beyond.
 
     Args:
         cases: What the PyTorch student made of each example.
         outputs: For each example, for each of its rows, the artifact's outputs by name.
-        names: Of the outputs.
+        specs: Of the outputs.
     """
     errors = np.concatenate(
         [
             np.abs(actual - reference)
             for case, rows in zip(cases, outputs, strict=True)
-            for actual, reference in _pairs(case, rows, names)
+            for actual, reference in _pairs(case, rows, specs)
         ]
     )
     counts, _ = np.histogram(errors.clip(ERROR_BINS[0], ERROR_BINS[-1]), ERROR_BINS)
     return tuple(int(count) for count in counts)
 
 
-def f1_drop(task: Task, cases: Sequence[Case], answers: Sequence[Answer]) -> float:
-    """Returns by how many percentage points of F1 answers fall behind the student's own.
-
-    Over the examples whose answers are known; not a number where none are.
-    """
-    examples = [case.example for case in cases]
-    labelled = [each for each in examples if each.answers]
-    if not labelled:
-        return math.nan
-
-    def f1(given: Sequence[Answer]) -> float:
-        texts = {each.id: answer.text for each, answer in zip(examples, given, strict=True)}
-        return task.score(texts, labelled).f1
-
-    return f1([case.answer for case in cases]) - f1(answers)
-
-
 def real_logits(
-    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], name: str
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], spec: OutputSpec
 ) -> np.ndarray:
-    """Returns one output at the real tokens of all rows, ``(num_tokens,) float64``."""
+    """Returns what counts of one output of all rows, ``(numbers,) float64``."""
     return np.concatenate(
         [
             actual
             for case, rows in zip(cases, outputs, strict=True)
-            for actual, _ in _pairs(case, rows, (name,))
+            for actual, _ in _pairs(case, rows, (spec,))
         ]
     )
 
 
 def _measure(
-    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], name: str
+    cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]], spec: OutputSpec
 ) -> LogitMetrics:
-    """Measures one output over the real tokens of all rows together."""
-    actual = real_logits(cases, outputs, name)
-    reference = real_logits(cases, [case.outputs for case in cases], name)
+    """Measures what counts of one output over all rows together."""
+    actual = real_logits(cases, outputs, spec)
+    reference = real_logits(cases, [case.outputs for case in cases], spec)
     divergences = [
         metrics.kl_divergence(actual=row_actual, reference=row_reference)
         for case, rows in zip(cases, outputs, strict=True)
-        for row_actual, row_reference in _pairs(case, rows, (name,))
+        for row_actual, row_reference in _pairs(case, rows, (spec,))
     ]
     both = {"actual": actual, "reference": reference}
     return LogitMetrics(
@@ -242,17 +242,18 @@ def _measure(
 
 
 def _pairs(
-    case: Case, rows: Sequence[Outputs], names: Sequence[str]
+    case: Case, rows: Sequence[Outputs], specs: Sequence[OutputSpec]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the actual and the reference logits of each row and output, at real tokens."""
+    """Returns what counts of the actual and the reference outputs, of each row and output."""
 
-    def real(row: Outputs, name: str, num_tokens: int) -> np.ndarray:
-        return np.asarray(row[name], np.float64)[0, :num_tokens]
+    def real(outputs: Outputs, spec: OutputSpec, num_tokens: int) -> np.ndarray:
+        values = spec.real(np.asarray(outputs[spec.name], np.float64), num_tokens)
+        return values.ravel()
 
     return [
-        (real(row, name, window.num_tokens), real(own, name, window.num_tokens))
-        for window, row, own in zip(case.encoded.windows, rows, case.outputs, strict=True)
-        for name in names
+        (real(outputs, spec, row.num_tokens), real(own, spec, row.num_tokens))
+        for row, outputs, own in zip(case.encoded.rows, rows, case.outputs, strict=True)
+        for spec in specs
     ]
 
 
@@ -261,22 +262,19 @@ def _compare_answer(
 ) -> ComparedInput:
     example, answer = case.example, task.decode(case.encoded, rows)
     outcome, margin = tell_apart(case, case.answer, answer, task=task, noise=noise)
-    pairs = _pairs(case, rows, task.OUTPUT_NAMES)
-    f1 = task.f1(prediction=answer.text, answers=example.answers)
-    is_same_text = answer.text == case.answer.text  # two texts of no words have an F1 of zero
+    worth, own = (task.worth(each, example) for each in (answer, case.answer))
+    counted = task.BUDGETED.name
+    pairs = _pairs(case, rows, task.outputs)
     return ComparedInput(
         id=example.id,
-        question=example.question,
-        context=example.context,
+        texts=example.texts,
         reference=case.answer,
         answer=answer,
         outcome=outcome,
         margin=margin,
         max_abs_diff=float(np.max([np.abs(actual - own).max() for actual, own in pairs])),
-        answer_f1=1.0 if is_same_text
-        else task.f1(prediction=answer.text, answers=(case.answer.text,)),
-        is_labelled=bool(example.answers),
-        exact_match=task.exact_match(prediction=answer.text, answers=example.answers),
-        f1=f1,
-        f1_drop=task.f1(prediction=case.answer.text, answers=example.answers) - f1,
-    )  # fmt: skip
+        likeness=task.likeness(answer, case.answer),
+        is_labelled=bool(example.labels),
+        worth=worth,
+        score_drop=own[counted] - worth[counted] if counted in worth else 0.0,
+    )

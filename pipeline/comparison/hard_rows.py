@@ -9,13 +9,12 @@ from tokenizers import Tokenizer
 from converters.values.artifact import Arrays
 from converters.values.errors import InputError
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example, long_text
 
 LENGTH_STEP = 32
 """Tokens between one length and the next."""
 
 _SHORTEST = 8
-_QUESTION = "Who?"
 _MANY_SCRIPTS = (
     "The café naïve señor Ångström of Zürich met Ødegård, then ΑΘΗΝΑ and Москва, at 東京 — "
     "“quoted”, e\u0301 decomposed, 3½ km², עברית and العربية, 👩\u200d👩\u200d👧 and the 🏰."
@@ -28,7 +27,7 @@ _NUM_TRIED = 24
 _SEED = 0
 
 
-def hard_examples(student: Student, *, max_seq_len: int) -> tuple[Question, ...]:
+def hard_examples(student: Student, *, max_seq_len: int) -> tuple[Example, ...]:
     """Returns examples that take one row each, the id of each telling what it is.
 
     Those that the student's vocabulary cannot read are left out.
@@ -46,7 +45,7 @@ def hard_examples(student: Student, *, max_seq_len: int) -> tuple[Question, ...]
 
 
 def refill_padding(inputs: Arrays, *, vocabulary_size: int) -> Arrays | None:
-    """Returns a row with other tokens where its mask hides them; nothing if it hides none.
+    """Returns a row with other tokens where its mask hides them; None if it hides none.
 
     Args:
         inputs: Every input by name, ``(1, seq_len) int32``.
@@ -60,32 +59,40 @@ def refill_padding(inputs: Arrays, *, vocabulary_size: int) -> Arrays | None:
     return {**inputs, "input_ids": np.where(is_padding, drawn, inputs["input_ids"])}
 
 
-def _of_each_length(student: Student, max_seq_len: int) -> Iterator[Question]:
+def _of_each_length(student: Student, max_seq_len: int) -> Iterator[Example]:
     """Yields text of 8 tokens, of the longest row, and of lengths between."""
-    passage = " ".join(dict.fromkeys(each.context for each in student.task.own_examples()))
+    passage = " ".join(dict.fromkeys(map(long_text, student.task.own_examples())))
     passage *= 1 + max_seq_len // max(1, len(_offsets(student.tokenizer, passage)))
     offsets = _offsets(student.tokenizer, passage)
-    num_others = len(_offsets(student.tokenizer, _QUESTION)) + 3  # [CLS], [SEP] and [SEP]
+    if not offsets:
+        return
+    try:
+        num_others = _num_others(student, passage[: offsets[min(_SHORTEST, len(offsets)) - 1][1]])
+    except InputError:
+        return
     for length in (*range(_SHORTEST, max_seq_len, LENGTH_STEP), max_seq_len):
         last = min(length - num_others, len(offsets)) - 1
         if last >= 0:
-            yield _example(f"{length} tokens", passage[: offsets[last][1]])
+            yield student.task.example_of(passage[: offsets[last][1]], id=f"{length} tokens")
 
 
-def _of_odd_words(student: Student) -> Iterator[Question]:
+def _of_odd_words(student: Student) -> Iterator[Example]:
     words = _whole_words(student.tokenizer)
     if not words:
         return
+    example_of = student.task.example_of
     word = max(words, key=len)
     some = np.random.default_rng(_SEED).choice(words, _NUM_WORDS).tolist()
-    yield _example("one word", word)
-    yield _example("one word repeated", " ".join([word] * _NUM_WORDS))
+    yield example_of(word, id="one word")
+    yield example_of(" ".join([word] * _NUM_WORDS), id="one word repeated")
     pairs = zip(some[::2], some[1::2], strict=True)
-    yield _example("unknown tokens", " ".join(f"{one} {other} {_UNKNOWN}" for one, other in pairs))
-    yield _example("many scripts", _MANY_SCRIPTS)
+    yield example_of(
+        " ".join(f"{one} {other} {_UNKNOWN}" for one, other in pairs), id="unknown tokens"
+    )
+    yield example_of(_MANY_SCRIPTS, id="many scripts")
 
 
-def _of_large_activations(student: Student, max_seq_len: int) -> list[Question]:
+def _of_large_activations(student: Student, max_seq_len: int) -> list[Example]:
     """Returns texts of the words that drive the inputs of linear layers farthest, of many."""
     words = _whole_words(student.tokenizer)
     if not words:
@@ -97,22 +104,25 @@ def _of_large_activations(student: Student, max_seq_len: int) -> list[Question]:
         tried = random.choice(words, num_words).tolist()
         for word, value in zip(tried, _activations(student, tried, max_seq_len), strict=True):
             reach[word] = max(value, reach.get(word, 0.0))
+    example_of = student.task.example_of
     farthest = sorted(reach, key=lambda word: reach[word], reverse=True)
     return [
-        _example("large activations", " ".join(farthest[:num_words])),
-        _example("large activations, few words", " ".join((farthest[:4] * num_words)[:num_words])),
+        example_of(" ".join(farthest[:num_words]), id="large activations"),
+        example_of(
+            " ".join((farthest[:4] * num_words)[:num_words]), id="large activations, few words"
+        ),
     ]
 
 
 def _activations(student: Student, words: Sequence[str], max_seq_len: int) -> list[float]:
     """Returns the largest value that a linear layer takes at each of some one-token words."""
-    (encoded,) = student.encode([_example("words", " ".join(words))], seq_lens=(max_seq_len,))
-    window = encoded.windows[0]
+    example = student.task.example_of(" ".join(words), id="words")
+    (encoded,) = student.encode([example], seq_lens=(max_seq_len,))
+    row = encoded.rows[0]
     inputs = {
-        name: torch.from_numpy(value[:, : window.num_tokens])
-        for name, value in window.inputs.items()
+        name: torch.from_numpy(value[:, : row.num_tokens]) for name, value in row.inputs.items()
     }
-    largest = torch.zeros(window.num_tokens)
+    largest = torch.zeros(row.num_tokens)
 
     def watch(_: torch.nn.Module, taken: tuple[torch.Tensor]) -> None:
         largest.copy_(torch.maximum(largest, taken[0][0].abs().amax(-1)))
@@ -125,16 +135,16 @@ def _activations(student: Student, words: Sequence[str], max_seq_len: int) -> li
     finally:
         for hook in hooks:
             hook.remove()
-    values: list[float] = largest[window.first : window.first + len(words)].tolist()
+    values: list[float] = largest[row.first : row.first + len(words)].tolist()
     return values
 
 
-def _fits(student: Student, example: Question, max_seq_len: int) -> bool:
+def _fits(student: Student, example: Example, max_seq_len: int) -> bool:
     try:
         (encoded,) = student.encode([example], seq_lens=(max_seq_len,))
     except InputError:
         return False
-    return len(encoded.windows) == 1
+    return len(encoded.rows) == 1
 
 
 def _whole_words(tokenizer: Tokenizer) -> Sequence[str]:
@@ -148,5 +158,12 @@ def _offsets(tokenizer: Tokenizer, text: str) -> list[tuple[int, int]]:
     return offsets
 
 
-def _example(name: str, context: str) -> Question:
-    return Question(id=name, question=_QUESTION, context=context, answers=())
+def _num_others(student: Student, text: str) -> int:
+    """Returns the tokens of a row that are not of its long text.
+
+    Raises:
+        InputError: The student cannot read the text.
+    """
+    example = student.task.example_of(text, id="some")
+    (encoded,) = student.encode([example], seq_lens=(student.max_seq_len,))
+    return encoded.rows[0].num_tokens - len(encoded.rows[0].offsets)

@@ -30,7 +30,7 @@ from pipeline.running.jobs import Job, Outcome
 from pipeline.running.run import Run
 from pipeline.student.blocks import HEAD, Blocks, head_of, norm_blocks, run_blocks
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example
 
 NUM_ROWS = 6
 """One for each of so many questions. A block that is wrong is so at most of their tokens."""
@@ -110,7 +110,7 @@ def localize(
     student: Student,
     artifacts: Sequence[Artifact],
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     names: Sequence[str] = (),
     run: Run,
 ) -> list[Localization]:
@@ -120,7 +120,7 @@ def localize(
         student: The reference, in fp32.
         artifacts: What to look into.
         examples: Questions; a few of them, spread evenly, are used.
-        names: Runtimes to use; none means all that run here.
+        names: Runtimes to use; empty for all that run here.
         run: Its threads, cache and progress.
 
     Raises:
@@ -169,10 +169,10 @@ def run_tapped(
     return Seen(outputs=results.outputs, matrices=next(iter(stored.values())))
 
 
-def _rows(student: Student, examples: Sequence[Question], seq_len: int) -> list[Arrays]:
+def _rows(student: Student, examples: Sequence[Example], seq_len: int) -> list[Arrays]:
     step = max(1, len(examples) // NUM_ROWS)
     encoded = student.encode(examples[::step][:NUM_ROWS], seq_lens=(seq_len,))
-    return [each.windows[0].inputs for each in encoded]
+    return [each.rows[0].inputs for each in encoded]
 
 
 def _judge(
@@ -189,7 +189,7 @@ def _judge(
         reason = outcome.error.message
     else:
         names = list(norm_blocks(student))
-        num_norms = len(outcome.get().outputs[0]) - len(student.task.OUTPUT_NAMES)
+        num_norms = len(outcome.get().outputs[0]) - len(student.task.outputs)
         if num_norms != len(names):
             reason = f"the file has {num_norms} layer norms, expected {len(names)}"
         else:
@@ -216,7 +216,10 @@ def tolerance_of(artifact: Artifact) -> float:
 def _errors(
     student: Student, artifact: Artifact, rows: Sequence[Arrays], seen: Seen, tolerance_db: float
 ) -> tuple[BlockError, ...]:
-    actual = [_blocks(student, outputs) for outputs in seen.outputs]
+    actual = [
+        _blocks(student, outputs, row["input_ids"].shape[1])
+        for outputs, row in zip(seen.outputs, rows, strict=True)
+    ]
     own = [run_blocks(student, row) for row in rows]
     integers = find_integers(
         seen.matrices, student.matrices(), is_static=artifact.activations == "static"
@@ -238,11 +241,11 @@ def _errors(
     return tuple(errors)
 
 
-def _blocks(student: Student, outputs: Mapping[str, np.ndarray]) -> Blocks:
+def _blocks(student: Student, outputs: Mapping[str, np.ndarray], seq_len: int) -> Blocks:
     """Returns a row's outputs of a tapped artifact by the names of the blocks."""
-    head = head_of(outputs, student.task.OUTPUT_NAMES)
+    head = head_of(outputs, student.task.outputs)
     taps = {
-        name: _rows_of(np.asarray(outputs[f"norm_{number}"], np.float32), len(head))
+        name: _rows_of(np.asarray(outputs[f"norm_{number}"], np.float32), seq_len)
         for number, name in enumerate(norm_blocks(student))
     }
     return {**taps, HEAD: head}
@@ -254,11 +257,16 @@ def _rows_of(tap: np.ndarray, num_tokens: int) -> np.ndarray:
 
 
 def _real_tokens(blocks: Sequence[Blocks], rows: Sequence[Arrays], name: str) -> np.ndarray:
-    """Returns a block's output at the real tokens of all rows, ``(num_tokens, width) float64``."""
+    """Returns a block's output at the real tokens of all rows, ``(num_tokens, width) float64``.
+
+    What a head made of whole rows is all real, a line for each.
+    """
     return np.concatenate(
         [
-            each[name][row["attention_mask"][0] == 1].astype(np.float64)
-            for each, row in zip(blocks, rows, strict=True)
+            values.astype(np.float64)
+            if len(values) == 1
+            else values[row["attention_mask"][0] == 1].astype(np.float64)
+            for values, row in zip((each[name] for each in blocks), rows, strict=True)
         ]
     )
 

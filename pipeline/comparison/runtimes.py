@@ -53,7 +53,7 @@ def choose(
     """Pairs each artifact with the runtimes that run it here.
 
     Args:
-        names: Runtimes that the user asked for; none means all.
+        names: Runtimes that the user asked for; empty for all.
         artifacts: What there is to run.
 
     Raises:
@@ -96,7 +96,7 @@ def check_reference(named: str | None, names: Sequence[str]) -> None:
 
     Args:
         named: Where the user says that the student is.
-        names: Runtimes that the user asked for; none means all.
+        names: Runtimes that the user asked for; empty for all.
     """
     if named is not None and names and PYTORCH not in names:
         raise InputError(
@@ -168,7 +168,7 @@ def run_student(
         before = torch.get_num_threads()
         torch.set_num_threads(num_threads or before)
         try:
-            runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+            runner = TorchRunner(student.model, output_names=student.output_names)
             return _run(runner, rows)
         finally:
             torch.set_num_threads(before)
@@ -184,7 +184,7 @@ def run_student_rows(student: "Student", rows: Sequence[Arrays]) -> Results:
     from pipeline.running.threads import one_thread
 
     num_threads = torch.get_num_threads()
-    runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    runner = TorchRunner(student.model, output_names=student.output_names)
 
     def run(row: Arrays) -> tuple[dict[str, np.ndarray], float]:
         begin = time.perf_counter()

@@ -1,7 +1,7 @@
 """The verdict on one artifact in one runtime at one length: metrics, gates, pass or fail."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from converters.values.artifact import Artifact
 from converters.values.precision import Precision
-from pipeline.comparison.cases import Case, Outputs
+from pipeline.comparison.cases import Case
 from pipeline.comparison.compare import (
     ComparedInput,
     compare_answers,
@@ -20,16 +20,23 @@ from pipeline.comparison.compare import (
     tell_apart,
 )
 from pipeline.comparison.runtimes import Skipped
+from pipeline.comparison.scores import Worth, worth_of
 from pipeline.comparison.thresholds import OWN_WEIGHTS_SNR_DB, Thresholds
-from pipeline.conversion import metrics
 from pipeline.files.canonical import json_value
-from pipeline.tasks import Task
+from pipeline.tasks.task import Outputs, OutputSpec, Task
 
 Verdict = Literal["pass", "fail"]
 
 FILE_NAME = "parity.json"
 
 NUM_WORST = 10
+
+
+_FIELDS = (
+    "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff", "mean_abs_diff",
+    "relative_error", "cosine", "snr_db", "kl_divergence", "answer_agreement", "num_near_ties",
+)  # fmt: skip
+"""Of ``Parity``, that are in its JSON as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +61,11 @@ class Parity:
     Its logits are measured as in ``LogitMetrics``, over all inputs; all are of real tokens.
 
     Attributes:
-        answer_agreement: Share of inputs whose answer is the same span, or ties with it.
-        num_near_ties: Inputs whose answer is another span that ties with the student's own.
-        text_agreement: Share of inputs whose answers are the same after normalization.
-        answer_f1: Mean token F1 between the two answers, 0 to 1.
-        exact_match: Percent, on the labels; as all that follows, not a number without labels.
-        f1: Percent.
-        f1_drop: Percentage points of F1 below the student: below zero where the artifact happens to
-            answer better.
-        f1_drop_interval: The 95 % interval of ``f1_drop``, by a paired bootstrap over inputs.
+        task: Of the student; it says which figures there are.
+        answer_agreement: Share of inputs whose answer is the same, or ties with it.
+        num_near_ties: Inputs whose answer is another that ties with the student's own.
+        likeness: How alike the answers are, as the task measures it: means over inputs.
+        worth: On the labels.
         num_inputs: Examples; hard rows are not among them.
         worst: Inputs that fare worst, the worst first.
         error_counts: As ``count_errors`` gives it.
@@ -73,6 +76,7 @@ class Parity:
     precision: Precision
     seq_len: int
     verdict: Verdict
+    task: Task = field(repr=False)
     max_abs_diff: float = math.nan
     mean_abs_diff: float = math.nan
     relative_error: float = math.nan
@@ -81,12 +85,8 @@ class Parity:
     kl_divergence: float = math.nan
     answer_agreement: float = 0.0
     num_near_ties: int = 0
-    text_agreement: float = 0.0
-    answer_f1: float = math.nan
-    exact_match: float = math.nan
-    f1: float = math.nan
-    f1_drop: float = math.nan
-    f1_drop_interval: tuple[float, float] = (math.nan, math.nan)
+    likeness: Mapping[str, float] = field(default_factory=dict)
+    worth: Worth = field(default_factory=Worth)
     num_inputs: int = 0
     gates: tuple[Gate, ...]
     reason: str
@@ -94,8 +94,24 @@ class Parity:
     error_counts: tuple[int, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the fields as JSON values; numbers that are not finite become null."""
-        return {key: json_value(value) for key, value in asdict(self).items()}
+        """Returns the fields as JSON values, what is the task's own by the names that it gives.
+
+        Numbers that are not finite become null.
+        """
+        drop = f"{self.task.BUDGETED.name}_drop"
+        fields = {
+            **{key: getattr(self, key) for key in _FIELDS},
+            **{each.name: self.likeness.get(each.name, math.nan) for each in self.task.LIKENESS},
+            **{each.name: self.worth.scores.get(each.name, math.nan) for each in self.task.SCORES},
+            drop: self.worth.drop,
+            f"{drop}_interval": self.worth.drop_interval,
+            "num_inputs": self.num_inputs,
+            "gates": [asdict(gate) for gate in self.gates],
+            "reason": self.reason,
+            "worst": [each.to_json(self.task) for each in self.worst],
+            "error_counts": self.error_counts,
+        }
+        return {key: json_value(value) for key, value in fields.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,29 +152,29 @@ def judge(
         cases: What the PyTorch student made of each example.
         outputs: For each example, for each of its rows, the artifact's outputs by name.
         hard: Rows with gates of their own.
-        weight_problems: What the audit of the file's weights found; nothing where it was not made.
+        weight_problems: What the audit of the file's weights found; None where it was not made.
         task: Decodes and scores answers.
         thresholds: What to keep to.
         seq_len: That the rows are padded to.
     """
-    names = task.OUTPUT_NAMES
-    logits = compare_logits(cases, outputs, names)
-    noise = logit_noise(cases, outputs, names, least_snr_db=thresholds.snr_db)
+    specs = task.outputs
+    logits = compare_logits(cases, outputs, specs)
+    noise = logit_noise(cases, outputs, specs, least_snr_db=thresholds.snr_db)
     compared = compare_answers(cases, outputs, task=task, noise=noise)
     outcomes = [each.outcome for each in compared]
     agreement = 1 - outcomes.count("changed") / len(outcomes)
     gates = [
-        at_least("finite", float(is_finite(outputs, names)), 1.0),
+        at_least("finite", float(is_finite(outputs, specs)), 1.0),
         at_most("max_abs_diff", logits.max_abs_diff, thresholds.max_abs_diff),
         at_least("cosine", logits.cosine, thresholds.cosine),
         at_least("snr_db", logits.snr_db, thresholds.snr_db),
         at_least("answer_agreement", agreement, thresholds.answer_agreement),
     ]
     if hard is not None:
-        gates.append(_hard_rows_gate(hard, names, thresholds))
+        gates.append(_hard_rows_gate(hard, specs, thresholds))
         gates.append(_padding_gate(hard, task, noise, thresholds))
         if hard.own_weights is not None:
-            gates.append(_own_weights_gate(hard, hard.own_weights, names))
+            gates.append(_own_weights_gate(hard, hard.own_weights, specs))
     if weight_problems is not None:
         detail = "; ".join(weight_problems)
         gates.append(at_least("weights", float(not weight_problems), 1.0, detail=detail))
@@ -169,15 +185,20 @@ def judge(
         precision=artifact.precision,
         seq_len=seq_len,
         verdict="fail" if failed else "pass",
+        task=task,
         **vars(logits),
         answer_agreement=agreement,
         num_near_ties=outcomes.count("near tie"),
-        **_scores(compared, task),
+        likeness={
+            each.name: float(np.mean([one.likeness[each.name] for one in compared]))
+            for each in task.LIKENESS
+        },
+        worth=worth_of([each.answer for each in compared], cases, task=task),
         num_inputs=len(compared),
         gates=tuple(gates),
         reason="; ".join(_reason(gate) for gate in failed),
-        worst=tuple(sorted(compared, key=badness, reverse=True)[:NUM_WORST]),
-        error_counts=count_errors(cases, outputs, names) if not math.isnan(logits.snr_db) else (),
+        worst=tuple(sorted(compared, key=badness_by(task), reverse=True)[:NUM_WORST]),
+        error_counts=count_errors(cases, outputs, specs) if not math.isnan(logits.snr_db) else (),
     )
 
 
@@ -189,7 +210,9 @@ def as_json(parity: Sequence[Parity], skipped: Sequence[Skipped]) -> dict[str, A
     }
 
 
-def failed_parity(artifact: Artifact, runtime: str, *, seq_len: int, reason: str) -> Parity:
+def failed_parity(
+    artifact: Artifact, runtime: str, *, task: Task, seq_len: int, reason: str
+) -> Parity:
     """Returns the verdict on an artifact that did not run: it fails, and says why."""
     return Parity(
         backend=artifact.backend,
@@ -197,37 +220,16 @@ def failed_parity(artifact: Artifact, runtime: str, *, seq_len: int, reason: str
         precision=artifact.precision,
         seq_len=seq_len,
         verdict="fail",
+        task=task,
         gates=(at_least("runs", 0.0, 1.0),),
         reason=reason,
     )
 
 
-def _scores(compared: Sequence[ComparedInput], task: Task) -> dict[str, Any]:
-    """Returns the fields of ``Parity`` that are means over answers."""
-    same = [
-        task.exact_match(prediction=each.answer.text, answers=(each.reference.text,))
-        for each in compared
-    ]
-    scores: dict[str, Any] = {
-        "text_agreement": float(np.mean(same)),
-        "answer_f1": float(np.mean([each.answer_f1 for each in compared])),
-    }
-    labelled = [each for each in compared if each.is_labelled]
-    if labelled:
-        drops = 100 * np.array([each.f1_drop for each in labelled])
-        scores |= {
-            "exact_match": 100 * float(np.mean([each.exact_match for each in labelled])),
-            "f1": 100 * float(np.mean([each.f1 for each in labelled])),
-            "f1_drop": float(drops.mean()),
-            "f1_drop_interval": metrics.paired_interval(drops),
-        }
-    return scores
-
-
-def _hard_rows_gate(hard: HardRows, names: Sequence[str], thresholds: Thresholds) -> Gate:
+def _hard_rows_gate(hard: HardRows, specs: Sequence[OutputSpec], thresholds: Thresholds) -> Gate:
     """Judges each row by itself, for an average would hide it; the worst counts."""
     ratios = {
-        case.example.id: compare_logits([case], [rows], names).snr_db
+        case.example.id: compare_logits([case], [rows], specs).snr_db
         for case, rows in zip(hard.cases, hard.outputs, strict=True)
     }
     # What is not a number is worse than any number.
@@ -252,24 +254,25 @@ def _padding_gate(hard: HardRows, task: Task, noise: float, thresholds: Threshol
 
 
 def _own_weights_gate(
-    hard: HardRows, own_weights: Sequence[Sequence[Outputs]], names: Sequence[str]
+    hard: HardRows, own_weights: Sequence[Sequence[Outputs]], specs: Sequence[OutputSpec]
 ) -> Gate:
     """Judges what the artifact makes of its own weights, all rows together."""
     cases = [
         replace(case, outputs=outputs)
         for case, outputs in zip(hard.cases, own_weights, strict=True)
     ]
-    ratio = compare_logits(cases, hard.outputs, names).snr_db
+    ratio = compare_logits(cases, hard.outputs, specs).snr_db
     detail = "dB against the student with the file's own integers"
     return at_least("own_weights", ratio, OWN_WEIGHTS_SNR_DB, detail=detail)
 
 
-def badness(compared: ComparedInput) -> tuple[bool, bool, float, float]:
-    """Returns what orders inputs by how badly they fare; a larger one is worse."""
-    return (
+def badness_by(task: Task) -> Callable[[ComparedInput], tuple[bool, bool, float, float]]:
+    """Returns what orders inputs by how badly they fare; one that is larger is worse."""
+    alike = task.LIKENESS[-1].name
+    return lambda compared: (
         compared.outcome == "changed",
         compared.outcome == "near tie",
-        1 - compared.answer_f1,
+        1 - compared.likeness[alike],
         compared.max_abs_diff,
     )
 

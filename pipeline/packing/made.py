@@ -42,12 +42,12 @@ class Made:
         """The worst of them; NumPy's maximum keeps what is not a number."""
         return Cost(
             size_bytes=max(open.size_bytes(artifact.path) for artifact in self.artifacts),
-            f1_drop=float(np.max([each.f1_drop for each in self.verdicts] or [math.nan])),
+            score_drop=float(np.max([each.worth.drop for each in self.verdicts] or [math.nan])),
             why_unknown=next(
                 (
                     f"{each.runtime}: {each.reason}"
                     for each in self.verdicts
-                    if math.isnan(each.f1_drop) and each.reason
+                    if math.isnan(each.worth.drop) and each.reason
                 ),
                 "",
             ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,12 @@ from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
 from pipeline.comparison import runtimes
 from pipeline.comparison.runtimes import Results, Skipped
-from pipeline.on_device.self_test import Engine, EngineResult, Logits, SelfTest
-from pipeline.on_device.windows import Window
+from pipeline.on_device.row import Row
+from pipeline.on_device.self_test import Engine, EngineResult, SelfTest
+from pipeline.on_device.task import Outputs
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.running.run import Run
-
-if TYPE_CHECKING:
-    pass
+from pipeline.tasks import task_of_bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +50,11 @@ class SelfTestResult:
 
 
 def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResult:
-    """Tests the tokenizer, windows and decoder, then every artifact in every runtime.
+    """Tests the tokenizer, rows and decoder, then every artifact in every runtime.
 
     Args:
         opened: A bundle in which ``verify`` finds no problem.
-        names: Runtimes to use; none means all that run here.
+        names: Runtimes to use; empty for all that run here.
         run: Its threads, cache and progress.
 
     Raises:
@@ -70,12 +69,12 @@ def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResul
         stated,
         open_tokenizer(opened.folder, manifest.tokenizer),
         settings=manifest.tokenizer,
-        rules=manifest.span_rules,
+        task=task_of_bundle(manifest).on_device(),
     )
     problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
     if problems:  # engines would be asked the wrong rows
         return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
-    rows = [_row(window) for vector in stated.questions for window in test.windows(vector)]
+    rows = [_inputs(row) for vector in stated.examples for row in test.rows(vector)]
     jobs = [
         runtimes.job(artifact, runtime, rows, num_threads=run.num_threads_each, verb="test")
         for artifact, runtime in pairs
@@ -97,21 +96,21 @@ def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResul
 
 
 def _recorded(results: Results) -> Engine:
-    """Returns an engine that has run all windows already, in their order."""
+    """Returns an engine that has run all rows already, in their order."""
     outputs = iter(results.outputs)
 
-    def answer(window: Window) -> Logits:
-        del window
-        return {name: logits[0].tolist() for name, logits in next(outputs).items()}
+    def answer(row: Row) -> Outputs:
+        del row
+        return {name: values[0].ravel().tolist() for name, values in next(outputs).items()}
 
     return answer
 
 
-def _row(window: Window) -> Arrays:
-    """Returns a window as the input of an engine; an artifact takes what it knows of it."""
+def _inputs(row: Row) -> Arrays:
+    """Returns a row as the input of an engine; an artifact takes what it knows of it."""
     tensors = {
-        "input_ids": window.input_ids,
-        "attention_mask": window.attention_mask,
-        "token_type_ids": window.token_type_ids,
+        "input_ids": row.input_ids,
+        "attention_mask": row.attention_mask,
+        "token_type_ids": row.token_type_ids,
     }
     return {name: np.array([values], np.int32) for name, values in tensors.items()}

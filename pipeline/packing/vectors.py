@@ -7,22 +7,15 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from converters.values.artifact import Artifact
-from pipeline.bundle.vectors import (
-    AnswerVector,
-    QuestionVector,
-    TextVector,
-    Vectors,
-    WindowVector,
-)
+from pipeline.bundle.vectors import ExampleVector, RowVector, TextVector, Vectors
 from pipeline.comparison import runtimes
-from pipeline.comparison.cases import Case, Outputs, reference_cases
+from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
 from pipeline.comparison.thresholds import FP16_EXCESS_ON_ARM64, computes_in_halves, thresholds_of
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks import Task
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example, Outputs, OutputSpec, Task, long_text
 
 NUM_VECTORS = 8
 """Enough to notice a wrong tokenizer, artifact or decoder, and done in a blink on a phone."""
@@ -57,7 +50,7 @@ def observe(
     artifacts: Sequence[Artifact],
     *,
     folder: Path,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     run: Run,
 ) -> Vectors:
     """Returns vectors of a student, with what its artifacts are seen to make of them.
@@ -66,15 +59,15 @@ def observe(
         student: The reference, in fp32.
         artifacts: Of the same lengths; those that cannot run here are held to their gates.
         folder: The bundle's.
-        examples: To choose questions from.
+        examples: To choose from.
         run: Its threads, cache and progress.
     """
     with run.stage("vectors") as stage:
         runs = StudentRuns(student, run.cache)
         seq_lens = artifacts[0].seq_lens
-        cases = reference_cases(student, choose(examples), seq_lens, runs)
+        cases = reference_cases(student, choose(examples, student.task), seq_lens, runs)
         stage.is_reused = runs.is_reused
-    rows = [window.inputs for case in cases for window in case.encoded.windows]
+    rows = [row.inputs for case in cases for row in case.encoded.rows]
     pairs, _ = runtimes.choose((), artifacts)
     first = {artifact.path: (artifact, runtime) for artifact, runtime in reversed(pairs)}
     outcomes = run.run_jobs(
@@ -94,18 +87,18 @@ def observe(
             outputs[name] = artifact, []
             continue
         own = iter(outcome.get().outputs)
-        outputs[name] = artifact, [[next(own) for _ in case.encoded.windows] for case in cases]
+        outputs[name] = artifact, [[next(own) for _ in case.encoded.rows] for case in cases]
     return describe(
         cases, outputs, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
     )
 
 
-def choose(examples: Sequence[Question]) -> list[Question]:
-    """Returns questions from all over, and one whose context takes several windows."""
+def choose(examples: Sequence[Example], task: Task) -> list[Example]:
+    """Returns examples from all over, and one whose text is longer than a row."""
     chosen = list(examples[:: max(1, len(examples) // NUM_VECTORS)][:NUM_VECTORS])
     some = chosen[: NUM_VECTORS // 2]
-    long = "\n".join(dict.fromkeys(example.context for example in some))[:_MAX_LONG_CHARACTERS]
-    return [*chosen, Question(id="long", question=some[-1].question, context=long, answers=())]
+    long = "\n".join(dict.fromkeys(map(long_text, some)))[:_MAX_LONG_CHARACTERS]
+    return [*chosen, task.example_of(long, id="long")]
 
 
 def describe(
@@ -119,26 +112,26 @@ def describe(
     """Returns what the student makes of each case, and what is to be expected of each artifact.
 
     Args:
-        cases: What the PyTorch student made of each question.
+        cases: What the PyTorch student made of each example.
         artifacts: By path inside the bundle, each with its outputs here; none where it did not run.
-        seq_lens: The lengths that the windows of the cases were cut for.
+        seq_lens: The lengths that the rows of the cases were made for.
         task: Decodes answers.
         tokenizer: The student's.
     """
-    questions = []
+    described = []
     for index, case in enumerate(cases):
         others = [
             path
             for path, (_, outputs) in artifacts.items()
-            if outputs and _span(task, case, outputs[index]) != (case.answer.start, case.answer.end)
+            if outputs and not task.same(case.answer, task.decode(case.encoded, outputs[index]))
         ]
-        questions.append(_question(case, tuple(others)))
+        described.append(_example(case, task, tuple(others)))
     return Vectors(
         texts=tuple(_text(text, tokenizer) for text in TEXTS),
         seq_lens=seq_lens,
-        questions=tuple(questions),
+        examples=tuple(described),
         tolerances={
-            path: _tolerance(artifact, cases, outputs)
+            path: _tolerance(artifact, cases, outputs, task.outputs)
             for path, (artifact, outputs) in artifacts.items()
         },
     )
@@ -154,33 +147,29 @@ def _text(text: str, tokenizer: Tokenizer) -> TextVector:
     )
 
 
-def _question(case: Case, other_answer_in: tuple[str, ...]) -> QuestionVector:
-    answer, context = case.answer, case.example.context
-    ((utf16_start, utf16_end),) = utf16_offsets(context, [(answer.start, answer.end)])
-    windows = tuple(
-        WindowVector(
-            seq_len=window.seq_len,
-            input_ids=window.inputs["input_ids"][0, : window.num_tokens].tolist(),
-            offsets=window.offsets,
-            **{
-                name: tuple(_rounded(value) for value in logits[0, : window.num_tokens])
-                for name, logits in outputs.items()
+def _example(case: Case, task: Task, other_answer_in: tuple[str, ...]) -> ExampleVector:
+    rows = tuple(
+        RowVector(
+            seq_len=row.seq_len,
+            input_ids=row.inputs["input_ids"][0, : row.num_tokens].tolist(),
+            offsets=row.offsets,
+            outputs={
+                spec.name: tuple(
+                    _rounded(value) for value in spec.real(outputs[spec.name], row.num_tokens).flat
+                )
+                for spec in task.outputs
             },
         )
-        for window, outputs in zip(case.encoded.windows, case.outputs, strict=True)
+        for row, outputs in zip(case.encoded.rows, case.outputs, strict=True)
     )
-    return QuestionVector(
-        question=case.example.question,
-        context=context,
-        windows=windows,
-        answer=AnswerVector(
-            text=answer.text,
-            start=answer.start,
-            end=answer.end,
-            utf16_start=utf16_start,
-            utf16_end=utf16_end,
-            score=_rounded(answer.score),
-        ),
+    answer = task.stated(case.encoded, case.answer)
+    return ExampleVector(
+        texts=dict(case.example.texts),
+        rows=rows,
+        answer={
+            name: _rounded(value) if isinstance(value, float) else value
+            for name, value in answer.items()
+        },
         other_answer_in=other_answer_in,
     )
 
@@ -189,13 +178,11 @@ def _rounded(value: float) -> float | None:
     return round(float(value), 4) if np.isfinite(value) else None
 
 
-def _span(task: Task, case: Case, outputs: Sequence[Outputs]) -> tuple[int, int]:
-    answer = task.decode(case.encoded, outputs)
-    return answer.start, answer.end
-
-
 def _tolerance(
-    artifact: Artifact, cases: Sequence[Case], outputs: Sequence[Sequence[Outputs]]
+    artifact: Artifact,
+    cases: Sequence[Case],
+    outputs: Sequence[Sequence[Outputs]],
+    specs: Sequence[OutputSpec],
 ) -> float:
     """Returns twice the largest difference that was seen here, and never more than the gate.
 
@@ -203,10 +190,10 @@ def _tolerance(
     """
     gate = thresholds_of(artifact).max_abs_diff
     seen = [
-        float(np.abs(own[name] - logits)[0, : window.num_tokens].max())
-        for case, rows in zip(cases, outputs, strict=bool(outputs))
-        for window, reference, own in zip(case.encoded.windows, case.outputs, rows, strict=True)
-        for name, logits in reference.items()
+        float(spec.real(np.abs(own[spec.name] - reference[spec.name]), row.num_tokens).max())
+        for case, given in zip(cases, outputs, strict=bool(outputs))
+        for row, reference, own in zip(case.encoded.rows, case.outputs, given, strict=True)
+        for spec in specs
     ]
     if not seen or not np.isfinite(seen).all():
         return gate

@@ -21,8 +21,7 @@ from pipeline.quantization.search import Step
 from pipeline.report import frontier, page
 from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks import question_answering
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example
 from pipeline.tokenizer.tokenization import tokenizer_part, write_tokenizer
 
 _TESTED_PACKAGES = (
@@ -37,7 +36,7 @@ def write_bundle(
     made: Made,
     steps: Sequence[Step],
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     key: Ed25519PrivateKey | None,
     run: Run,
 ) -> None:
@@ -90,10 +89,13 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
             architecture=type(student.model).__name__,
             weights_sha256=student.weights_sha256,
             licence=student.licence,
-            task=student.task.NAME,
         ),
         tokenizer=tokenizer_part(student.tokenizer),
-        span_rules=manifest.SpanRulesPart(**vars(question_answering.RULES)),
+        task=manifest.TaskPart(
+            name=student.task.NAME,
+            rules=student.task.rules.model_dump(),
+            labels=student.task.labels,
+        ),
         artifacts=parts,
         task_library=variant,
         thresholds={

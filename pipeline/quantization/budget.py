@@ -12,13 +12,13 @@ class Cost:
 
     Attributes:
         size_bytes: Of the largest.
-        f1_drop: Percentage points of F1 that the worst falls behind the PyTorch student; not a
-            number where one did not run.
+        score_drop: Percentage points of the task's own score that the worst falls behind the
+            PyTorch student; not a number where one did not run.
         why_unknown: Which did not run, and why, in words; empty where all did.
     """
 
     size_bytes: float
-    f1_drop: float
+    score_drop: float
     why_unknown: str = ""
 
 
@@ -40,7 +40,7 @@ class Budget:
 
     def allows_answers(self, cost: Cost) -> bool:
         """Whether every artifact answers well enough."""
-        return not self.limits_answers or cost.f1_drop <= self.max_score_drop
+        return not self.limits_answers or cost.score_drop <= self.max_score_drop
 
     def check(self, cost: Cost) -> None:
         """Checks what was built.
@@ -64,16 +64,16 @@ class Budget:
 
     def answers_error(self, cost: Cost) -> GateError:
         """Returns the error of artifacts that answer too badly."""
-        if math.isnan(cost.f1_drop):
+        if math.isnan(cost.score_drop):
             reason = cost.why_unknown or "nothing was asked that has a known answer"
             return GateError(
                 f"--max-score-drop {self.max_score_drop:g} cannot be judged: {reason}",
                 hint="mend that, or build without --max-score-drop",
             )
-        excess = cost.f1_drop - self.max_score_drop
+        excess = cost.score_drop - self.max_score_drop
         return GateError(
             f"--max-score-drop {self.max_score_drop:g} is out of reach by {excess:.2f} points",
-            hint=f"allow {cost.f1_drop:.2f}, or more megabytes",
+            hint=f"allow {cost.score_drop:.2f}, or more megabytes",
         )
 
 

@@ -11,12 +11,12 @@ from converters.weights.activations import LinearActivations, linear_activations
 from pipeline.running.threads import one_thread
 from pipeline.student.load import Student
 from pipeline.student.trace import ExportableEncoder
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example, long_text
 
 MAX_EXAMPLES = 200
 """That ranges are taken from. They hardly grow beyond some dozens, and each costs a run."""
 
-MAX_CONTEXTS = 64
+MAX_TEXTS = 64
 """That second moments are taken from. Measured on a student 384 wide, at four bits: 20 contexts
 take 4.3 dB off the error of what its layers compute on other texts, 50 take 4.6, 200 take 4.7 and
 500 take 4.8."""
@@ -27,7 +27,7 @@ MAX_SEQ_LEN = 384
 
 @one_thread()
 def activation_ranges(
-    student: Student, examples: Sequence[Question]
+    student: Student, examples: Sequence[Example]
 ) -> dict[str, LinearActivations]:
     """Returns the ranges of every linear layer, by the name of its weight in the trace.
 
@@ -50,15 +50,15 @@ def activation_ranges(
 
 
 @one_thread()
-def second_moments(student: Student, examples: Sequence[Question]) -> dict[str, np.ndarray]:
+def second_moments(student: Student, examples: Sequence[Example]) -> dict[str, np.ndarray]:
     """Returns the second moments of the inputs of all linear layers.
 
-    One question is read for each context, and contexts beyond ``MAX_CONTEXTS`` are passed over
+    One example is read for each long text, and texts beyond ``MAX_TEXTS`` are passed over
     evenly: more of them help little.
 
     Args:
         student: In fp32.
-        examples: Questions with their contexts; answers are not looked at.
+        examples: Their labels are not looked at.
 
     Returns:
         ``(columns, columns) float32`` by the weight's name, as ``TracedModel.matrices`` gives it:
@@ -73,24 +73,24 @@ def second_moments(student: Student, examples: Sequence[Question]) -> dict[str, 
             last[:] = [(taken, (rows.T @ rows).double())]
         moments.setdefault(name, _Moment()).add(taken.flatten(0, -2).shape[0], last[0][1])
 
-    _run(student, _one_for_each_context(examples), record)
+    _run(student, _one_for_each_text(examples), record)
     return {name: each.mean() for name, each in moments.items()}
 
 
 def _run(
     student: Student,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     record: Callable[[str, torch.Tensor, torch.Tensor], None],
 ) -> None:
     """Runs examples without their padding, which is no text.
 
     Args:
         student: In fp32.
-        examples: Questions with their contexts.
+        examples: Of its task.
         record: Called for each linear layer and row with the traced name of its weight, and what it
             takes and gives, ``(1, tokens, channels) float32``.
     """
-    encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES).eval()
+    encoder = ExportableEncoder(student.model, output_names=student.output_names).eval()
 
     def hook(name: str) -> Callable[..., None]:
         return lambda module, taken, given: record(f"{name}.weight", taken[0], given)
@@ -100,17 +100,16 @@ def _run(
             if isinstance(module, nn.Linear):
                 stack.enter_context(module.register_forward_hook(hook(name)))
         for item in student.encode(examples, seq_lens=(min(MAX_SEQ_LEN, student.max_seq_len),)):
-            for window in item.windows:
-                real = slice(0, window.num_tokens)
-                row = {k: torch.from_numpy(v[:, real]) for k, v in window.inputs.items()}
-                encoder(**row)
+            for row in item.rows:
+                real = slice(0, row.num_tokens)
+                encoder(**{k: torch.from_numpy(v[:, real]) for k, v in row.inputs.items()})
 
 
-def _one_for_each_context(examples: Sequence[Question]) -> list[Question]:
-    by_context: dict[str, Question] = {}
+def _one_for_each_text(examples: Sequence[Example]) -> list[Example]:
+    by_text: dict[str, Example] = {}
     for example in examples:
-        by_context.setdefault(example.context, example)
-    return list(by_context.values())[:: -(-len(by_context) // MAX_CONTEXTS)]
+        by_text.setdefault(long_text(example), example)
+    return list(by_text.values())[:: -(-len(by_text) // MAX_TEXTS)]
 
 
 class _Range:

@@ -11,7 +11,7 @@ from pipeline.running.cache import Contents, Kept, as_array, from_array
 from pipeline.running.fingerprint import of_model, stage_key
 from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example
 
 _ABOUT = "about"
 _LEARNING_NEEDS = ("torch", "transformers", "tokenizers", "numpy")
@@ -20,7 +20,7 @@ _LEARNING_NEEDS = ("torch", "transformers", "tokenizers", "numpy")
 def calibrated(
     student: Student,
     recipe: Recipe | None,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     *,
     run: Run,
 ) -> Quantizer:

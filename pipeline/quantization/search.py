@@ -11,7 +11,7 @@ HAWQ-V2 (arXiv 1911.03852).
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, get_args
 
 import numpy as np
@@ -19,7 +19,8 @@ import numpy as np
 from converters.weights.quantized import ModelWeights, QuantizedWeight
 from pipeline.comparison import runtimes
 from pipeline.comparison.cases import reference_cases
-from pipeline.comparison.compare import f1_drop, real_logits
+from pipeline.comparison.compare import real_logits
+from pipeline.comparison.scores import worth_of
 from pipeline.conversion.recipe import Integers, Recipe, tensor_group
 from pipeline.files.canonical import json_value
 from pipeline.quantization.budget import Budget, Cost
@@ -27,10 +28,10 @@ from pipeline.quantization.quantizer import Quantizer
 from pipeline.running.run import Run
 from pipeline.student.emulation import emulated
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example, Score
 
 NUM_PROBES = 16
-"""Questions that noise is measured on. Their thousand tokens give it within a few percent."""
+"""Examples that noise is measured on. Their thousand tokens give it within a few percent."""
 
 _LENGTHS = (64, 128, 256, 384)
 _FLOAT_BYTES = 4
@@ -58,7 +59,8 @@ class Step:
         change: What it does that the step before did not.
         size_bytes: Of an artifact, as foreseen.
         snr_db: Of the logits, as foreseen, in decibels.
-        f1_drop: Percentage points on all questions, of artifacts where they were built, of the
+        score: Of the task, which the budget limits the loss of.
+        score_drop: Percentage points on all examples, of artifacts where they were built, of the
             emulated student where only that was asked; else not a number.
         is_chosen: Whether the search ended here.
     """
@@ -67,12 +69,14 @@ class Step:
     change: str
     size_bytes: int
     snr_db: float
-    f1_drop: float = math.nan
+    score: Score
+    score_drop: float = math.nan
     is_chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields as JSON values; a number that is not finite becomes null."""
-        fields = {**asdict(self), "recipe": self.recipe.model_dump()}
+        fields = {**vars(self), "recipe": self.recipe.model_dump()}
+        fields[f"{fields.pop('score').name}_drop"] = fields.pop("score_drop")
         return {key: json_value(value) for key, value in fields.items()}
 
 
@@ -93,21 +97,21 @@ def search(
     quantizer: Quantizer,
     budget: Budget,
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     attempt: Callable[[Recipe], Made],
     run: Run,
 ) -> tuple[Made, tuple[Step, ...]]:
     """Finds a recipe that keeps to a budget.
 
-    With a limit on F1 it is the smallest recipe that keeps to it, else the best that is small
-    enough. What artifacts cost decides in the end: one that breaks a budget makes the search go one
-    step back.
+    With a limit on the loss of score it is the smallest recipe that keeps to it, else the best that
+    is small enough. What artifacts cost decides in the end: one that breaks a budget makes the
+    search go one step back.
 
     Args:
         student: In fp32.
         quantizer: Of its weights.
         budget: What the artifacts may cost.
-        examples: Labelled questions.
+        examples: Labelled.
         attempt: Builds the artifacts of a recipe; called for one recipe after the other.
         run: Its threads, cache and progress.
 
@@ -128,10 +132,10 @@ def search(
     while True:
         made = attempt(steps[position].recipe)
         tried.add(position)
-        steps[position] = replace(steps[position], f1_drop=made.cost.f1_drop)
+        steps[position] = replace(steps[position], score_drop=made.cost.score_drop)
         if not budget.allows_size(made.cost):
             following = position - 1
-        elif budget.limits_answers and math.isnan(made.cost.f1_drop):
+        elif budget.limits_answers and math.isnan(made.cost.score_drop):
             raise budget.answers_error(made.cost)  # no other recipe would make it run
         elif not budget.allows_answers(made.cost):
             following = position + 1
@@ -146,7 +150,7 @@ def search(
 def measure(
     student: Student,
     quantizer: Quantizer,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     *,
     run: Run,
 ) -> dict[str, tuple[Choice, ...]]:
@@ -224,6 +228,7 @@ def _steps(
         steps.append(
             Step(
                 recipe=Recipe(precision="auto", default="int8", groups=groups),
+                score=student.task.BUDGETED,
                 change="".join(
                     f"{name} {groups[name]}" for name in groups if groups[name] != before[name]
                 ),
@@ -239,24 +244,24 @@ def _smallest_that_answers(
     quantizer: Quantizer,
     steps: list[Step],
     budget: Budget,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
 ) -> int:
     """Returns where on the line answers begin to be good enough, by halving it."""
     exam = Exam(student, examples)
 
     def answers_well(position: int) -> bool:
         model = emulated(student, quantizer.model_weights(steps[position].recipe))
-        steps[position] = replace(steps[position], f1_drop=exam.f1_drop(model))
-        return steps[position].f1_drop <= budget.max_score_drop
+        steps[position] = replace(steps[position], score_drop=exam.score_drop(model))
+        return steps[position].score_drop <= budget.max_score_drop
 
     last = len(steps) - 1  # which artifacts judge, if nothing before it answers well
     return bisect_left(range(last), True, key=answers_well)
 
 
 class Exam:
-    """Questions, each at the least length that holds it, and what the student says to them."""
+    """Examples, each at the least length that holds it, and what the student says to them."""
 
-    def __init__(self, student: Student, examples: Sequence[Question]) -> None:
+    def __init__(self, student: Student, examples: Sequence[Example]) -> None:
         shorter = tuple(length for length in _LENGTHS if length < student.max_seq_len)
         self._cases = reference_cases(student, examples, (*shorter, student.max_seq_len))
 
@@ -264,24 +269,24 @@ class Exam:
         """Returns the power of a model's error in all logits, over that of the logits."""
         outputs, own = self._run(model), [case.outputs for case in self._cases]
         error = signal = 0.0
-        for name in model.task.OUTPUT_NAMES:
-            reference = real_logits(self._cases, own, name)
-            error += float(np.square(real_logits(self._cases, outputs, name) - reference).sum())
+        for spec in model.task.outputs:
+            reference = real_logits(self._cases, own, spec)
+            error += float(np.square(real_logits(self._cases, outputs, spec) - reference).sum())
             signal += float(np.square(reference).sum())
         return error / signal
 
-    def f1_drop(self, model: Student) -> float:
-        """Returns by how many percentage points of F1 a model falls behind the student."""
+    def score_drop(self, model: Student) -> float:
+        """Returns by how many percentage points of its task's score a model falls behind."""
         answers = [
             model.task.decode(case.encoded, outputs)
             for case, outputs in zip(self._cases, self._run(model), strict=True)
         ]
-        return f1_drop(model.task, self._cases, answers)
+        return worth_of(answers, self._cases, task=model.task).drop
 
     def _run(self, model: Student) -> list[list[dict[str, np.ndarray]]]:
-        rows = [window.inputs for case in self._cases for window in case.encoded.windows]
+        rows = [row.inputs for case in self._cases for row in case.encoded.rows]
         outputs = iter(runtimes.run_student_rows(model, rows).outputs)
-        return [[next(outputs) for _ in case.encoded.windows] for case in self._cases]
+        return [[next(outputs) for _ in case.encoded.rows] for case in self._cases]
 
 
 def _gain(before: Choice, after: Choice) -> float:

@@ -1,9 +1,9 @@
 """Writes the bundle's page for people: one HTML file that needs no network."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,13 @@ from pipeline.comparison.compare import ERROR_BINS, ComparedInput
 from pipeline.comparison.localize import Localization
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
-from pipeline.comparison.verdict import NUM_WORST, Parity, as_json, badness
+from pipeline.comparison.verdict import NUM_WORST, Parity, as_json, badness_by
 from pipeline.files.canonical import canonical_json
 from pipeline.quantization.search import Step
 from pipeline.report.depth import picture
 from pipeline.report.pictures import draw_svg
 from pipeline.report.tables import number
+from pipeline.tasks.task import Piece
 
 if TYPE_CHECKING:
     from pipeline.student.load import Student
@@ -35,18 +36,6 @@ _TITLE = b"<title>PocketBERT: "
 _HEAD_BYTES = 1_000
 """Of a page, in which its title stands."""
 
-_CONTEXT_CHARS = 160
-"""Characters of the text before and after what is marked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Piece:
-    """A piece of a text, and whose answer it is part of."""
-
-    text: str
-    is_reference: bool
-    is_answer: bool
-
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
@@ -54,6 +43,7 @@ class Worst:
 
     parity: Parity
     compared: ComparedInput
+    heading: str
     pieces: tuple[Piece, ...]
 
 
@@ -150,6 +140,8 @@ def write(
     notes = {each.runtime: backends.runtime(each.runtime).note for each in parity}
     text = templates.get_template(FILE_NAME).render(
         student=student,
+        task=student.task,
+        nan=math.nan,
         architecture=type(student.model).__name__,
         num_parameters=sum(weight.numel() for weight in student.model.parameters()),
         artifacts=[(artifact, open.size_bytes(artifact.path)) for artifact in artifacts],
@@ -165,31 +157,8 @@ def write(
     path.write_text(text, encoding="utf-8")
 
 
-def mark(text: str, reference: tuple[int, int], answer: tuple[int, int]) -> tuple[Piece, ...]:
-    """Cuts a text at the ends of two spans, and away what is far from both.
-
-    Args:
-        text: In which both lie.
-        reference: Start and end of the student's answer, in characters.
-        answer: Start and end of the artifact's.
-    """
-    first = max(0, min(reference[0], answer[0]) - _CONTEXT_CHARS)
-    last = min(len(text), max(reference[1], answer[1]) + _CONTEXT_CHARS)
-    cuts = sorted({first, last, *reference, *answer})
-    pieces = [
-        Piece(
-            text=text[begin:end],
-            is_reference=reference[0] <= begin < reference[1],
-            is_answer=answer[0] <= begin < answer[1],
-        )
-        for begin, end in pairwise(cuts)
-    ]
-    beyond = Piece(text="…", is_reference=False, is_answer=False)
-    return (*([beyond] if first else []), *pieces, *([beyond] if last < len(text) else []))
-
-
 def draw_errors(parity: Sequence[Parity]) -> str:
-    """Returns a picture of how many logits differ by how much, as SVG; nothing if none is known."""
+    """Returns a picture of how many logits differ by how much, as SVG; empty if none is known."""
     counted = [each for each in parity if each.error_counts]
 
     def draw(axes: Any) -> None:
@@ -204,17 +173,16 @@ def draw_errors(parity: Sequence[Parity]) -> str:
 
 def _worst(parity: Sequence[Parity]) -> Iterator[Worst]:
     """Yields the inputs that fare worst in any runtime, each in the one where it fares worst."""
-    found: dict[str, Worst] = {}
+    found: dict[str, tuple[Parity, ComparedInput]] = {}
     for each in parity:
+        badness = badness_by(each.task)
         for compared in each.worst:
             before = found.get(compared.id)
-            if before is None or badness(compared) > badness(before.compared):
-                pieces = mark(
-                    compared.context,
-                    (compared.reference.start, compared.reference.end),
-                    (compared.answer.start, compared.answer.end),
-                )
-                found[compared.id] = Worst(parity=each, compared=compared, pieces=pieces)
-    yield from sorted(found.values(), key=lambda each: badness(each.compared), reverse=True)[
-        :NUM_WORST
-    ]
+            if before is None or badness(compared) > badness(before[1]):
+                found[compared.id] = each, compared
+    order = sorted(found.values(), key=lambda each: badness_by(each[0].task)(each[1]), reverse=True)
+    for each, compared in order[:NUM_WORST]:
+        heading, pieces = each.task.marked(
+            compared.texts, reference=compared.reference, answer=compared.answer
+        )
+        yield Worst(parity=each, compared=compared, heading=heading, pieces=pieces)

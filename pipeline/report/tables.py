@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.comparison.localize import Localization
     from pipeline.quantization.search import Step
     from pipeline.student.trim import Trimming
-    from pipeline.tasks.question_answering.squad import Unreadable
+    from pipeline.tasks.task import Task, Unreadable
 
 NUM_NAMED = 10
 """Examples that are named where people read."""
@@ -29,7 +29,8 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
     """Returns the table of verdicts; ``sizes_bytes`` is by backend."""
     made = table(
         "runtime", "precision", "length", "size MB", "max diff", "SNR dB", "same answers",
-        "F1 lost", "verdict", words=("verdict",),
+        f"{parity[0].task.BUDGETED.title if parity else 'score'} lost", "verdict",
+        words=("verdict",),
     )  # fmt: skip
     for each in parity:
         made.add_row(
@@ -40,7 +41,7 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
             number(each.max_abs_diff, "{:.2g}"),
             number(each.snr_db, "{:.1f}"),
             _agreement(each),
-            number(each.f1_drop, "{:.2f}"),
+            number(each.worth.drop, "{:.2f}"),
             "[green]PASS" if each.verdict == "pass" else f"[red]FAIL[/] {escape(each.reason)}",
         )
     return made
@@ -78,13 +79,15 @@ def localization(found: "Localization") -> list[RenderableType]:
 
 def frontier_table(steps: "Sequence[Step]") -> Table:
     """Returns what a search saw, from the smallest recipe to the best."""
-    made = table("change", "foreseen MB", "foreseen SNR dB", "F1 lost", "", words=("",))
+    made = table(
+        "change", "foreseen MB", "foreseen SNR dB", f"{steps[0].score.title} lost", "", words=("",)
+    )
     for step in steps:
         made.add_row(
             step.change or "the smallest",
             f"{step.size_bytes / 1e6:.2f}",
             f"{step.snr_db:.1f}",
-            "" if math.isnan(step.f1_drop) else f"{step.f1_drop:.2f}",
+            "" if math.isnan(step.score_drop) else f"{step.score_drop:.2f}",
             "[green]chosen" if step.is_chosen else "",
         )
     return made
@@ -149,19 +152,20 @@ def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
     ]
 
 
-def unreadable(examples: "Sequence[Unreadable]", consequence: str) -> list[str]:
+def unreadable(examples: "Sequence[Unreadable]", consequence: str, *, task: "Task") -> list[str]:
     """Returns which examples could not be asked, and why; of many only the first by name.
 
     Args:
         examples: Those that could not be asked.
         consequence: What became of them, such as ``counted as wrong``.
+        task: Says what they are called.
     """
     if not examples:
         return []
     named = [f"{escape(each.id)} ({escape(each.reason)})" for each in examples[:NUM_NAMED]]
     if len(examples) > NUM_NAMED:
         named.append(f"and {len(examples) - NUM_NAMED} more, which --json names")
-    about = f"{len(examples)} question{'s' * (len(examples) > 1)} could not be asked"
+    about = f"{len(examples)} {task.NOUN}{'s' * (len(examples) > 1)} could not be asked"
     return [f"[yellow]{about}, {consequence}[/]: {'; '.join(named)}"]
 
 

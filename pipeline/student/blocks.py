@@ -16,6 +16,7 @@ from converters.values.artifact import Arrays
 from converters.values.errors import InputError
 from pipeline.student.load import Student
 from pipeline.student.trace import ExportableEncoder
+from pipeline.tasks.task import OutputSpec
 
 HEAD = "head"
 SUPPORTED = ("distilbert", "bert", "electra")
@@ -23,7 +24,8 @@ SUPPORTED = ("distilbert", "bert", "electra")
 _LAYER = re.compile(r"\.layer\.(\d+)\.(.+)$")
 
 Blocks = Mapping[str, np.ndarray]
-"""The output of each block by name, in the order in which they run, each ``(seq_len, width)``."""
+"""The output of each block by name, in the order in which they run, each ``(seq_len, width)``; the
+head's is as ``head_of`` gives it."""
 
 
 def norm_blocks(student: Student) -> dict[str, nn.LayerNorm]:
@@ -64,20 +66,35 @@ def run_blocks(
             it instead of the student's own.
 
     Returns:
-        Each ``(seq_len, width) float32``; those of the head are the logits, a column an output.
+        Each ``(seq_len, width) float32``; that of the head is as ``head_of`` gives it.
     """
     made: dict[str, np.ndarray] = {}
-    names = student.task.OUTPUT_NAMES
-    encoder = ExportableEncoder(student.model, output_names=names).eval()
+    encoder = ExportableEncoder(student.model, output_names=student.output_names).eval()
     tensors = {name: torch.from_numpy(value) for name, value in row.items()}
     with _hooks(norm_blocks(student), made, given), torch.inference_mode():
-        logits = encoder(**tensors)
-    return {**made, HEAD: head_of({name: value.numpy() for name, value in logits.items()}, names)}
+        outputs = encoder(**tensors)
+    values = {name: value.numpy() for name, value in outputs.items()}
+    return {**made, HEAD: head_of(values, student.task.outputs)}
 
 
-def head_of(outputs: Arrays, names: Sequence[str]) -> np.ndarray:
-    """Returns the logits of a row as ``(seq_len, outputs) float32``."""
-    return np.stack([np.asarray(outputs[name], np.float32)[0] for name in names], axis=1)
+def head_of(outputs: Arrays, specs: Sequence[OutputSpec]) -> np.ndarray:
+    """Returns what the head made of a row: a line for each token, or one for the row.
+
+    Args:
+        outputs: By name, each of the shape that its specification says.
+        specs: All for each token, or all for the row.
+
+    Returns:
+        ``(seq_len, numbers) float32``, or ``(1, numbers) float32``.
+    """
+    values = [np.asarray(outputs[spec.name], np.float32) for spec in specs]
+    return np.concatenate(
+        [
+            each.reshape(-1, spec.width)  # (lines, width)
+            for each, spec in zip(values, specs, strict=True)
+        ],
+        axis=1,
+    )
 
 
 @contextmanager

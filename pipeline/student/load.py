@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -14,9 +14,8 @@ from pipeline.student.config import architecture, read_config
 from pipeline.student.locate import find_model
 from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.student.weights import hash_weights, read_weights
-from pipeline.tasks import Task, task_of
-from pipeline.tasks.question_answering import Encoded
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks import task_of_model
+from pipeline.tasks.task import Encoded, Task
 from pipeline.tokenizer.tokenization import second_type
 
 if TYPE_CHECKING:
@@ -58,7 +57,12 @@ class Student:
     weights_sha256: str
     licence: str
 
-    def encode(self, examples: Sequence[Question], *, seq_lens: tuple[int, ...]) -> list[Encoded]:
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of what the model gives for a row."""
+        return tuple(spec.name for spec in self.task.outputs)
+
+    def encode(self, examples: Sequence[Any], *, seq_lens: tuple[int, ...]) -> list[Encoded]:
         """Turns examples into this student's inputs, each row at the smallest length that fits."""
         return [
             self.task.encode(
@@ -104,20 +108,14 @@ def load(model: str | None = None) -> Student:
     """Loads a student and checks that it can be deployed.
 
     Args:
-        model: A folder, a Hub id, or nothing for the student inside the package.
+        model: A folder, a Hub id, or None for the student inside the package.
 
     Raises:
         InputError: There is no such model, or it is damaged, or of a kind not supported.
     """
     source, folder = find_model(model)
     config = read_config(folder)
-    task = task_of(architecture(config))
-    if config.num_labels != len(task.OUTPUT_NAMES):
-        raise InputError(
-            f"{folder / 'config.json'} describes a head of {config.num_labels} outputs a token, "
-            f"and {task.NAME} has {len(task.OUTPUT_NAMES)}",
-            hint="train the model with a head of its own for this task",
-        )
+    task = task_of_model(architecture(config), config)
     network, tokenizer = _read_network(folder, config)
     return Student(
         name=_name(source),
@@ -133,21 +131,22 @@ def load(model: str | None = None) -> Student:
     )
 
 
-def load_checkpoint(model: str, *, suffix: str) -> Checkpoint:
+def load_checkpoint(model: str, *, suffixes: tuple[str, ...]) -> Checkpoint:
     """Loads a model of any head, to train from or with.
 
     Args:
         model: A folder or a Hub id.
-        suffix: How its architecture must end, such as ``ForMaskedLM``.
+        suffixes: How its architecture may end, such as ``ForMaskedLM``.
 
     Raises:
         InputError: There is no such model, or it is damaged, or of another kind.
     """
     source, folder = find_model(model)
     config = read_config(folder)
-    if not architecture(config).endswith(suffix):
+    if not architecture(config).endswith(suffixes):
+        needed = " or a ".join(f"…{suffix}" for suffix in suffixes)
         raise InputError(
-            f"{model} is a {architecture(config)}, where a …{suffix} is needed",
+            f"{model} is a {architecture(config)}, where a {needed} is needed",
             hint="give a model that was trained with this head",
         )
     network, tokenizer = _read_network(folder, config)

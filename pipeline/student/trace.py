@@ -67,7 +67,7 @@ def trace(student: Student, *, seq_lens: tuple[int, ...]) -> TracedModel:
         InputError: A length is below ``MIN_SEQ_LEN`` or beyond the student's positions.
     """
     lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
-    encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES).eval()
+    encoder = ExportableEncoder(student.model, output_names=student.output_names).eval()
     with ALONE, one_row_attention(student.model):
         program = torch.export.export(
             encoder,
@@ -79,7 +79,7 @@ def trace(student: Student, *, seq_lens: tuple[int, ...]) -> TracedModel:
     return TracedModel(
         program=program,
         input_names=student.input_names,
-        output_names=student.task.OUTPUT_NAMES,
+        output_names=student.output_names,
         seq_lens=lengths,
     )
 

@@ -22,7 +22,7 @@ from torch import nn
 
 from converters.values.errors import InputError
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering import squad
+from pipeline.tasks.task import Task
 from pipeline.tokenizer.tokenization import SPECIAL_TOKENS, special_id, tokenizer_part
 
 PREFIX = "##"
@@ -62,7 +62,7 @@ def trim(student: Student, corpus: Path) -> tuple[Student, Trimming]:
             f"with {PREFIX} can be trimmed",
             hint="build without --trim-vocab",
         )
-    kept = pieces_to_keep(student.tokenizer, read_corpus(corpus))
+    kept = pieces_to_keep(student.tokenizer, read_corpus(corpus, task=student.task))
     trimmed = to_vocabulary(student, trim_tokenizer(student.tokenizer, kept))
     return trimmed, Trimming(
         num_pieces=trimmed.tokenizer.get_vocab_size(),
@@ -71,18 +71,19 @@ def trim(student: Student, corpus: Path) -> tuple[Student, Trimming]:
     )
 
 
-def read_corpus(path: Path) -> Iterator[str]:
+def read_corpus(path: Path, *, task: Task) -> Iterator[str]:
     """Yields the texts of a corpus.
 
     Args:
-        path: A file whose name ends in ``.json`` is in SQuAD layout: its questions and contexts.
-            Any other is UTF-8 text, and streams from the disk a line at a time.
+        path: A file whose name ends in ``.json`` holds examples of the task, of which all texts
+            count. Any other is UTF-8 text, and streams from the disk a line at a time.
+        task: The student's.
 
     Raises:
         InputError: It is absent, a folder, binary, not UTF-8, or JSON in another layout.
     """
     if path.suffix.lower() == ".json":
-        yield from squad.read_texts(path)
+        yield from task.read_texts(path)
         return
     try:
         with path.open("rb") as file:

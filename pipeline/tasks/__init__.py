@@ -1,106 +1,59 @@
-"""One module per task: its inputs, outputs, decoding and metric.
+"""The tasks: each a folder of its own, which holds all that is particular to it.
 
-A task is found by the suffix of the architecture's name, so a new one is a new file here and
-changes no other: ``DistilBertForQuestionAnswering`` ends with what
-``question_answering.ARCHITECTURE_SUFFIX`` says.
+A task is found by the end of the architecture's name, or by the name that a manifest states. A new
+one adds a folder here and one in ``on_device``, and its class to ``TASKS``.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from converters.values.errors import InputError
+from pipeline.tasks.question_answering import QuestionAnswering
+from pipeline.tasks.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from transformers import PreTrainedConfig
 
-    import numpy as np
-    from tokenizers import Tokenizer
+    from pipeline.bundle.manifest import Manifest
 
-    from pipeline.tasks.question_answering import Answer, Encoded
-    from pipeline.tasks.question_answering.squad import Example, Question, Score
+TASKS: tuple[type[Task], ...] = (QuestionAnswering,)
 
 
-class Task(Protocol):
-    """What a task module offers."""
+def task_of_model(architecture: str, config: "PreTrainedConfig") -> Task:
+    """Returns the task of a checkpoint.
 
-    NAME: str
-    ARCHITECTURE_SUFFIX: str
-    OUTPUT_NAMES: tuple[str, ...]
-
-    def read_examples(self, path: "Path") -> "tuple[Example, ...]":
-        """Reads labelled examples from a file that the user gave."""
-        ...
-
-    def own_examples(self) -> "tuple[Question, ...]":
-        """Returns the labelled examples that the package carries."""
-        ...
-
-    def check_readable(self, example: "Question", *, tokenizer: "Tokenizer") -> None:
-        """Checks that an example can be encoded; raises InputError if not."""
-        ...
-
-    def encode(
-        self,
-        example: "Question",
-        *,
-        tokenizer: "Tokenizer",
-        input_names: tuple[str, ...],
-        seq_lens: tuple[int, ...],
-    ) -> "Encoded":
-        """Turns an example into model inputs of the given lengths."""
-        ...
-
-    def decode(self, encoded: "Encoded", outputs: "Sequence[Mapping[str, np.ndarray]]") -> "Answer":
-        """Turns the model's outputs back into an answer."""
-        ...
-
-    def prefers_no_answer(
-        self, encoded: "Encoded", outputs: "Sequence[Mapping[str, np.ndarray]]"
-    ) -> bool:
-        """Tells whether the model's outputs say that there is no answer."""
-        ...
-
-    def margin(
-        self,
-        encoded: "Encoded",
-        outputs: "Sequence[Mapping[str, np.ndarray]]",
-        *,
-        preferred: "Answer",
-        other: "Answer",
-    ) -> float:
-        """Returns by how many logits one answer is ahead of another, in these outputs."""
-        ...
-
-    def exact_match(self, *, prediction: str, answers: "Sequence[str]") -> float:
-        """Returns whether a text is one of the answers, 1 or 0."""
-        ...
-
-    def f1(self, *, prediction: str, answers: "Sequence[str]") -> float:
-        """Returns how near a text is to the nearest of the answers, 0 to 1."""
-        ...
-
-    def score(self, answers: "Mapping[str, str]", examples: "Sequence[Example]") -> "Score":
-        """Scores answers by example id."""
-        ...
-
-
-TASKS = ("question_answering",)
-"""The folders here, each a task."""
-
-
-def task_of(architecture: str) -> Task:
-    """Returns the task of an architecture such as ``DistilBertForQuestionAnswering``.
+    Args:
+        architecture: Such as ``DistilBertForQuestionAnswering``.
+        config: Of the checkpoint.
 
     Raises:
-        InputError: No module here serves it.
+        InputError: No task has such an architecture, or its head is not one of the task.
     """
-    tasks = [importlib.import_module(f"{__name__}.{name}") for name in TASKS]
-    for task in tasks:
+    for task in TASKS:
         if architecture.endswith(task.ARCHITECTURE_SUFFIX):
-            return task
-    supported = ", ".join(f"…{task.ARCHITECTURE_SUFFIX}" for task in tasks)
+            return task.of_config(config)
+    supported = ", ".join(f"…{task.ARCHITECTURE_SUFFIX}" for task in TASKS)
     raise InputError(
         f"the model is a {architecture}, a task that is not supported",
         hint=f"give a model whose architecture is {supported}",
     )
+
+
+def task_of_bundle(manifest: "Manifest") -> Task:
+    """Returns the task of a bundle, by the rules of its manifest.
+
+    Raises:
+        InputError: This version does not know it.
+        ManifestDamagedError: A rule is unknown, missing or out of its bounds.
+    """
+    task = tasks_by_name().get(manifest.task.name)
+    if task is None:
+        raise InputError(
+            f"the bundle's task is {manifest.task.name}, which this version does not know",
+            hint="update PocketBERT: pip install -U pocketbert",
+        )
+    return task.of_manifest(manifest)
+
+
+def tasks_by_name() -> dict[str, type[Task]]:
+    """Returns the tasks by the names that manifests give them."""
+    return {task.NAME: task for task in TASKS}

@@ -2,23 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from converters.values.errors import InputError
-from pipeline.tasks import Task
-from pipeline.tasks.question_answering.squad import Example, Question, Unreadable
+from pipeline.tasks.task import Task, Unreadable
+
+Given = Path | Sequence[Any] | None
+"""A file of examples, or examples; None for the package's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
     """Examples that can be asked, and those that cannot, each in the order of their file."""
 
-    readable: tuple[Question, ...]
+    readable: tuple[Any, ...]
     unreadable: tuple[Unreadable, ...]
 
 
-def sort_out(examples: Sequence[Example], *, task: Task, tokenizer: Tokenizer) -> Examples:
+def read(given: Given, *, task: Task, limit: int | None = None) -> Sequence[Any]:
+    """Returns examples of a task.
+
+    Args:
+        given: They, or a file with them; None for the package's own.
+        task: Which they are of.
+        limit: How many to use; None for all.
+
+    Raises:
+        InputError: The file is absent, or of another layout.
+    """
+    if isinstance(given, Path):
+        given = task.read_examples(given)
+    return (given or task.own_examples())[:limit]
+
+
+def sort_out(examples: Sequence[Any], *, task: Task, tokenizer: Tokenizer) -> Examples:
     """Parts examples by whether they can be asked.
 
     Args:
@@ -29,7 +49,7 @@ def sort_out(examples: Sequence[Example], *, task: Task, tokenizer: Tokenizer) -
     Raises:
         InputError: None of them can be asked; the message names the first.
     """
-    readable: list[Question] = []
+    readable: list[Any] = []
     unreadable: list[Unreadable] = []
     for example in examples:
         if isinstance(example, Unreadable):

@@ -11,7 +11,9 @@ import numpy as np
 from converters.values.artifact import Arrays, Artifact
 from pipeline.bundle.open import Bundle, open_bundle
 from pipeline.comparison import runtimes
-from pipeline.on_device.windows import Window, best_answer, cut
+from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.on_device.question_answering.windows import best_answer, cut
+from pipeline.on_device.row import Row
 from pipeline.on_device.wordpiece import open_tokenizer, utf16_offsets
 from pipeline.running.jobs import run_jobs
 
@@ -65,18 +67,18 @@ def _name(opened: Bundle, artifact: Artifact) -> str:
     return artifact.path.relative_to(opened.folder).as_posix()
 
 
-def _cut(opened: Bundle, asked: Asked) -> list[Window]:
+def _cut(opened: Bundle, asked: Asked) -> list[Row]:
     tokenizer = open_tokenizer(opened.folder, opened.manifest.tokenizer)
     return cut(
         tokenizer.tokenize(asked.question),
         tokenizer.tokenize(asked.context),
         tokenizer=opened.manifest.tokenizer,
-        rules=opened.manifest.span_rules,
+        rules=opened.manifest.read_rules(SpanRules),
         seq_lens=asked.seq_lens,
     )
 
 
-def _row(window: Window) -> Arrays:
+def _row(window: Row) -> Arrays:
     names = ("input_ids", "attention_mask", "token_type_ids")
     return {name: np.array([getattr(window, name)], np.int32) for name in names}
 
@@ -90,7 +92,7 @@ def _of(artifact: Artifact, rows: Sequence[Arrays]) -> list[Arrays]:
 def _answers(
     opened: Bundle,
     asked: Sequence[Asked],
-    cuts: Sequence[list[Window]],
+    cuts: Sequence[list[Row]],
     outputs: Iterator[dict[str, np.ndarray]],
 ) -> Iterator[dict[str, Any]]:
     for each, windows in zip(asked, cuts, strict=True):
@@ -100,7 +102,7 @@ def _answers(
             windows,
             [own["start_logits"].tolist() for own in logits],
             [own["end_logits"].tolist() for own in logits],
-            rules=opened.manifest.span_rules,
+            rules=opened.manifest.read_rules(SpanRules),
         )
         ((start, end),) = utf16_offsets(each.context, [(answer.start, answer.end)])
         yield {

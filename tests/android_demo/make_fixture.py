@@ -70,10 +70,7 @@ def _write_bundle(folder: Path) -> None:
 
 def _write_artifact_logits(bundle: Path) -> None:
     stated = vectors.read(bundle / VECTORS)
-    asked = [
-        Asked(question=each.question, context=each.context, seq_lens=stated.seq_lens)
-        for each in stated.questions[-3:]
-    ]
+    asked = [Asked(**each.texts, seq_lens=stated.seq_lens) for each in stated.examples[-3:]]
     artifact_logits.write(bundle, asked, RESOURCES / "artifact-logits.json")
 
 

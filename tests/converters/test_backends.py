@@ -230,8 +230,8 @@ def assert_close(
     expected = run_student(student, rows).outputs
     for row, reference, actual in zip(rows, expected, outputs, strict=True):
         num_tokens = int(row["attention_mask"].sum())
-        assert set(actual) == set(student.task.OUTPUT_NAMES)
-        for name in student.task.OUTPUT_NAMES:
+        assert set(actual) == set(student.output_names)
+        for name in student.output_names:
             assert actual[name].shape == reference[name].shape
             assert actual[name].dtype == np.float32
             wanted = reference[name][0, :num_tokens]

@@ -66,10 +66,7 @@ def fixture(
     (folder / "ios" / "pocketbert").rename(made / "bundle")
     (made / "vectors").symlink_to(vectors, target_is_directory=True)
     stated = bundle_vectors.read(made / "bundle" / "vectors.json")
-    tested = [
-        Asked(question=each.question, context=each.context, seq_lens=stated.seq_lens)
-        for each in stated.questions
-    ]
+    tested = [Asked(**each.texts, seq_lens=stated.seq_lens) for each in stated.examples]
     artifact_logits.write(
         folder / "bundle", [*asked, *tested], made / "artifact-logits.json", names=IOS
     )

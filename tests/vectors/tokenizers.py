@@ -8,15 +8,15 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
-from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart
+from pipeline.bundle.manifest import TaskPart, TokenizerPart
 from pipeline.files.canonical import canonical_json
 from pipeline.student.tokenizer_folder import read_tokenizer
-from pipeline.tasks.question_answering import RULES
+from pipeline.tasks.question_answering.spans import RULES
 from pipeline.tasks.question_answering.squad import labelled_questions
 from pipeline.tokenizer.tokenization import tokenizer_part, write_tokenizer
 
 STUDENT = Path(__file__).parents[2] / "pipeline" / "student" / "embedded"
-SPAN_RULES = SpanRulesPart(**vars(RULES))
+TASK = TaskPart(name="question-answering", rules=RULES.model_dump(), labels=())
 
 
 @cache
@@ -80,7 +80,7 @@ def write(tokenizer: Tokenizer, folder: Path) -> TokenizerPart:
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(tokenizer, folder / "tokenizer")
     part = tokenizer_part(tokenizer)
-    settings = {"tokenizer": part.model_dump(), "span_rules": SPAN_RULES.model_dump()}
+    settings = {"tokenizer": part.model_dump(), "task": TASK.model_dump()}
     (folder / "settings.json").write_bytes(canonical_json(settings))
     return part
 

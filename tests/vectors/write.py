@@ -1,7 +1,7 @@
 """Writes what a port of the reference is tested with: ``python -m tests.vectors.write FOLDER``.
 
 ``uncased/``, ``cased/`` and ``spelling/`` each hold ``settings.json`` (``tokenizer`` and
-``span_rules`` as in a manifest), the files that it names, and ``texts.json``, by the tokenizers
+``task`` as in a manifest), the files that it names, and ``texts.json``, by the tokenizers
 library; ``uncased/`` also ``answers.json``, by the embedded student in PyTorch. ``spelling/`` knows
 single characters alone. Text is escaped to ASCII, so that no editor and no reader changes it.
 """
@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from pipeline.comparison.cases import Case, reference_cases
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.student.load import Student, load
-from pipeline.tasks import question_answering as task
+from pipeline.tasks.question_answering import spans
 from pipeline.tasks.question_answering.squad import Question, labelled_questions
 from tests.vectors import tokenizers
 from tests.vectors.texts import make_texts
@@ -114,15 +114,14 @@ def ask(question: str, context: str) -> Question:
 
 def _describe(student: Student, case: Case, seq_lens: tuple[int, ...]) -> dict[str, Any]:
     example = case.example
-    encoded = task.encode(
+    encoded = spans.encode(
         example, tokenizer=student.tokenizer, input_names=INPUTS, seq_lens=seq_lens
     )
     outputs = [
         {name: np.round(logits.astype(np.float64), LOGIT_DIGITS) for name, logits in each.items()}
         for each in case.outputs
     ]
-    answer = task.decode(encoded, outputs)
-    ((start, end),) = utf16_offsets(example.context, [(answer.start, answer.end)])
+    answer = spans.decode(encoded, outputs)
     return {
         "question": example.question,
         "context": example.context,
@@ -134,9 +133,9 @@ def _describe(student: Student, case: Case, seq_lens: tuple[int, ...]) -> dict[s
                 "offsets": window.offsets,
                 **{name: logits[0].tolist() for name, logits in output.items()},
             }
-            for window, output in zip(encoded.windows, outputs, strict=True)
+            for window, output in zip(encoded.rows, outputs, strict=True)
         ],
-        "answer": {**vars(answer), "utf16_start": start, "utf16_end": end},
+        "answer": student.task.stated(encoded, answer),
     }
 
 

@@ -1,10 +1,9 @@
 """A second opinion from Google's Task Library, a client of TFLite files that no one here wrote.
 
-``BertQuestionAnswerer`` takes a question and a context and gives answers, so it checks all that the
-other runtimes are handed: the tokenizer, the names and the order of inputs, and the decoding. It
-goes by rules of its own, and only what they cannot change is compared:
+It takes texts and gives answers, so it checks all that the other runtimes are handed: the
+tokenizer, the names and the order of inputs, and the decoding. It goes by rules of its own, and
+only what they cannot change is compared, as the task's ``LibraryTask`` says:
 
-- It answers in whole words, cut at spaces. The student's answer is widened to whole words, too.
 - It reads one window of 384 tokens. Longer contexts are left out.
 - It lower-cases ASCII alone and removes no accents, so ``Café`` becomes ``[UNK]`` where a
   student's tokenizer reads ``cafe``. Texts that the two cut into different tokens are left out.
@@ -29,6 +28,7 @@ from converters.values.errors import GateError, InputError
 from pipeline.bundle.open import Bundle
 from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.runtimes import Skipped
+from pipeline.comparison.scores import Worth, worth_of
 from pipeline.comparison.task_library import environment
 from pipeline.comparison.task_library.tokenizer import LibraryTokenizer
 from pipeline.comparison.thresholds import thresholds_of
@@ -38,8 +38,7 @@ from pipeline.files.checksums import checked
 from pipeline.running.jobs import Job
 from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks import question_answering
-from pipeline.tasks.question_answering.squad import Question, normalize_answer
+from pipeline.tasks.task import Example, LibraryTask
 from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
 
 RUNTIME = TASK_LIBRARY.name
@@ -88,11 +87,27 @@ def check_wanted(
             "the Task Library gives the context the token type 1, and this student reads it as 0",
             hint="leave out --task-library",
         )
-    if student.task.NAME != question_answering.NAME or not part.lowercase:
+    library_of(student)
+    if not part.lowercase:
         raise InputError(
-            "the Task Library answers questions, in lower case only, and this student does not",
+            "the Task Library reads lower case only, and this student does not",
             hint="leave out --task-library",
         )
+
+
+def library_of(student: Student) -> LibraryTask:
+    """Returns what the library can be asked for a student's task.
+
+    Raises:
+        InputError: It has nothing for that.
+    """
+    library = student.task.task_library
+    if library is None:
+        raise InputError(
+            f"the Task Library is not asked for {student.task.NAME}",
+            hint="leave out --task-library",
+        )
+    return library
 
 
 def add(source: Artifact, student: Student, *, run: Run) -> Artifact:
@@ -120,7 +135,7 @@ def check_bundle(
     opened: Bundle,
     student: Student,
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     names: Sequence[str],
     run: Run,
 ) -> tuple[list[Parity], list[Skipped]]:
@@ -142,13 +157,14 @@ def check(
     variant: Artifact,
     student: Student,
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     run: Run,
 ) -> tuple[list[Parity], list[Skipped]]:
     """Compares the Task Library's answers with the PyTorch student's.
 
     Where its environment cannot be made, or no question can be compared, the check is skipped.
     """
+    library = library_of(student)
     chosen, left_out = comparable(student, examples)
     if not chosen:
         return [], [Skipped(runtime=RUNTIME, reason=f"no question is left to compare: {left_out}")]
@@ -162,24 +178,27 @@ def check(
     try:
         with run.stage(f"run {RUNTIME}"):
             model = checked(variant).path
-            texts = ask(python, model, chosen, num_threads=run.num_threads)
+            asked = [library.texts(each) for each in chosen]
+            texts = ask(python, model, asked, num_threads=run.num_threads)
     except (ClientError, GateError) as err:
-        return [failed_parity(variant, RUNTIME, seq_len=SEQ_LEN, reason=str(err))], []
+        return [
+            failed_parity(variant, RUNTIME, task=student.task, seq_len=SEQ_LEN, reason=str(err))
+        ], []
     return [judge(variant, student, cases, texts, left_out=left_out)], []
 
 
-def comparable(student: Student, examples: Sequence[Question]) -> tuple[list[Question], str]:
+def comparable(student: Student, examples: Sequence[Example]) -> tuple[list[Example], str]:
     """Returns the questions that both read alike, and in words how many are left out and why."""
     theirs = LibraryTokenizer(student.tokenizer)
     chosen, num_long, num_read_otherwise = [], 0, 0
     for example, encoded in zip(
         examples, student.encode(examples, seq_lens=(SEQ_LEN,)), strict=True
     ):
-        if len(encoded.windows) > 1:
+        if len(encoded.rows) > 1:
             num_long += 1
         elif any(
             student.tokenizer.encode(text, add_special_tokens=False).ids != theirs.ids(text)
-            for text in (example.question, example.context)
+            for text in example.texts.values()
         ):
             num_read_otherwise += 1
         else:
@@ -194,18 +213,25 @@ class ClientError(Exception):
     """The Task Library gave no answers; the message is one line."""
 
 
-def ask(python: Path, model: Path, questions: Sequence[Question], *, num_threads: int) -> list[str]:
+def ask(
+    python: Path, model: Path, asked: Sequence[Sequence[str]], *, num_threads: int
+) -> list[str]:
     """Returns the Task Library's answers, empty where it finds none.
+
+    Args:
+        python: Of its environment.
+        model: The file that it opens.
+        asked: The texts of each example.
+        num_threads: Of its runtime.
 
     Raises:
         ClientError: It refused the model, crashed, or replied with something else.
     """
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         request, reply = Path(folder, "request.json"), Path(folder, "reply.json")
-        pairs = [(each.question, each.context) for each in questions]
-        content = {"model": str(model), "num_threads": num_threads, "questions": pairs}
+        content = {"model": str(model), "num_threads": num_threads, "questions": list(asked)}
         request.write_text(json.dumps(content), encoding="utf-8")
-        timeout = _SECONDS_PER_QUESTION * (len(questions) + 6)
+        timeout = _SECONDS_PER_QUESTION * (len(asked) + 6)
         try:
             code, said = environment.run_client(python, (str(request), str(reply)), timeout=timeout)
         except subprocess.TimeoutExpired as err:
@@ -217,7 +243,7 @@ def ask(python: Path, model: Path, questions: Sequence[Question], *, num_threads
             texts = json.loads(reply.read_text(encoding="utf-8"))
         except (OSError, ValueError) as err:
             raise ClientError("its reply cannot be read") from err
-    if not isinstance(texts, list) or len(texts) != len(questions):
+    if not isinstance(texts, list) or len(texts) != len(asked):
         raise ClientError("its reply holds no answer to each question")
     return [text or "" for text in texts]
 
@@ -230,9 +256,10 @@ def judge(
     *,
     left_out: str,
 ) -> Parity:
-    """Judges answers against the student's, which are widened to whole words first."""
+    """Judges answers against the student's, as the library would give those."""
+    library = library_of(student)
     same = [
-        normalize_answer(text) == normalize_answer(whole_words(case))
+        library.same(text, library.expected(case.encoded, case.answer))
         for case, text in zip(cases, texts, strict=True)
     ]
     agreement = float(np.mean(same))
@@ -245,25 +272,10 @@ def judge(
         precision=variant.precision,
         seq_len=SEQ_LEN,
         verdict=gate.verdict,
+        task=student.task,
         answer_agreement=agreement,
-        f1_drop=_f1_drop(student, cases, texts),
+        worth=Worth(drop=worth_of(list(map(library.answer, texts)), cases, task=student.task).drop),
         num_inputs=len(cases),
         gates=(gate,),
         reason=("" if gate.verdict == "pass" else failure) + left_out,
     )
-
-
-def whole_words(case: Case) -> str:
-    """Returns the student's answer with the rest of its first and last word."""
-    context, answer = case.encoded.context, case.answer
-    start = context.rfind(" ", 0, answer.start) + 1
-    end = context.find(" ", answer.end)
-    return context[start : end if end >= 0 else None]
-
-
-def _f1_drop(student: Student, cases: Sequence[Case], texts: Sequence[str]) -> float:
-    """Returns by how many percentage points of F1 the library's answers fall behind."""
-    examples = [case.example for case in cases]
-    own = {case.example.id: case.answer.text for case in cases}
-    theirs = {case.example.id: text for case, text in zip(cases, texts, strict=True)}
-    return student.task.score(own, examples).f1 - student.task.score(theirs, examples).f1

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tokenizers import Tokenizer
 
-from pipeline.tasks.question_answering import cut_question
+from pipeline.tasks.question_answering.spans import cut_question
 from pipeline.tokenizer.tokenization import special_id
 
 Span = tuple[int, int]

@@ -15,8 +15,9 @@ from converters.values.errors import InputError
 from pipeline.distillation.losses import hard_target_loss
 from pipeline.distillation.objective import Batch, Position, pad, seeded
 from pipeline.distillation.question_answering.rows import Row, Source
-from pipeline.tasks import question_answering as task
+from pipeline.tasks.question_answering import spans
 from pipeline.tasks.question_answering.squad import Question, score
+from pipeline.tasks.task import Row as InputRow
 from pipeline.tokenizer.tokenization import second_type, special_id
 
 POOL_BATCHES = 50
@@ -59,7 +60,7 @@ class SpanObjective:
         self._held_out = [
             (
                 example,
-                task.encode(
+                spans.encode(
                     example,
                     tokenizer=tokenizer,
                     input_names=INPUT_NAMES,
@@ -156,9 +157,9 @@ class SpanObjective:
         """Returns the answers to a share of the held-out questions, by number."""
         examples = self._held_out[part]
         rows = [
-            (window, number, place)
+            (row, number, place)
             for number, (_, encoded) in enumerate(examples)
-            for place, window in enumerate(encoded.windows)
+            for place, row in enumerate(encoded.rows)
         ]
         rows.sort(key=lambda row: row[0].seq_len)
         outputs: list[dict[int, dict[str, np.ndarray]]] = [{} for _ in examples]
@@ -166,11 +167,11 @@ class SpanObjective:
             group = list(same_length)
             for begin in range(0, len(group), EVALUATION_BATCH):
                 chunk = group[begin : begin + EVALUATION_BATCH]
-                logits = _run(model, [window for window, _, _ in chunk])
+                logits = _run(model, [row for row, _, _ in chunk])
                 for given, (_, number, place) in zip(logits, chunk, strict=True):
                     outputs[number][place] = given
         return [
-            (example.id, task.decode(encoded, [given[i] for i in sorted(given)]).text)
+            (example.id, spans.decode(encoded, [given[i] for i in sorted(given)]).text)
             for (example, encoded), given in zip(examples, outputs, strict=True)
         ]
 
@@ -180,19 +181,19 @@ class SpanObjective:
         return {"exact_match": found.exact_match, "f1": found.f1}
 
 
-def _run(model: torch.nn.Module, windows: Sequence[task.Window]) -> list[dict[str, np.ndarray]]:
-    """Returns the logits of windows of one length, each ``(1, seq_len) float32``."""
+def _run(model: torch.nn.Module, rows: Sequence[InputRow]) -> list[dict[str, np.ndarray]]:
+    """Returns the logits of rows of one length, each ``(1, seq_len) float32``."""
     device = next(model.parameters()).device
     outputs = model(
         **{
-            name: torch.from_numpy(np.concatenate([window.inputs[name] for window in windows]))
+            name: torch.from_numpy(np.concatenate([row.inputs[name] for row in rows]))
             .long()
             .to(device)
             for name in INPUT_NAMES
         }
     )
-    logits = {name: getattr(outputs, name).float().cpu().numpy() for name in task.OUTPUT_NAMES}
+    logits = {name: getattr(outputs, name).float().cpu().numpy() for name in spans.OUTPUT_NAMES}
     return [
-        {name: value[row : row + 1] for name, value in logits.items()}
-        for row in range(len(windows))
+        {name: value[place : place + 1] for name, value in logits.items()}
+        for place in range(len(rows))
     ]

@@ -1,389 +1,184 @@
-"""Extractive question answering: from texts to windows of tokens, and from logits to a span.
-
-The rules are those of the BERT paper's SQuAD baseline (Devlin et al. 2019, section 4.2): the answer
-is the span whose start logit plus end logit is largest, the end not before the start.
-"""
+"""Extractive question answering: the answer is a span of a context."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Self
 
 from converters.values.errors import InputError
-from pipeline.tasks.question_answering import squad
-from pipeline.tasks.question_answering.squad import Example, Question, Score
-from pipeline.tokenizer.tokenization import second_type, special_id
+from pipeline.bundle.vectors import Value
+from pipeline.on_device import question_answering as on_device
+from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.on_device.wordpiece import utf16_offsets
+from pipeline.tasks.question_answering import spans, squad
+from pipeline.tasks.question_answering.marks import mark
+from pipeline.tasks.question_answering.spans import OUTPUT_NAMES, RULES, Answer
+from pipeline.tasks.question_answering.squad import Example, Question
+from pipeline.tasks.question_answering.task_library import SpanLibrary
+from pipeline.tasks.task import Encoded, Kind, Outputs, OutputSpec, Piece, Score, Task
 
-NAME = "question-answering"
-ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
-OUTPUT_NAMES: tuple[str, ...] = ("start_logits", "end_logits")
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedConfig
 
-
-@dataclass(frozen=True, kw_only=True)
-class SpanRules:
-    """How windows are cut and spans chosen, in tokens. Apps read these from the manifest.
-
-    Attributes:
-        max_text_characters: Of a question or context: some 50,000 tokens, and a few hundred windows
-            that each runtime has to read.
-        max_unknown_share: Above this share of [UNK] among a text's tokens the student cannot read
-            it, only guess.
-    """
-
-    max_question_tokens: int = 64
-    max_answer_tokens: int = 30
-    window_overlap_tokens: int = 128
-    max_text_characters: int = 200_000
-    max_unknown_share: float = 0.5
-
-
-RULES = SpanRules()
+    from pipeline.bundle.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
-    """One row of input: ``[CLS] question [SEP] part of the context [SEP]``, padded.
+class QuestionAnswering(Task):
+    """The task by some rules; see ``Task`` for what each function is for."""
 
-    Attributes:
-        inputs: Every input by name, ``(1, seq_len) int32``.
-        first: Position of the first context token in the row.
-        offsets: For each context token in the row, its ``(start, end)`` in the context, in
-            characters (Unicode code points).
-    """
+    NAME = "question-answering"
+    ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
+    NOUN = "question"
+    SCORES = (Score(name="exact_match", title="exact match"), Score(name="f1", title="F1"))
+    BUDGETED = SCORES[-1]
+    LIKENESS = (
+        Score(name="text_agreement", title="same text"),
+        Score(name="answer_f1", title="F1 with the student's"),
+    )
+    MARGIN_LOGITS = 4  # a start and an end of each of two spans
 
-    inputs: dict[str, np.ndarray]
-    first: int
-    offsets: tuple[tuple[int, int], ...]
+    rules: SpanRules = RULES
 
-    @property
-    def seq_len(self) -> int:
-        """Tokens in the row, padding included."""
-        return int(self.inputs["input_ids"].shape[1])
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens in the row, padding not included."""
-        return int(self.inputs["attention_mask"].sum())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """A question over a context as rows of input.
-
-    Attributes:
-        num_question_tokens: Of the question as it was asked.
-        num_question_tokens_read: Of its beginning, which is all that the rows hold.
-    """
-
-    context: str
-    windows: tuple[Window, ...]
-    num_question_tokens: int = 0
-    num_question_tokens_read: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A span of the context; ``start`` and ``end`` count characters (Unicode code points)."""
-
-    text: str
-    start: int
-    end: int
-    score: float
-
-
-def read_examples(path: Path) -> tuple[Example, ...]:
-    """Reads questions from a file in SQuAD's layout, or of an example a line."""
-    return squad.read_squad(path)
-
-
-def own_examples() -> tuple[Question, ...]:
-    """Returns the questions that the package carries."""
-    return squad.labelled_questions()
-
-
-def exact_match(*, prediction: str, answers: Sequence[str]) -> float:
-    """Returns whether a text is one of the answers, 1 or 0; 0 where there are none."""
-    return squad.exact_match(prediction=prediction, answers=answers)
-
-
-def f1(*, prediction: str, answers: Sequence[str]) -> float:
-    """Returns the best token F1 with any of the answers, 0 to 1; 0 where there are none."""
-    return squad.f1(prediction=prediction, answers=answers)
-
-
-def score(answers: Mapping[str, str], examples: Sequence[Example]) -> Score:
-    """Returns exact match and F1 in percent."""
-    return squad.score(answers, examples)
-
-
-def check_readable(example: Question, *, tokenizer: Tokenizer, rules: SpanRules = RULES) -> None:
-    """Checks that a question and its context can be read, at whatever length.
-
-    Raises:
-        InputError: A text is empty, too long, or in a script that the vocabulary lacks.
-    """
-    _tokenize(tokenizer, example.question, rules, what="question")
-    _tokenize(tokenizer, example.context, rules, what="context")
-
-
-def encode(
-    example: Question,
-    *,
-    tokenizer: Tokenizer,
-    input_names: tuple[str, ...],
-    seq_lens: tuple[int, ...],
-    rules: SpanRules = RULES,
-) -> Encoded:
-    """Cuts a question and its context into windows, each at the smallest length that holds it.
-
-    Args:
-        example: The question and its context.
-        tokenizer: A WordPiece tokenizer with truncation and padding switched off.
-        input_names: ``input_ids``, ``attention_mask`` and perhaps ``token_type_ids``.
-        seq_lens: The lengths to choose from, ascending.
-        rules: How long the question may be and how far windows overlap.
-
-    Raises:
-        InputError: A text is empty, too long, or in a script that the vocabulary lacks.
-    """
-    question = _tokenize(tokenizer, example.question, rules, what="question")
-    context = _tokenize(tokenizer, example.context, rules, what="context")
-    longest = seq_lens[-1]
-    question_ids = cut_question(question.ids, seq_len=longest, rules=rules)
-    room = longest - len(question_ids) - 3  # [CLS], [SEP] and [SEP]
-    step = room - min(rules.window_overlap_tokens, room // 2)
-    last = max(0, len(context.ids) - room)
-    starts = [*range(0, last, step), last]
-    windows = []
-    for start in starts:
-        part = slice(start, start + room)
-        row = _Row(question_ids, context.ids[part], tokenizer)
-        seq_len = next(length for length in seq_lens if length >= len(row.ids))
-        windows.append(
-            Window(
-                inputs={name: row.tensor(name, seq_len) for name in input_names},
-                first=len(question_ids) + 2,
-                offsets=tuple(context.offsets[part]),
+    @classmethod
+    def of_config(cls, config: "PreTrainedConfig") -> Self:
+        """Returns the task by the package's own rules."""
+        if config.num_labels != len(OUTPUT_NAMES):
+            raise InputError(
+                f"the model has a head of {config.num_labels} outputs a token, and {cls.NAME} has "
+                f"{len(OUTPUT_NAMES)}",
+                hint="train the model with a head of its own for this task",
             )
+        return cls()
+
+    @classmethod
+    def of_manifest(cls, manifest: "Manifest") -> Self:
+        """Returns the task by a bundle's rules."""
+        return cls(rules=manifest.read_rules(SpanRules))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns none."""
+        return ()
+
+    @property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """Returns a start and an end logit for each token."""
+        return tuple(OutputSpec(name=name, per="token") for name in OUTPUT_NAMES)
+
+    def on_device(self) -> on_device.QuestionAnswering:
+        """Returns what an app does."""
+        return on_device.QuestionAnswering(self.rules)
+
+    @property
+    def task_library(self) -> SpanLibrary:
+        """Returns what Google's Task Library can be asked."""
+        return SpanLibrary()
+
+    def read_examples(self, path: Path) -> tuple[Example, ...]:
+        """Reads questions from a file in SQuAD's layout, or of an example a line."""
+        return squad.read_squad(path)
+
+    def read_texts(self, path: Path) -> tuple[str, ...]:
+        """Returns every question and context of such a file."""
+        return squad.read_texts(path)
+
+    def own_examples(self) -> tuple[Question, ...]:
+        """Returns the questions that the package carries."""
+        return squad.labelled_questions()
+
+    def example_of(self, text: str, *, id: str) -> Question:
+        """Returns a question that can be asked of any context."""
+        return Question(id=id, question="Who?", context=text, answers=())
+
+    def check_readable(self, example: Question, *, tokenizer: "Tokenizer") -> None:
+        """Checks that question and context can be read."""
+        spans.check_readable(example, tokenizer=tokenizer, rules=self.rules)
+
+    def encode(
+        self,
+        example: Question,
+        *,
+        tokenizer: "Tokenizer",
+        input_names: tuple[str, ...],
+        seq_lens: tuple[int, ...],
+    ) -> Encoded:
+        """Cuts a question and its context into windows."""
+        return spans.encode(
+            example, tokenizer=tokenizer, input_names=input_names, seq_lens=seq_lens,
+            rules=self.rules,
+        )  # fmt: skip
+
+    def decode(self, encoded: Encoded, outputs: Sequence[Outputs]) -> Answer:
+        """Returns the best span over all windows."""
+        return spans.decode(encoded, outputs, rules=self.rules)
+
+    def same(self, one: Answer, other: Answer) -> bool:
+        """Returns whether two spans are one."""
+        return (one.start, one.end) == (other.start, other.end)
+
+    def margin(
+        self, encoded: Encoded, outputs: Sequence[Outputs], *, preferred: Answer, other: Answer
+    ) -> float:
+        """Returns by how many logits one span is ahead of another, in the best tokens of each."""
+        return spans.margin(encoded, outputs, preferred=preferred, other=other, rules=self.rules)
+
+    def likeness(self, answer: Answer, reference: Answer) -> dict[str, float]:
+        """Returns the token F1 of two answers, and whether they are the same once normalized."""
+        labels = (reference.text,)
+        is_same = answer.text == reference.text  # two texts of no words have an F1 of zero
+        return {
+            "text_agreement": squad.exact_match(prediction=answer.text, answers=labels),
+            "answer_f1": 1.0 if is_same else squad.f1(prediction=answer.text, answers=labels),
+        }
+
+    def worth(self, answer: Answer, example: Question) -> dict[str, float]:
+        """Returns exact match and F1 of the span, whatever the model thinks of it."""
+        return {
+            "exact_match": squad.exact_match(prediction=answer.text, answers=example.answers),
+            "f1": squad.f1(prediction=answer.text, answers=example.answers),
+        }
+
+    def scores(
+        self, answers: Mapping[str, Answer], examples: Sequence[Example]
+    ) -> dict[str, float]:
+        """Returns exact match and F1 as SQuAD's scripts do; "no answer" counts where it may."""
+        may_lack = {
+            each.id for each in examples if isinstance(each, Question) and each.may_lack_answer
+        }
+        texts = {
+            id_: "" if id_ in may_lack and answer.prefers_none else answer.text
+            for id_, answer in answers.items()
+        }
+        score = squad.score(texts, examples)
+        return {"exact_match": score.exact_match, "f1": score.f1}
+
+    def kinds(self, examples: Sequence[Question]) -> tuple[Kind, ...]:
+        """Returns the questions with an answer and those without, by the rules of SQuAD 2.0."""
+        some = tuple(each for each in examples if each.answers)
+        others = tuple(each for each in examples if not each.answers)
+        if not others:
+            return ()
+        return (
+            Kind(name="has_answer", about="with an answer", examples=some),
+            Kind(name="no_answer", about="without an answer", examples=others),
         )
-    return Encoded(
-        context=example.context,
-        windows=tuple(windows),
-        num_question_tokens=len(question.ids),
-        num_question_tokens_read=len(question_ids),
-    )
 
+    def to_json(self, answer: Answer) -> dict[str, Value]:
+        """Returns the text, its place in the context, and the score."""
+        return {
+            "text": answer.text, "start": answer.start, "end": answer.end, "score": answer.score,
+        }  # fmt: skip
 
-def cut_question(ids: list[int], *, seq_len: int, rules: SpanRules = RULES) -> list[int]:
-    """Returns as much of a question as its row has place for: half of it at most.
+    def stated(self, encoded: Encoded, answer: Answer) -> dict[str, Value]:
+        """Returns the same, with its place in UTF-16 units as well."""
+        ((start, end),) = utf16_offsets(encoded.texts["context"], [(answer.start, answer.end)])
+        return {**self.to_json(answer), "utf16_start": start, "utf16_end": end}
 
-    Args:
-        ids: Of the question, without special tokens.
-        seq_len: Of the row, three special tokens counted in.
-        rules: How long the question may be.
-    """
-    return ids[: min(rules.max_question_tokens, (seq_len - 3) // 2)]
-
-
-def decode(
-    encoded: Encoded,
-    outputs: Sequence[Mapping[str, np.ndarray]],
-    *,
-    rules: SpanRules = RULES,
-) -> Answer:
-    """Returns the best span over all windows.
-
-    The score is the probability of the start times that of the end, each a softmax over the context
-    tokens of all windows together, so windows compete on one scale. Of equal spans the first wins.
-    Where a logit is not finite, the score is not a number.
-
-    Args:
-        encoded: What ``encode`` returned.
-        outputs: For each window the logits by name, each ``(1, seq_len) float32``.
-        rules: The longest answer, in tokens.
-    """
-    (value, begin, stop), starts, ends = _best(encoded, outputs, rules)
-    with np.errstate(invalid="ignore"):
-        probability = np.exp(value - _log_sum_exp(starts) - _log_sum_exp(ends))
-    return Answer(text=encoded.context[begin:stop], start=begin, end=stop, score=float(probability))
-
-
-def prefers_no_answer(
-    encoded: Encoded,
-    outputs: Sequence[Mapping[str, np.ndarray]],
-    *,
-    rules: SpanRules = RULES,
-) -> bool:
-    """Tells whether "no answer" is ahead of the best span, as SQuAD 2.0 has it.
-
-    A model that was trained on questions without an answer gives it at [CLS]: its value is the
-    start logit plus the end logit there, in the window where that is smallest. To any other model
-    it means nothing.
-
-    Args:
-        encoded: What ``encode`` returned.
-        outputs: For each window the logits by name, each ``(1, seq_len) float32``.
-        rules: The longest answer, in tokens.
-
-    Source: Devlin et al. 2019, section 4.3, with a threshold of 0, and its ``run_squad.py``.
-    """
-    # NumPy's minimum keeps what is not a number, which is ahead of nothing.
-    none = np.min(
-        [float(row["start_logits"][0, 0]) + float(row["end_logits"][0, 0]) for row in outputs]
-    )
-    (best, _, _), _, _ = _best(encoded, outputs, rules)
-    return bool(none > best)
-
-
-def margin(
-    encoded: Encoded,
-    outputs: Sequence[Mapping[str, np.ndarray]],
-    *,
-    preferred: Answer,
-    other: Answer,
-    rules: SpanRules = RULES,
-) -> float:
-    """Returns by how many logits one span is ahead of another, in the best tokens of each.
-
-    Args:
-        encoded: The question.
-        outputs: Logits for each window.
-        preferred: A span of tokens.
-        other: Another; infinitely far behind where it is no span of tokens.
-        rules: The longest answer, in tokens.
-    """
-    ahead, behind = (_span_value(encoded, outputs, each, rules) for each in (preferred, other))
-    return ahead - behind
-
-
-def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[float, int, int]:
-    """Returns the value, first and last token of the best span.
-
-    Args:
-        start: ``(tokens,)`` start logits.
-        end: ``(tokens,)`` end logits.
-        max_tokens: The longest span.
-    """
-    width = min(max_tokens, len(start))
-    padded = np.concatenate([end, np.full(width - 1, -np.inf)])
-    ends = np.lib.stride_tricks.sliding_window_view(padded, width)  # (tokens, width)
-    values = start[:, None] + ends
-    first, extra = divmod(int(np.argmax(values)), width)
-    return float(values[first, extra]), first, first + extra
-
-
-def _best(
-    encoded: Encoded, outputs: Sequence[Mapping[str, np.ndarray]], rules: SpanRules
-) -> tuple[tuple[float, int, int], list[np.ndarray], list[np.ndarray]]:
-    """Returns the best span over all windows, and the context's start and end logits by window.
-
-    The span is its value in logits, and its first and last character.
-    """
-    best: tuple[float, int, int] = (-np.inf, 0, 0)
-    starts, ends = [], []
-    for window, logits in zip(encoded.windows, outputs, strict=True):
-        context = slice(window.first, window.first + len(window.offsets))
-        start = np.asarray(logits["start_logits"], np.float64)[0, context]
-        end = np.asarray(logits["end_logits"], np.float64)[0, context]
-        starts.append(start)
-        ends.append(end)
-        with np.errstate(invalid="ignore"):
-            value, first, last = best_span(start, end, max_tokens=rules.max_answer_tokens)
-        if value > best[0]:
-            best = (value, window.offsets[first][0], window.offsets[last][1])
-    return best, starts, ends
-
-
-def _span_value(
-    encoded: Encoded,
-    outputs: Sequence[Mapping[str, np.ndarray]],
-    answer: Answer,
-    rules: SpanRules,
-) -> float:
-    """Returns the largest start plus end logit of all tokens that begin and end a span.
-
-    Several pairs of tokens may do so, in one window, too: one character can be several tokens, and
-    all of them have its offsets.
-    """
-    best = -np.inf
-    for window, logits in zip(encoded.windows, outputs, strict=True):
-        context = slice(window.first, window.first + len(window.offsets))
-        begins, ends = np.array(window.offsets).T
-        first, last = (np.asarray(logits[name], np.float64)[0, context] for name in OUTPUT_NAMES)
-        start = np.where(begins == answer.start, first, -np.inf)
-        end = np.where(ends == answer.end, last, -np.inf)
-        with np.errstate(invalid="ignore"):
-            value, _, _ = best_span(start, end, max_tokens=rules.max_answer_tokens)
-        best = max(best, value)
-    return best
-
-
-class _Row:
-    """The tokens of one window, before padding."""
-
-    def __init__(
-        self, question_ids: list[int], context_ids: list[int], tokenizer: Tokenizer
-    ) -> None:
-        cls, sep = special_id(tokenizer, "[CLS]"), special_id(tokenizer, "[SEP]")
-        self.ids = [cls, *question_ids, sep, *context_ids, sep]
-        self.pad = special_id(tokenizer, "[PAD]")
-        self.num_first = len(question_ids) + 2
-        self.second_type = second_type(tokenizer)
-
-    def tensor(self, name: str, seq_len: int) -> np.ndarray:
-        """Returns one input, ``(1, seq_len) int32``."""
-        size = len(self.ids)
-        row = np.zeros((1, seq_len), np.int32)
-        if name == "input_ids":
-            row[:] = self.pad
-            row[0, :size] = self.ids
-        elif name == "attention_mask":
-            row[0, :size] = 1
-        else:
-            row[0, self.num_first : size] = self.second_type
-        return row
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    ids: list[int]
-    offsets: list[tuple[int, int]]
-
-
-def _tokenize(tokenizer: Tokenizer, text: str, rules: SpanRules, *, what: str) -> _Tokens:
-    if not text.strip():
-        raise InputError(f"the {what} is empty", hint=f"give a {what} with at least one word")
-    if len(text) > rules.max_text_characters:
-        raise InputError(
-            f"the {what} has {len(text):,} characters; at most {rules.max_text_characters:,} are "
-            "read",
-            hint="split the text and ask each part",
-        )
-    try:
-        text.encode()
-    except UnicodeEncodeError as err:
-        raise InputError(
-            f"the {what} is not valid Unicode: {err.reason} at character {err.start}",
-            hint="give it as UTF-8",
-        ) from err
-    encoding = tokenizer.encode(text, add_special_tokens=False)
-    if not encoding.ids:
-        raise InputError(
-            f"the {what} holds no token that can be read", hint=f"give a {what} with words in it"
-        )
-    unknown = encoding.ids.count(special_id(tokenizer, "[UNK]"))
-    if unknown > rules.max_unknown_share * len(encoding.ids):
-        raise InputError(
-            f"{unknown} of the {len(encoding.ids)} tokens of the {what} are not in the student's "
-            "vocabulary",
-            hint="use a student that was trained on this script",
-        )
-    return _Tokens(encoding.ids, encoding.offsets)
-
-
-def _log_sum_exp(parts: list[np.ndarray]) -> float:
-    values = np.concatenate(parts)
-    largest = values.max()
-    return float(largest + np.log(np.exp(values - largest).sum()))
+    def marked(
+        self, texts: Mapping[str, str], *, reference: Answer, answer: Answer
+    ) -> tuple[str, tuple[Piece, ...]]:
+        """Returns the question, and the context near the spans."""
+        spans = (reference.start, reference.end), (answer.start, answer.end)
+        return texts["question"], mark(texts["context"], *spans)

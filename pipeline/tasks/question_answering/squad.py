@@ -15,6 +15,7 @@ from pathlib import Path
 
 from converters.values.errors import InputError
 from pipeline.tasks.question_answering.squad_layout import LAYOUT_HINT, Record, read_labelled
+from pipeline.tasks.task import Unreadable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +37,15 @@ class Question:
     answers: tuple[str, ...]
     may_lack_answer: bool = False
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """What a row holds, the context last."""
+        return {"question": self.question, "context": self.context}
 
-@dataclass(frozen=True, kw_only=True)
-class Unreadable:
-    """A labelled question that cannot be asked, and so counts as answered wrongly.
-
-    Attributes:
-        id: its name in the file, or its place there where it has none.
-        reason: what is wrong with it, in words.
-    """
-
-    id: str
-    reason: str
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The answers that count as right."""
+        return self.answers
 
 
 Example = Question | Unreadable

@@ -64,7 +64,7 @@ def test_derive_keeps_the_weights_and_ignores_the_added_segment_ids(
     segments = np.arange(SEQ_LEN, dtype=np.int32)[None]
     for segment_ids in (segments * 0, segments % 2):
         actual = run(variants[precision], row, segment_ids)
-        for name in student.task.OUTPUT_NAMES:
+        for name in student.output_names:
             wanted = expected[name][0, :40]
             difference = np.abs(actual[name][0, :40] - wanted).max()
             assert difference < (0.02 if precision == "fp16" else 1e-4) * np.abs(wanted).max()

@@ -97,7 +97,7 @@ class Swapped:
     """The student, with its two outputs under each other's names."""
 
     def __init__(self, student: Student) -> None:
-        self._runner = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+        self._runner = TorchRunner(student.model, output_names=student.output_names)
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         first, second = self._runner.run(inputs).items()
@@ -112,7 +112,7 @@ def test_check_refuses_a_peer_that_computes_something_else(
     artifact = peers.describe(
         student, backend="onnx", precision=precision, seq_lens=TINY_SEQ_LENS, path=Path("unread")
     )
-    own = TorchRunner(student.model, output_names=student.task.OUTPUT_NAMES)
+    own = TorchRunner(student.model, output_names=student.output_names)
     peers.check(own, student, artifact)
     with pytest.raises(GateError, match="something else than the student: start_logits is"):
         peers.check(Swapped(student), student, artifact)

@@ -16,7 +16,7 @@ from tests.pipeline.commands.calls import CONTEXT, QUESTION, refused
 def test_command_line_imports_no_framework_before_a_command_needs_it():
     # Each worker process imports this module again, and most of them run without PyTorch.
     heavy = "{'torch', 'transformers', 'tensorflow', 'coremltools', 'scipy'} & set(sys.modules)"
-    modules = "pipeline.commands.app, pipeline.comparison.runtimes, converters.tflite.backend"
+    modules = "pipeline.commands.app, pipeline.comparison.runtimes, converters.tflite.runtime"
     code = f"import sys, {modules}; print({heavy})"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"

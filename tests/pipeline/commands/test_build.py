@@ -85,9 +85,10 @@ def test_build_with_a_trimmed_vocabulary_writes_one_vocabulary_everywhere(built_
     assert words == sorted(words, key=tokenizer.token_to_id)
     special = read_manifest(folder).tokenizer.special_tokens
     assert special == {token: words.index(token) for token in special}
-    for vector in json.loads((folder / "vectors.json").read_bytes())["questions"]:
-        question = tokenizer.encode(vector["question"], add_special_tokens=False).tokens
-        ids = vector["windows"][0]["input_ids"]
+    for vector in json.loads((folder / "vectors.json").read_bytes())["examples"]:
+        asked = vector["texts"]["question"]
+        question = tokenizer.encode(asked, add_special_tokens=False).tokens
+        ids = vector["rows"][0]["input_ids"]
         assert [words[index] for index in ids[: len(question) + 1]] == ["[CLS]", *question]
 
 

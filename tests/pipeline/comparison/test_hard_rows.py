@@ -29,7 +29,7 @@ def examples(student: Student) -> dict[str, Question]:
 
 def row_of(student: Student, example: Question) -> dict[str, np.ndarray]:
     (encoded,) = student.encode([example], seq_lens=(MAX_SEQ_LEN,))
-    (window,) = encoded.windows
+    (window,) = encoded.rows
     return window.inputs
 
 

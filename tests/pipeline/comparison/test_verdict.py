@@ -11,12 +11,14 @@ from converters.values.precision import PRECISIONS
 from pipeline.comparison.cases import Case
 from pipeline.comparison.thresholds import STATIC_THRESHOLDS, THRESHOLDS, Thresholds, thresholds_of
 from pipeline.comparison.verdict import HardRows, Parity, failed_parity, judge
-from pipeline.tasks import question_answering as task
-from pipeline.tasks.question_answering import Encoded, Window
+from pipeline.tasks.question_answering import QuestionAnswering
+from pipeline.tasks.question_answering.spans import OUTPUT_NAMES
 from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Encoded, Row
 
 Outputs = list[list[dict[str, np.ndarray]]]
 
+TASK = QuestionAnswering()
 SEQ_LEN = 12
 ARTIFACT = Artifact(
     backend="tflite",
@@ -35,16 +37,12 @@ def make_cases(num_cases: int = 4) -> list[Case]:
     for number in range(num_cases):
         mask = np.array([[1] * 10 + [0] * 2], np.int32)
         offsets = tuple((2 * index, 2 * index + 1) for index in range(7))
-        window = Window(
-            inputs={"input_ids": mask, "attention_mask": mask}, first=2, offsets=offsets
-        )
-        encoded = Encoded(context="a b c d e f g", windows=(window,))
-        logits = {
-            name: rng.normal(0, 3, (1, SEQ_LEN)).astype(np.float32) for name in task.OUTPUT_NAMES
-        }
-        answer = task.decode(encoded, [logits])
+        row = Row(inputs={"input_ids": mask, "attention_mask": mask}, first=2, offsets=offsets)
+        encoded = Encoded(texts={"question": "?", "context": "a b c d e f g"}, rows=(row,))
+        logits = {name: rng.normal(0, 3, (1, SEQ_LEN)).astype(np.float32) for name in OUTPUT_NAMES}
+        answer = TASK.decode(encoded, [logits])
         example = Question(
-            id=str(number), question="?", context=encoded.context, answers=(answer.text,)
+            id=str(number), question="?", context=encoded.texts["context"], answers=(answer.text,)
         )
         cases.append(Case(example=example, encoded=encoded, outputs=[logits], answer=answer))
     return cases
@@ -66,7 +64,7 @@ def judged(
         cases=cases,
         outputs=outputs,
         hard=hard,
-        task=task,
+        task=TASK,
         thresholds=replace(THRESHOLDS["fp32"], **thresholds),
         seq_len=SEQ_LEN,
     )
@@ -119,7 +117,7 @@ def test_judge_swapped_outputs_fail():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("name", task.OUTPUT_NAMES)
+@pytest.mark.parametrize("name", OUTPUT_NAMES)
 @pytest.mark.parametrize("position", [0, 5, 11], ids=["special", "context", "padding"])
 @pytest.mark.filterwarnings("error")
 def test_judge_one_value_that_is_not_finite_fails(value, name, position):
@@ -170,7 +168,7 @@ def wrong_answer(cases: list[Case], which: int, *, by: float) -> Outputs:
     """Raises another span above the reference's own in one case."""
     outputs = copy_outputs(cases)
     case, (row,) = cases[which], outputs[which]
-    window = case.encoded.windows[0]
+    window = case.encoded.rows[0]
     taken = next(i for i, (begin, _) in enumerate(window.offsets) if begin == case.answer.start)
     other = window.first + (taken + 3) % len(window.offsets)
     for name, values in row.items():
@@ -191,12 +189,12 @@ def test_judge_wrong_answers_fail_the_share_of_equal_answers():
 def near_tie(gap: float) -> tuple[list[Case], Outputs]:
     """Returns a case whose second best span is so many logits behind, and the best elsewhere."""
     (case,) = make_cases(1)
-    window = case.encoded.windows[0]
-    logits = {name: np.zeros((1, SEQ_LEN), np.float32) for name in task.OUTPUT_NAMES}
+    window = case.encoded.rows[0]
+    logits = {name: np.zeros((1, SEQ_LEN), np.float32) for name in OUTPUT_NAMES}
     for values in logits.values():
         values[0, window.first] = 5.0
         values[0, window.first + 6] = 5.0 - gap / 2
-    case = replace(case, outputs=[logits], answer=task.decode(case.encoded, [logits]))
+    case = replace(case, outputs=[logits], answer=TASK.decode(case.encoded, [logits]))
     turned = {name: value.copy() for name, value in logits.items()}
     for values in turned.values():
         values[0, window.first + 6] = 5.001
@@ -209,14 +207,14 @@ def test_judge_other_span_is_a_near_tie_only_within_the_noise(noise, is_tie):
     cases, outputs = near_tie(0.5)
     # Noise where no answer is: at the tokens of the question.
     outputs[0][0]["start_logits"][0, :2] += noise * math.sqrt(20 / 2)
-    outputs[0][0]["start_logits"][0, cases[0].encoded.windows[0].first] += 0.0
+    outputs[0][0]["start_logits"][0, cases[0].encoded.rows[0].first] += 0.0
     cases, outputs = cases * 3, outputs * 3
     parity = judged(cases, outputs, **loose)
     assert parity.num_near_ties == (3 if is_tie else 0)
     assert parity.answer_agreement == (1.0 if is_tie else 0.0)
     assert {each.outcome for each in parity.worst} == {"near tie" if is_tie else "changed"}
     assert parity.worst[0].margin == pytest.approx(0.5, abs=1e-6)
-    assert parity.text_agreement == 0.0
+    assert parity.likeness["text_agreement"] == 0.0
 
 
 def test_judge_noise_beyond_what_the_precision_may_have_excuses_nothing():
@@ -241,22 +239,23 @@ def test_judge_scores_answers_between_models_and_on_labels():
     cases = make_cases(20)
     parity = judged(cases, wrong_answer(cases, 7, by=1), **loose)
     wrong = parity.worst[0]
-    assert wrong.f1_drop == pytest.approx(1 - wrong.f1)
-    assert parity.answer_f1 == pytest.approx((19 + wrong.answer_f1) / 20)
-    assert parity.text_agreement == 0.95
-    assert (parity.exact_match, parity.f1) == pytest.approx((95, 100 * (19 + wrong.f1) / 20))
-    assert parity.f1_drop == pytest.approx(100 - parity.f1)
-    low, high = parity.f1_drop_interval
-    assert low == 0 < parity.f1_drop < high
+    assert wrong.score_drop == pytest.approx(1 - wrong.worth["f1"])
+    assert parity.likeness["answer_f1"] == pytest.approx((19 + wrong.likeness["answer_f1"]) / 20)
+    assert parity.likeness["text_agreement"] == 0.95
+    f1 = 100 * (19 + wrong.worth["f1"]) / 20
+    assert parity.worth.scores == pytest.approx({"exact_match": 95, "f1": f1})
+    assert parity.worth.drop == pytest.approx(100 - f1)
+    low, high = parity.worth.drop_interval
+    assert low == 0 < parity.worth.drop < high
 
 
 def test_judge_without_labels_has_no_scores():
     cases = [replace(case, example=replace(case.example, answers=())) for case in make_cases()]
     parity = judged(cases, copy_outputs(cases))
     assert parity.verdict == "pass"
-    assert math.isnan(parity.f1)
-    assert math.isnan(parity.f1_drop)
-    assert parity.answer_f1 == 1.0
+    assert parity.worth.scores == {}
+    assert math.isnan(parity.worth.drop)
+    assert parity.likeness["answer_f1"] == 1.0
 
 
 def test_judge_counts_every_logit_error_once():
@@ -321,7 +320,7 @@ def test_judge_compares_hard_rows_with_what_its_own_weights_give(error, fails):
 def test_judge_weights_that_are_not_the_students_fail():
     cases = make_cases()
     parity = judge(
-        ARTIFACT, "litert", cases=cases, outputs=copy_outputs(cases), task=task,
+        ARTIFACT, "litert", cases=cases, outputs=copy_outputs(cases), task=TASK,
         weight_problems=["head is not in the file"], thresholds=THRESHOLDS["fp32"],
         seq_len=SEQ_LEN,
     )  # fmt: skip
@@ -355,7 +354,10 @@ def test_judge_reference_that_is_not_finite_never_passes():
 def test_parity_as_json_has_null_for_what_is_not_finite():
     cases = make_cases()
     parity = judged(cases, copy_outputs(cases))
-    for verdict in (parity, failed_parity(ARTIFACT, "litert", seq_len=SEQ_LEN, reason="crashed")):
+    for verdict in (
+        parity,
+        failed_parity(ARTIFACT, "litert", task=TASK, seq_len=SEQ_LEN, reason="crashed"),
+    ):
         content = json.loads(json.dumps(verdict.to_json(), allow_nan=False))
         assert set(content) == {
             "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff",
@@ -370,7 +372,9 @@ def test_parity_as_json_has_null_for_what_is_not_finite():
 
 
 def test_failed_parity_fails_and_says_why():
-    parity = failed_parity(ARTIFACT, "litert", seq_len=SEQ_LEN, reason="run litert crashed")
+    parity = failed_parity(
+        ARTIFACT, "litert", task=TASK, seq_len=SEQ_LEN, reason="run litert crashed"
+    )
     assert (parity.verdict, parity.num_inputs, parity.reason) == ("fail", 0, "run litert crashed")
     assert failed_gates(parity) == {"runs"}
 
@@ -397,7 +401,7 @@ def test_gates_of_executorchs_fp16_hold_for_a_healthy_phone_and_no_others_are_wi
     for backend in ("executorch", "tflite", "coreml"):
         artifact = replace(ARTIFACT, backend=backend, precision="fp16")
         parity = judge(
-            artifact, backend, cases=cases, outputs=outputs, task=task,
+            artifact, backend, cases=cases, outputs=outputs, task=TASK,
             thresholds=thresholds_of(artifact), seq_len=SEQ_LEN,
         )  # fmt: skip
         assert parity.verdict == ("pass" if backend == "executorch" else "fail"), parity.reason

@@ -11,10 +11,12 @@ from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import open_bundle
 from pipeline.comparison.runtimes import load_artifact
+from pipeline.on_device.question_answering import QuestionAnswering
+from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.self_test import SelfTest
 from pipeline.on_device.wordpiece import open_tokenizer
 from pipeline.packing import self_test
-from pipeline.packing.self_test import _row
+from pipeline.packing.self_test import _inputs
 from tests.bundles import restate
 from tests.command import pocketbert
 from tests.runs import quiet_run
@@ -35,7 +37,7 @@ def make_test(folder: Path, **changes) -> SelfTest:
         vectors.read(folder / VECTORS),
         open_tokenizer(folder, settings),
         settings=settings,
-        rules=manifest.span_rules,
+        task=QuestionAnswering(manifest.read_rules(SpanRules)),
     )
 
 
@@ -46,7 +48,7 @@ def engine(built):
         runner = load_artifact(artifact=opened.artifacts[0], runtime="litert", num_threads=1)
 
     def answer(window):
-        return {name: logits[0] for name, logits in runner.run(_row(window)).items()}
+        return {name: logits[0] for name, logits in runner.run(_inputs(window)).items()}
 
     return answer
 
@@ -70,36 +72,38 @@ def test_tokenizer_with_any_other_setting_is_found(built, change):
 
 def change_first(test: SelfTest, **changes) -> SelfTest:
     """Returns the test with something else stated of the first question."""
-    first, *rest = test._vectors.questions
+    first, *rest = test._vectors.examples
     changed = first.model_copy(update=changes)
-    stated = test._vectors.model_copy(update={"questions": (changed, *rest)})
-    return SelfTest(stated, test._tokenizer, settings=test._settings, rules=test._rules)
+    stated = test._vectors.model_copy(update={"examples": (changed, *rest)})
+    return SelfTest(stated, test._tokenizer, settings=test._settings, task=test._task)
 
 
-def test_other_windows_are_found(test_of_built):
-    window, *rest = test_of_built._vectors.questions[0].windows
+def test_other_rows_are_found(test_of_built):
+    window, *rest = test_of_built._vectors.examples[0].rows
     for change in (
         {"input_ids": (*window.input_ids[:-1], 5)},
         {"seq_len": 64 + 32 - window.seq_len},
         {"offsets": window.offsets[1:]},
     ):
         changed = window.model_copy(update=change)
-        (problem,) = change_first(test_of_built, windows=(changed, *rest)).check_reading()
-        assert "has other windows" in problem
+        (problem,) = change_first(test_of_built, rows=(changed, *rest)).check_reading()
+        assert "has other rows" in problem
 
 
 def test_other_answer_of_the_stated_logits_is_found(test_of_built):
-    answer = test_of_built._vectors.questions[0].answer
-    for change in ({"start": answer.start + 1}, {"text": "other"}, {"score": answer.score + 0.01}):
-        changed = answer.model_copy(update=change)
-        (problem,) = change_first(test_of_built, answer=changed).check_reading()
+    answer = test_of_built._vectors.examples[0].answer
+    for change in (
+        {"start": answer["start"] + 1}, {"utf16_end": answer["utf16_end"] + 1},
+        {"text": "other"}, {"score": answer["score"] + 0.01},
+    ):  # fmt: skip
+        (problem,) = change_first(test_of_built, answer={**answer, **change}).check_reading()
         assert "have another answer" in problem
 
 
 def test_good_engine_has_no_problem(test_of_built, engine):
     found = test_of_built.check_engine(PATH, in_lists(engine))
     assert found.problems == ()
-    assert found.num_same == found.num_asked == len(test_of_built._vectors.questions)
+    assert found.num_same == found.num_asked == len(test_of_built._vectors.examples)
     assert found.max_abs_diff <= test_of_built._vectors.tolerances[PATH]
 
 
@@ -133,7 +137,7 @@ def test_engine_that_is_known_to_answer_otherwise_is_not_asked(test_of_built, en
     test = change_first(test_of_built, other_answer_in=(PATH,))
     found = test.check_engine(PATH, in_lists(engine))
     assert found.problems == ()
-    assert found.num_asked == len(test._vectors.questions) - 1
+    assert found.num_asked == len(test._vectors.examples) - 1
 
 
 def test_run_tests_the_artifact_in_every_runtime(built):

@@ -12,6 +12,7 @@ from pipeline.comparison.thresholds import THRESHOLDS
 from pipeline.packing import vectors
 from pipeline.student.load import load
 from pipeline.student.trace import ExportableEncoder
+from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.students import save_student
 
@@ -19,7 +20,9 @@ PATH = "tflite/model.tflite"
 
 
 def describe(student, *, examples=None, seq_lens=(384,), artifacts=None):
-    cases = reference_cases(student, vectors.choose(examples or labelled_questions()), seq_lens)
+    cases = reference_cases(
+        student, vectors.choose(examples or labelled_questions(), student.task), seq_lens
+    )
     return vectors.describe(
         cases, artifacts or {}, seq_lens=seq_lens, task=student.task, tokenizer=student.tokenizer
     )
@@ -28,15 +31,15 @@ def describe(student, *, examples=None, seq_lens=(384,), artifacts=None):
 def test_describe_gives_ids_logits_and_answers_of_the_student(students):
     student = students["bert"]
     found = describe(student, seq_lens=(64, 128))
-    assert len(found.questions) == vectors.NUM_VECTORS + 1
-    encoder = ExportableEncoder(student.model, output_names=student.task.OUTPUT_NAMES)
-    for vector in found.questions:
-        answer = vector.answer
-        assert vector.context[answer.start : answer.end] == answer.text
-        in_utf16 = vector.context.encode("utf-16-le")
-        own = in_utf16[2 * answer.utf16_start : 2 * answer.utf16_end]
-        assert own.decode("utf-16-le") == answer.text
-        for window in vector.windows:
+    assert len(found.examples) == vectors.NUM_VECTORS + 1
+    encoder = ExportableEncoder(student.model, output_names=student.output_names)
+    for vector in found.examples:
+        answer, context = vector.answer, vector.texts["context"]
+        assert context[answer["start"] : answer["end"]] == answer["text"]
+        in_utf16 = context.encode("utf-16-le")
+        own = in_utf16[2 * answer["utf16_start"] : 2 * answer["utf16_end"]]
+        assert own.decode("utf-16-le") == answer["text"]
+        for window in vector.rows:
             assert len(window.input_ids) <= window.seq_len
             ids = torch.tensor([window.input_ids])
             second = window.input_ids.index(3) + 1
@@ -44,14 +47,14 @@ def test_describe_gives_ids_logits_and_answers_of_the_student(students):
             with torch.inference_mode():
                 outputs = encoder(ids, torch.ones_like(ids), types)
             for name, logits in outputs.items():
-                np.testing.assert_allclose(getattr(window, name), logits[0].numpy(), atol=1e-3)
+                np.testing.assert_allclose(window.outputs[name], logits[0].numpy(), atol=1e-3)
             for begin, end in window.offsets:
-                assert 0 <= begin < end <= len(vector.context)
+                assert 0 <= begin < end <= len(context)
 
 
 def test_describe_gives_a_question_of_many_windows(students):
     found = describe(students["distilbert"], seq_lens=(64, 128))
-    assert len(found.questions[-1].windows) > 3
+    assert len(found.examples[-1].rows) > 3
     assert found.seq_lens == (64, 128)
 
 
@@ -75,7 +78,7 @@ def shift_logits(outputs, by):
 
 def test_describe_tolerates_twice_what_was_seen_between_rounding_and_the_gate(students, artifacts):
     student, artifact = students["distilbert"], artifacts["tflite"]["int8"]
-    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    cases = reference_cases(student, vectors.choose(labelled_questions(), student.task), (384,))
     same = [case.outputs for case in cases]
 
     def tolerance(outputs) -> float:
@@ -98,7 +101,7 @@ def test_describe_tolerates_twice_what_was_seen_between_rounding_and_the_gate(st
 
 def test_describe_tolerates_what_phones_round_otherwise_in_executorchs_fp16(students, artifacts):
     student = students["distilbert"]
-    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    cases = reference_cases(student, vectors.choose(labelled_questions(), student.task), (384,))
     off = shift_logits([case.outputs for case in cases], 0.015)
     found = vectors.describe(
         cases,
@@ -115,7 +118,7 @@ def test_describe_tolerates_what_phones_round_otherwise_in_executorchs_fp16(stud
 
 def test_describe_names_artifacts_that_answer_otherwise(students, artifacts):
     student, artifact = students["distilbert"], artifacts["tflite"]["fp32"]
-    cases = reference_cases(student, vectors.choose(labelled_questions()), (384,))
+    cases = reference_cases(student, vectors.choose(labelled_questions(), student.task), (384,))
     same = [case.outputs for case in cases]
     mirrored = [[{name: -logits for name, logits in row.items()} for row in rows] for rows in same]
     found = vectors.describe(
@@ -125,7 +128,7 @@ def test_describe_names_artifacts_that_answer_otherwise(students, artifacts):
         task=student.task,
         tokenizer=student.tokenizer,
     )
-    assert {vector.other_answer_in for vector in found.questions} == {("mirrored",)}
+    assert {vector.other_answer_in for vector in found.examples} == {("mirrored",)}
 
 
 def test_write_and_read_give_the_same_and_the_same_bytes(students, tmp_path):
@@ -144,15 +147,15 @@ def test_write_logits_that_are_not_finite_are_null(tmp_path, tokenizer):
     path = tmp_path / VECTORS
     write(describe(student, examples=labelled_questions()[:1]), path)
     content = json.loads(path.read_bytes())
-    assert content["questions"][0]["answer"]["score"] is None
-    assert set(content["questions"][0]["windows"][0]["start_logits"]) == {None}
-    assert read(path).questions[0].answer.score is None
+    assert content["examples"][0]["answer"]["score"] is None
+    assert set(content["examples"][0]["rows"][0]["outputs"]["start_logits"]) == {None}
+    assert read(path).examples[0].answer["score"] is None
 
 
 @pytest.mark.parametrize("num_examples", [1, 3, 8, 9, 100])
 def test_choose_spreads_over_the_examples(num_examples):
     examples = labelled_questions()[:num_examples]
-    *chosen, long = vectors.choose(examples)
+    *chosen, long = vectors.choose(examples, QuestionAnswering())
     assert len(set(chosen)) == len(chosen) == min(num_examples, vectors.NUM_VECTORS)
     assert chosen[0] == examples[0]
     assert examples[0].context in long.context

@@ -72,7 +72,7 @@ def test_padding_is_left_out(students: dict[str, Student]) -> None:
     expected = [
         window.num_tokens
         for item in student.encode(student.task.own_examples()[:6:5], seq_lens=(384,))
-        for window in item.windows
+        for window in item.rows
     ]
     assert lengths == [(0, length) for length in expected]
 
@@ -113,7 +113,7 @@ def test_ranges_name_the_linear_layers_of_the_trace(students: dict[str, Student]
 
 def test_ranges_are_what_the_layer_took_and_gave(students: dict[str, Student]) -> None:
     student = students["distilbert"]
-    (window,) = student.encode([EXAMPLE], seq_lens=(64,))[0].windows
+    (window,) = student.encode([EXAMPLE], seq_lens=(64,))[0].rows
     ids = torch.from_numpy(window.inputs["input_ids"][:, : window.num_tokens])
     with torch.no_grad():
         hidden = student.model.distilbert(input_ids=ids).last_hidden_state

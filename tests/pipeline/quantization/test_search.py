@@ -133,7 +133,7 @@ def test_noise_of_a_recipe_is_near_the_sum_of_its_groups(student, quantizer, exa
 def test_exam_finds_no_fault_with_the_student_itself(student, examples):
     exam = Exam(student, examples)
     assert exam.noise(student) == 0
-    assert exam.f1_drop(student) == 0
+    assert exam.score_drop(student) == 0
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ class Factory:
     def __call__(self, recipe: Recipe) -> Made:
         self.attempted.append(recipe)
         num_bytes = sum(form == "int8" for form in recipe.groups.values())
-        size_bytes, f1_drop = self._cost(num_bytes)
-        return Made(recipe=recipe, cost=Cost(size_bytes=size_bytes, f1_drop=f1_drop))
+        size_bytes, score_drop = self._cost(num_bytes)
+        return Made(recipe=recipe, cost=Cost(size_bytes=size_bytes, score_drop=score_drop))
 
 
 @pytest.fixture
@@ -178,8 +178,8 @@ def test_search_by_size_attempts_the_best_that_is_foreseen_to_fit(find):
     made, steps = find(Budget(max_size_bytes=450_000), attempt)
     assert attempt.attempted == [made.recipe] == [steps[-1].recipe]
     assert [step.is_chosen for step in steps] == [False] * (len(steps) - 1) + [True]
-    assert steps[-1].f1_drop == 1.0
-    assert math.isnan(steps[0].f1_drop)
+    assert steps[-1].score_drop == 1.0
+    assert math.isnan(steps[0].score_drop)
     assert steps[-1].size_bytes <= 450_000
     assert made.recipe.precision == "auto"
 
@@ -230,16 +230,22 @@ def test_search_between_two_budgets_tells_of_the_one_that_broke_last(find):
 @pytest.mark.parametrize(
     ("cost", "message"),
     [
-        (Cost(size_bytes=14_000_000, f1_drop=2.0), None),
-        (Cost(size_bytes=14_000_001, f1_drop=0.0), "--max-size-mb 14 is out of reach by 0.00 MB"),
-        (Cost(size_bytes=20_000_000, f1_drop=9.0), "--max-size-mb 14 is out of reach by 6.00 MB"),
-        (Cost(size_bytes=1, f1_drop=2.5), "--max-score-drop 2 is out of reach by 0.50 points"),
+        (Cost(size_bytes=14_000_000, score_drop=2.0), None),
         (
-            Cost(size_bytes=1, f1_drop=math.nan, why_unknown="litert: it crashed"),
+            Cost(size_bytes=14_000_001, score_drop=0.0),
+            "--max-size-mb 14 is out of reach by 0.00 MB",
+        ),
+        (
+            Cost(size_bytes=20_000_000, score_drop=9.0),
+            "--max-size-mb 14 is out of reach by 6.00 MB",
+        ),
+        (Cost(size_bytes=1, score_drop=2.5), "--max-score-drop 2 is out of reach by 0.50 points"),
+        (
+            Cost(size_bytes=1, score_drop=math.nan, why_unknown="litert: it crashed"),
             "--max-score-drop 2 cannot be judged: litert: it crashed",
         ),
         (
-            Cost(size_bytes=1, f1_drop=math.nan),
+            Cost(size_bytes=1, score_drop=math.nan),
             "--max-score-drop 2 cannot be judged: nothing was asked that has a known answer",
         ),
     ],
@@ -255,4 +261,4 @@ def test_budget_judges_what_was_built(cost, message):
 
 
 def test_budget_that_asks_for_nothing_allows_everything():
-    Budget().check(Cost(size_bytes=1e12, f1_drop=math.nan))
+    Budget().check(Cost(size_bytes=1e12, score_drop=math.nan))

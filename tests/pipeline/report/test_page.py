@@ -12,59 +12,21 @@ from pipeline.comparison.localize import BlockError, Localization
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.verdict import Parity, at_least
 from pipeline.report import page
-from pipeline.report.page import Piece, mark
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering import Answer
+from pipeline.tasks.question_answering import QuestionAnswering
+from pipeline.tasks.question_answering.spans import Answer
 from tests.bundles import write_bundle
 
 TEXT = "the tower was lit in 1871 by Rennie"
 
 
-def marked(pieces: tuple[Piece, ...]) -> list[tuple[str, str]]:
-    kinds = {(True, True): "both", (True, False): "ours", (False, True): "theirs"}
-    return [(piece.text, kinds.get((piece.is_reference, piece.is_answer), "")) for piece in pieces]
-
-
-@pytest.mark.parametrize(
-    ("reference", "answer", "expected"),
-    [
-        ((21, 25), (21, 25), [("the tower was lit in ", ""), ("1871", "both"), (" by Rennie", "")]),
-        (
-            (18, 25), (21, 35),
-            [
-                ("the tower was lit ", ""), ("in ", "ours"), ("1871", "both"),
-                (" by Rennie", "theirs"),
-            ],
-        ),
-        (
-            (0, 9), (29, 35),
-            [("the tower", "ours"), (" was lit in 1871 by ", ""), ("Rennie", "theirs")],
-        ),
-        (
-            (0, 35), (4, 9),
-            [("the ", "ours"), ("tower", "both"), (" was lit in 1871 by Rennie", "ours")],
-        ),
-        ((4, 9), (0, 0), [("the ", ""), ("tower", "ours"), (" was lit in 1871 by Rennie", "")]),
-    ],
-    ids=["same", "overlapping", "apart", "inside", "no answer"],
-)  # fmt: skip
-def test_mark_cuts_at_the_ends_of_both_answers(reference, answer, expected) -> None:
-    assert marked(mark(TEXT, reference, answer)) == expected
-
-
-def test_mark_leaves_out_what_is_far_from_both() -> None:
-    text = "a" * 1000 + "answer" + "b" * 1000
-    pieces = mark(text, (1000, 1006), (1000, 1006))
-    assert [piece.text for piece in pieces][::4] == ["…", "…"]
-    assert "".join(piece.text for piece in pieces[1:-1]) == "a" * 160 + "answer" + "b" * 160
-
-
 def make_compared(context: str, question: str = "When?") -> ComparedInput:
     answers = [Answer(text=context[a:b], start=a, end=b, score=0.5) for a, b in ((0, 3), (4, 9))]
     return ComparedInput(
-        id=question, question=question, context=context, reference=answers[0], answer=answers[1],
-        outcome="changed", margin=1.5, max_abs_diff=0.7, answer_f1=0.0, is_labelled=True,
-        exact_match=0.0, f1=0.0, f1_drop=1.0,
+        id=question, texts={"question": question, "context": context},
+        reference=answers[0], answer=answers[1], outcome="changed", margin=1.5, max_abs_diff=0.7,
+        likeness={"answer_f1": 0.0, "text_agreement": 0.0}, is_labelled=True,
+        worth={"exact_match": 0.0, "f1": 0.0}, score_drop=1.0,
     )  # fmt: skip
 
 
@@ -73,6 +35,7 @@ def make_parity(*worst: ComparedInput, verdict: str = "pass", runtime: str = "li
     counts = (0,) * (len(ERROR_BINS) - 2) + (7,)
     return Parity(
         backend="tflite", runtime=runtime, precision="int8", seq_len=64, verdict=verdict,
+        task=QuestionAnswering(),
         gates=(at_least("finite", value, 1.0, detail="<here>"),), worst=worst,
         reason="" if verdict == "pass" else "finite is 0", error_counts=counts,
     )  # fmt: skip
@@ -147,7 +110,9 @@ def test_page_lists_each_input_once_where_it_fares_worst(
     students: dict[str, Student], tmp_path: Path
 ) -> None:
     bad = make_compared(TEXT)
-    good = dataclasses.replace(bad, outcome="same", margin=0.0, max_abs_diff=0.1, answer_f1=1.0)
+    good = dataclasses.replace(
+        bad, outcome="same", margin=0.0, max_abs_diff=0.1, likeness={"answer_f1": 1.0}
+    )
     rows = [make_parity(good, runtime="tensorflow"), make_parity(bad)]
     page.write(tmp_path / "report.html", students["distilbert"], (), rows)
     shown = " ".join(read(tmp_path / "report.html").text.split())

@@ -42,7 +42,7 @@ def read_and_trace(folder: Path, *, num_threads: int) -> tuple[str, list[np.ndar
     student = load(str(folder))
     graph = str(trace(student, seq_lens=(32, 64)).program.graph)
     encoded = student.encode(EXAMPLES, seq_lens=(64,))
-    rows = [window.inputs for item in encoded for window in item.windows]
+    rows = [row.inputs for item in encoded for row in item.rows]
     results = run_student(student, rows, num_threads=num_threads)
     return graph, [value for row in results.outputs for value in row.values()]
 

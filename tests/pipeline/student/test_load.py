@@ -528,7 +528,7 @@ def test_load_tokenizer_with_types_that_the_model_does_not_know_is_refused(
     (encoded,) = load(str(folder)).encode(
         [Question(id="", question="who", context="the keeper", answers=())], seq_lens=(32,)
     )
-    assert not encoded.windows[0].inputs["token_type_ids"].any()
+    assert not encoded.rows[0].inputs["token_type_ids"].any()
 
 
 def test_load_weights_of_another_shape_are_refused(student_copy):

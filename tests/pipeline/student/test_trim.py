@@ -17,6 +17,7 @@ from converters.values.errors import InputError
 from pipeline.comparison import runtimes
 from pipeline.student.load import Student, load
 from pipeline.student.trim import pieces_to_keep, read_corpus, to_vocabulary, trim, trim_tokenizer
+from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.squad import labelled_questions
 from pipeline.tokenizer.tokenization import SPECIAL_TOKENS
 from tests.students import ARCHITECTURES
@@ -212,7 +213,7 @@ def corpus(tmp_path: Path) -> Path:
 
 def logits(student: Student) -> list[dict[str, Any]]:
     encoded = student.encode(labelled_questions()[:5], seq_lens=(64,))
-    rows = [window.inputs for item in encoded for window in item.windows]
+    rows = [row.inputs for item in encoded for row in item.rows]
     return runtimes.run_student(student, rows).outputs
 
 
@@ -272,11 +273,15 @@ def test_vocabulary_with_another_prefix_is_refused(students, corpus):
 def test_corpus_of_lines(tmp_path):
     path = tmp_path / "corpus.txt"
     path.write_bytes("\ufeffOne café.\r\n\nTwo\u2028lines".encode())
-    assert [text.strip() for text in read_corpus(path)] == ["One café.", "", "Two\u2028lines"]
+    assert [text.strip() for text in read_corpus(path, task=QuestionAnswering())] == [
+        "One café.",
+        "",
+        "Two\u2028lines",
+    ]
 
 
 def test_corpus_in_squad_layout_is_its_questions_and_contexts(squad_file):
-    texts = set(read_corpus(squad_file))
+    texts = set(read_corpus(squad_file, task=QuestionAnswering()))
     assert len(texts) == 8
     assert "Who designed the tower?" in texts
     assert any(text.startswith("Rain fell") for text in texts)

@@ -21,7 +21,6 @@ from pipeline.comparison.task_library.tokenizer import LibraryTokenizer
 from pipeline.comparison.verdict import Parity
 from pipeline.conversion.recipe import recipe_of
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering import Answer, Encoded
 from pipeline.tasks.question_answering.squad import Question, labelled_questions
 from pipeline.tokenizer.tokenization import set_second_type, vocabulary_text
 from tests.command import ROOT, pocketbert
@@ -295,21 +294,6 @@ def test_comparable_leaves_out_long_contexts_and_other_tokens(students: dict[str
     assert left_out.startswith("1 with contexts of several windows and 1 that its tokenizer")
 
 
-@pytest.mark.parametrize(
-    ("part", "whole"),
-    [("1987", "(1987)."), ("one", "one"), ("in", "in"), ("wer", "tower\nlit")],
-)
-def test_whole_words_widens_an_answer_to_its_spaces(part: str, whole: str) -> None:
-    context = "one tower\nlit in (1987)."
-    start = context.index(part)
-    answer = Answer(text=part, start=start, end=start + len(part), score=1.0)
-    example = Question(id="q", question="?", context=context, answers=())
-    case = Case(
-        example=example, encoded=Encoded(context=context, windows=()), outputs=(), answer=answer
-    )
-    assert task_library.whole_words(case) == whole
-
-
 def check(variant: Artifact, subject: Subject) -> Parity:
     [verdict], skipped = task_library.check(
         variant, subject.student, examples=subject.examples, run=QUIET
@@ -343,7 +327,7 @@ def is_candidate(case: Case) -> bool:
 
     Nor may another span that the library considers be worth nearly as much.
     """
-    [window], [logits] = case.encoded.windows, case.outputs
+    [window], [logits] = case.encoded.rows, case.outputs
     starts, ends = logits["start_logits"][0], logits["end_logits"][0]
     offsets = [(-1, -1)] * window.first + list(window.offsets)
     first = next(n for n, (begin, _) in enumerate(offsets) if begin == case.answer.start)

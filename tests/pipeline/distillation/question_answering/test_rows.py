@@ -3,7 +3,7 @@ import random
 import pytest
 
 from pipeline.distillation.question_answering.rows import Row, encode_texts, make_row, token_span
-from pipeline.tasks.question_answering import RULES
+from pipeline.tasks.question_answering.spans import RULES
 
 CLS, SEP = 2, 3
 QUESTION = [10, 11, 12]

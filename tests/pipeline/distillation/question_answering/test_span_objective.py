@@ -22,7 +22,7 @@ from pipeline.distillation.question_answering.squad_data import (
     SquadSource,
     read_labelled_spans,
 )
-from pipeline.tasks import question_answering as task
+from pipeline.tasks.question_answering import spans
 from pipeline.tasks.question_answering.squad import Question, labelled_questions, score
 from pipeline.tokenizer.tokenization import set_second_type
 from tests.pipeline.distillation.small_data import (
@@ -300,12 +300,12 @@ def test_evaluate_answers_as_the_task_decodes(judged, students, max_seq_len):
     expected = []
     for encoded in student.encode(held_out, seq_lens=lengths):
         outputs = []
-        for window in encoded.windows:
+        for window in encoded.rows:
             inputs = {name: torch.tensor(value) for name, value in window.inputs.items()}
             with torch.no_grad():
                 given = student.model(**inputs)
-            outputs.append({name: given[name].numpy() for name in task.OUTPUT_NAMES})
-        expected.append(task.decode(encoded, outputs).text)
+            outputs.append({name: given[name].numpy() for name in spans.OUTPUT_NAMES})
+        expected.append(spans.decode(encoded, outputs).text)
         assert len(outputs) > 1 or max_seq_len > 48
     made = judged(list(held_out), max_seq_len=max_seq_len)
     shares = [made.evaluate(student.model, part=slice(n, None, 3)) for n in range(3)]

@@ -1,6 +1,6 @@
 """Cuts a question and its context into windows, and picks the answer from a model's logits.
 
-The same rules as ``pipeline/tasks/question_answering.py``, on lists of numbers.
+The same rules as ``pipeline/tasks/question_answering``, on lists of numbers.
 """
 
 import math
@@ -8,32 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart
+from pipeline.bundle.manifest import TokenizerPart
+from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.on_device.row import Row, make_row
 from pipeline.on_device.wordpiece import Tokens
 
 NUM_SPECIAL = 3
 """Of a row: [CLS] before the question, and [SEP] behind it and behind the context."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """One row of input: ``[CLS] question [SEP] part of the context [SEP]``, padded.
-
-    Attributes:
-        input_ids: As many as the row is long.
-        attention_mask: 1 for tokens, 0 for padding.
-        token_type_ids: The manifest's second type for the context and its [SEP], else 0; for models
-            that take them.
-        first: Position of the first context token in the row.
-        offsets: For each context token in the row, its ``(start, end)`` in the context, in code
-            points.
-    """
-
-    input_ids: tuple[int, ...]
-    attention_mask: tuple[int, ...]
-    token_type_ids: tuple[int, ...]
-    first: int
-    offsets: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +27,7 @@ class Answer:
     score: float
 
 
-def check_text(what: str, text: str, tokens: Tokens, *, unknown: int, rules: SpanRulesPart) -> None:
+def check_text(what: str, text: str, tokens: Tokens, *, unknown: int, rules: SpanRules) -> None:
     """Refuses a question or context that a student cannot read.
 
     Args:
@@ -80,9 +61,9 @@ def cut(
     context: Tokens,
     *,
     tokenizer: TokenizerPart,
-    rules: SpanRulesPart,
+    rules: SpanRules,
     seq_lens: Sequence[int],
-) -> list[Window]:
+) -> list[Row]:
     """Returns windows that cover the context, each at the smallest length that holds it.
 
     Args:
@@ -101,18 +82,25 @@ def cut(
     windows = []
     for start in [*range(0, last, step), last]:
         part = slice(start, start + room)
-        row = _row(asked, context.ids[part], tokenizer, seq_lens)
-        windows.append(Window(**row, first=len(asked) + 2, offsets=context.offsets[part]))
+        windows.append(
+            make_row(
+                asked,
+                context.ids[part],
+                offsets=context.offsets[part],
+                tokenizer=tokenizer,
+                seq_lens=seq_lens,
+            )
+        )
     return windows
 
 
 def best_answer(
     text: str,
-    windows: Sequence[Window],
+    windows: Sequence[Row],
     start_logits: Sequence[Sequence[float]],
     end_logits: Sequence[Sequence[float]],
     *,
-    rules: SpanRulesPart,
+    rules: SpanRules,
 ) -> Answer:
     """Returns the best span over all windows; of equal ones the first.
 
@@ -159,28 +147,6 @@ def best_span(
             if value > best:
                 best, first, last = value, i, j
     return best, first, last
-
-
-def _row(
-    question: Sequence[int],
-    context: Sequence[int],
-    tokenizer: TokenizerPart,
-    seq_lens: Sequence[int],
-) -> dict[str, tuple[int, ...]]:
-    cls, sep, pad = (tokenizer.special_tokens[token] for token in ("[CLS]", "[SEP]", "[PAD]"))
-    ids = (cls, *question, sep, *context, sep)
-    seq_len = next(length for length in seq_lens if length >= len(ids))
-    padding = seq_len - len(ids)
-    num_first = len(question) + 2
-    return {
-        "input_ids": ids + (pad,) * padding,
-        "attention_mask": (1,) * len(ids) + (0,) * padding,
-        "token_type_ids": (
-            (0,) * num_first
-            + (tokenizer.second_token_type,) * (len(ids) - num_first)
-            + (0,) * padding
-        ),
-    }
 
 
 def _log_sum_exp(values: Sequence[float]) -> float:

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import SpanRulesPart, TokenizerPart
-from pipeline.on_device.windows import best_answer, best_span, check_text, cut
+from pipeline.bundle.manifest import TokenizerPart
+from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.on_device.question_answering.windows import best_answer, best_span, check_text, cut
 from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
-from pipeline.tasks import question_answering as task
-from pipeline.tasks.question_answering import SpanRules
+from pipeline.tasks.question_answering import spans
+from pipeline.tasks.question_answering.spans import RULES
 from pipeline.tasks.question_answering.squad import Question
 from pipeline.tokenizer.tokenization import set_second_type, tokenizer_part
 from tests.bundles import MANIFEST
@@ -24,7 +25,7 @@ def test_reference_equals_the_student_on_every_vector(vectors):
     folder = vectors / "uncased"
     settings = json.loads((folder / "settings.json").read_bytes())
     part = TokenizerPart.model_validate(settings["tokenizer"])
-    rules = SpanRulesPart.model_validate(settings["span_rules"])
+    rules = SpanRules.model_validate(settings["task"]["rules"])
     opened = open_tokenizer(folder, part)
     answers = json.loads((folder / "answers.json").read_bytes())["answers"]
     assert max(len(each["windows"]) for each in answers) > 50
@@ -62,14 +63,12 @@ def test_reference_equals_the_student_on_every_vector(vectors):
 def test_reference_equals_the_flow_at_any_lengths_and_rules(
     num_question, num_context, lengths, limits, second, data
 ):
-    rules = SpanRules(
-        max_question_tokens=limits[0], max_answer_tokens=limits[1], window_overlap_tokens=limits[2]
-    )
-    part = SpanRulesPart(**vars(rules))
+    names = ("max_question_tokens", "max_answer_tokens", "window_overlap_tokens")
+    rules = RULES.model_copy(update=dict(zip(names, limits, strict=True)))
     question, context = "! " * num_question, "? " * num_context
     tokenizer = spelling([question, context])
     set_second_type(tokenizer, second)
-    encoded = task.encode(
+    encoded = spans.encode(
         Question(id="", question=question, context=context, answers=()),
         tokenizer=tokenizer, input_names=NAMES, seq_lens=tuple(lengths), rules=rules,
     )  # fmt: skip
@@ -77,10 +76,10 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
         tokens(tokenizer.encode(question, add_special_tokens=False)),
         tokens(tokenizer.encode(context, add_special_tokens=False)),
         tokenizer=tokenizer_part(tokenizer),
-        rules=part,
+        rules=rules,
         seq_lens=lengths,
     )
-    for mine, theirs in zip(windows, encoded.windows, strict=True):
+    for mine, theirs in zip(windows, encoded.rows, strict=True):
         for name in NAMES:
             assert getattr(mine, name) == tuple(theirs.inputs[name][0].tolist())
         assert (mine.first, mine.offsets) == (theirs.first, theirs.offsets)
@@ -89,12 +88,12 @@ def test_reference_equals_the_flow_at_any_lengths_and_rules(
     # Few values, so that spans tie.
     rows = [
         {name: chance.integers(0, 4, (1, window.seq_len)).astype(np.float32)
-         for name in task.OUTPUT_NAMES}
-        for window in encoded.windows
+         for name in spans.OUTPUT_NAMES}
+        for window in encoded.rows
     ]  # fmt: skip
-    expected = task.decode(encoded, rows, rules=rules)
-    starts, ends = ([row[name][0].tolist() for row in rows] for name in task.OUTPUT_NAMES)
-    answer = best_answer(context, windows, starts, ends, rules=part)
+    expected = spans.decode(encoded, rows, rules=rules)
+    starts, ends = ([row[name][0].tolist() for row in rows] for name in spans.OUTPUT_NAMES)
+    answer = best_answer(context, windows, starts, ends, rules=rules)
     assert (answer.text, answer.start, answer.end) == (expected.text, expected.start, expected.end)
     assert answer.score == pytest.approx(expected.score, rel=1e-9)
 
@@ -105,10 +104,6 @@ def tokens(encoding):
     )
 
 
-RULES = SpanRulesPart(
-    max_question_tokens=64, max_answer_tokens=30, window_overlap_tokens=128,
-    max_text_characters=200_000, max_unknown_share=0.5,
-)  # fmt: skip
 WORD = Tokens(tokens=("a",), ids=(7,), offsets=((0, 1),))
 
 

@@ -10,10 +10,11 @@ from tokenizers import Tokenizer
 from tokenizers.implementations import BertWordPieceTokenizer
 
 from converters.values.errors import InputError
-from pipeline.tasks import question_answering as task
-from pipeline.tasks import task_of
-from pipeline.tasks.question_answering import Answer, Encoded, SpanRules, best_span
+from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.tasks.question_answering import spans
+from pipeline.tasks.question_answering.spans import Answer, best_span
 from pipeline.tasks.question_answering.squad import Question, labelled_questions
+from pipeline.tasks.task import Encoded
 
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -28,9 +29,9 @@ def encode(
     context: str,
     *,
     seq_lens: tuple[int, ...] = (64,),
-    rules: SpanRules = task.RULES,
+    rules: SpanRules = spans.RULES,
 ) -> Encoded:
-    return task.encode(
+    return spans.encode(
         ask(question, context), tokenizer=tokenizer, input_names=NAMES, seq_lens=seq_lens,
         rules=rules,
     )  # fmt: skip
@@ -39,8 +40,8 @@ def encode(
 def logits_for(encoded: Encoded, *, start: int, end: int) -> list[dict[str, np.ndarray]]:
     """Returns logits of a model that is sure of the span between two characters, if it sees it."""
     outputs = []
-    for window in encoded.windows:
-        row = {name: np.zeros((1, window.seq_len), np.float32) for name in task.OUTPUT_NAMES}
+    for window in encoded.rows:
+        row = {name: np.zeros((1, window.seq_len), np.float32) for name in spans.OUTPUT_NAMES}
         # High values outside the context must not matter.
         for values in row.values():
             values[0, : window.first] = 50
@@ -56,12 +57,12 @@ def logits_for(encoded: Encoded, *, start: int, end: int) -> list[dict[str, np.n
 def test_encode_windows_cover_every_token_of_every_context(tokenizer, seq_lens):
     longest = seq_lens[-1]
     for example in labelled_questions()[::9]:
-        encoded = task.encode(example, tokenizer=tokenizer, input_names=NAMES, seq_lens=seq_lens)
+        encoded = spans.encode(example, tokenizer=tokenizer, input_names=NAMES, seq_lens=seq_lens)
         tokens = tokenizer.encode(example.context, add_special_tokens=False)
         expected = list(zip(tokens.offsets, tokens.ids, strict=True))
         question = tokenizer.encode(example.question, add_special_tokens=False).ids
         covered = 0
-        for window in encoded.windows:
+        for window in encoded.rows:
             ids = window.inputs["input_ids"][0]
             start = expected.index((window.offsets[0], int(ids[window.first])))
             assert start <= covered, "a gap between windows"
@@ -91,9 +92,9 @@ def test_encode_windows_cover_every_token_of_every_context(tokenizer, seq_lens):
 
 
 def test_encode_overlap_is_as_the_rules_say(tokenizer):
-    rules = SpanRules(window_overlap_tokens=5)
+    rules = spans.RULES.model_copy(update={"window_overlap_tokens": 5})
     encoded = encode(tokenizer, "Who?", "the tower and the road " * 40, seq_lens=(32,), rules=rules)
-    for former, latter in zip(encoded.windows[:-2], encoded.windows[1:-1], strict=True):
+    for former, latter in zip(encoded.rows[:-2], encoded.rows[1:-1], strict=True):
         assert former.offsets[-5:] == latter.offsets[:5]
 
 
@@ -101,17 +102,17 @@ def test_encode_long_question_is_cut_and_leaves_room_for_the_context(tokenizer):
     encoded = encode(
         tokenizer, "who came to the tower " * 50, "The road was closed.", seq_lens=(384,)
     )
-    assert encoded.windows[0].first == task.RULES.max_question_tokens + 2
+    assert encoded.rows[0].first == spans.RULES.max_question_tokens + 2
     short = encode(tokenizer, "who came to the tower " * 50, "The road was closed.", seq_lens=(16,))
-    assert short.windows[0].first == 6 + 2
+    assert short.rows[0].first == 6 + 2
 
 
 def test_encode_only_the_inputs_that_are_asked_for(tokenizer):
-    encoded = task.encode(
+    encoded = spans.encode(
         ask("Who?", "Ada came."), tokenizer=tokenizer,
         input_names=("input_ids", "attention_mask"), seq_lens=(16,),
     )  # fmt: skip
-    assert tuple(encoded.windows[0].inputs) == ("input_ids", "attention_mask")
+    assert tuple(encoded.rows[0].inputs) == ("input_ids", "attention_mask")
 
 
 def make_tokenizer(*words: str) -> Tokenizer:
@@ -151,7 +152,7 @@ def test_decode_gives_exact_substrings(context, answer):
     start = context.index(answer)
     end = start + len(answer)
     encoded = encode(tokenizer, "who was", context)
-    decoded = task.decode(encoded, logits_for(encoded, start=start, end=end))
+    decoded = spans.decode(encoded, logits_for(encoded, start=start, end=end))
     assert (decoded.text, decoded.start, decoded.end) == (answer, start, end)
 
 
@@ -159,7 +160,7 @@ def test_decode_leaves_out_an_accent_that_ends_a_word_by_itself():
     """The tokenizer drops it, and its offsets end before it, as in every user of `tokenizers`."""
     tokenizer = make_tokenizer("the", "cafe", "was", "who")
     encoded = encode(tokenizer, "who was", "the Cafe\u0301 was")
-    decoded = task.decode(encoded, logits_for(encoded, start=4, end=8))
+    decoded = spans.decode(encoded, logits_for(encoded, start=4, end=8))
     assert (decoded.text, decoded.start, decoded.end) == ("Cafe", 4, 8)
 
 
@@ -173,11 +174,11 @@ def test_decode_any_text_gives_a_substring_of_the_context(text, data):
             name: data.draw(
                 arrays(np.float32, (1, window.seq_len), elements=st.floats(-20, 20, width=32))
             )
-            for name in task.OUTPUT_NAMES
+            for name in spans.OUTPUT_NAMES
         }
-        for window in encoded.windows
+        for window in encoded.rows
     ]
-    answer = task.decode(encoded, outputs)
+    answer = spans.decode(encoded, outputs)
     assert 0 <= answer.start <= answer.end <= len(context)
     assert answer.text == context[answer.start : answer.end]
     assert 0 <= answer.score <= 1
@@ -212,22 +213,22 @@ def test_best_span_equals_brute_force(logits, limit):
 def test_decode_takes_the_best_window(tokenizer):
     context = " ".join(f"the tower was lit in {year}" for year in range(1800, 1860))
     encoded = encode(tokenizer, "When was the tower lit?", context)
-    assert len(encoded.windows) > 5
+    assert len(encoded.rows) > 5
     start = context.index("1851")
-    decoded = task.decode(encoded, logits_for(encoded, start=start, end=start + 4))
+    decoded = spans.decode(encoded, logits_for(encoded, start=start, end=start + 4))
     assert (decoded.text, decoded.start) == ("1851", start)
 
 
 def test_decode_score_is_a_softmax_over_all_windows():
     tokenizer = make_tokenizer("a", "b", "c", "who")
     encoded = encode(tokenizer, "who", "a b c a b", seq_lens=(8,))
-    assert [len(window.offsets) for window in encoded.windows] == [4, 4]
+    assert [len(window.offsets) for window in encoded.rows] == [4, 4]
     outputs = []
-    for _ in encoded.windows:
-        outputs.append({name: np.zeros((1, 8), np.float32) for name in task.OUTPUT_NAMES})
+    for _ in encoded.rows:
+        outputs.append({name: np.zeros((1, 8), np.float32) for name in spans.OUTPUT_NAMES})
     outputs[1]["start_logits"][0, 3 + 3] = math.log(3)
     outputs[1]["end_logits"][0, 3 + 3] = math.log(5)
-    decoded = task.decode(encoded, outputs)
+    decoded = spans.decode(encoded, outputs)
     assert (decoded.text, decoded.start, decoded.end) == ("b", 8, 9)
     assert decoded.score == pytest.approx(3 / (7 + 3) * 5 / (7 + 5))
 
@@ -235,12 +236,16 @@ def test_decode_score_is_a_softmax_over_all_windows():
 def test_decode_obeys_the_longest_answer():
     tokenizer = make_tokenizer("a", "who")
     encoded = encode(tokenizer, "who", "a a a a a a")
-    row = {name: np.zeros((1, 64), np.float32) for name in task.OUTPUT_NAMES}
+    row = {name: np.zeros((1, 64), np.float32) for name in spans.OUTPUT_NAMES}
     row["start_logits"][0, 3] = 5
     row["end_logits"][0, 3 + 4] = 5
-    long = task.decode(encoded, [row], rules=SpanRules(max_answer_tokens=5))
+    long = spans.decode(
+        encoded, [row], rules=spans.RULES.model_copy(update={"max_answer_tokens": 5})
+    )
     assert long.text == "a a a a a"
-    short = task.decode(encoded, [row], rules=SpanRules(max_answer_tokens=4))
+    short = spans.decode(
+        encoded, [row], rules=spans.RULES.model_copy(update={"max_answer_tokens": 4})
+    )
     assert short.text in ("a", "a a a a")
 
 
@@ -249,10 +254,10 @@ def test_decode_obeys_the_longest_answer():
 def test_decode_logits_that_are_not_finite_give_a_score_that_is_not_a_number(tokenizer, value):
     encoded = encode(tokenizer, "Who?", "the tower " * 60)
     outputs = [
-        {name: np.full((1, window.seq_len), value, np.float32) for name in task.OUTPUT_NAMES}
-        for window in encoded.windows
+        {name: np.full((1, window.seq_len), value, np.float32) for name in spans.OUTPUT_NAMES}
+        for window in encoded.rows
     ]
-    decoded = task.decode(encoded, outputs)
+    decoded = spans.decode(encoded, outputs)
     assert math.isnan(decoded.score)
     assert decoded.text == encoded.context[decoded.start : decoded.end]
 
@@ -264,7 +269,7 @@ def test_decode_one_window_of_nan_leaves_the_span_of_the_others(tokenizer):
     start = context.index("1871")
     outputs = logits_for(encoded, start=start, end=start + 4)
     outputs[-1]["start_logits"][:] = np.nan
-    decoded = task.decode(encoded, outputs)
+    decoded = spans.decode(encoded, outputs)
     assert decoded.text == "1871"
     assert math.isnan(decoded.score)
 
@@ -282,10 +287,10 @@ def test_decode_one_window_of_nan_leaves_the_span_of_the_others(tokenizer):
 )
 def test_no_answer_is_ahead_where_it_is_so_in_every_window(tokenizer, none, best, expected):
     encoded = encode(tokenizer, "Who?", "the tower and the road " * 10, seq_lens=(48,))
-    first, *others = encoded.windows
+    first, *others = encoded.rows
     assert others
     outputs = []
-    for window, value in zip(encoded.windows, (none[0], *[none[1]] * len(others)), strict=True):
+    for window, value in zip(encoded.rows, (none[0], *[none[1]] * len(others)), strict=True):
         start = np.full((1, window.seq_len), -50, np.float32)
         start[0, 0] = value - 0.25
         end = start.copy()
@@ -294,7 +299,7 @@ def test_no_answer_is_ahead_where_it_is_so_in_every_window(tokenizer, none, best
     outputs[1]["start_logits"][0, others[0].first] = best
     outputs[1]["end_logits"][0, others[0].first] = 0
     outputs[0]["end_logits"][0, first.num_tokens :] = 99  # padding is no span
-    assert task.prefers_no_answer(encoded, outputs) is expected
+    assert spans.decode(encoded, outputs).prefers_none is expected
 
 
 def test_margin_between_spans_is_the_difference_of_their_logits():
@@ -305,9 +310,11 @@ def test_margin_between_spans_is_the_difference_of_their_logits():
     row["end_logits"][0, 3] = 9.0 - 0.15
     best = Answer(text="b", start=2, end=3, score=1.0)
     other = Answer(text="a", start=0, end=1, score=1.0)
-    assert task.margin(encoded, [row], preferred=best, other=other) == pytest.approx(0.2, abs=1e-5)
-    assert task.margin(encoded, [row], preferred=other, other=best) == pytest.approx(-0.2, abs=1e-5)
-    assert task.margin(encoded, [row], preferred=best, other=best) == 0
+    assert spans.margin(encoded, [row], preferred=best, other=other) == pytest.approx(0.2, abs=1e-5)
+    assert spans.margin(encoded, [row], preferred=other, other=best) == pytest.approx(
+        -0.2, abs=1e-5
+    )
+    assert spans.margin(encoded, [row], preferred=best, other=best) == 0
 
 
 # Its letters are tokens, so that a syllable is two or three of them, all with its offsets.
@@ -323,18 +330,18 @@ KOREAN = st.text(st.sampled_from("가각힣서울은 한국의수도"), min_size
 
 @given(KOREAN, st.integers(1, 12), st.sampled_from([(16,), (16, 32), (64,)]), st.data())
 def test_margin_is_that_of_the_best_tokens_of_each_span(context, max_tokens, seq_lens, data):
-    rules = SpanRules(max_answer_tokens=max_tokens)
+    rules = spans.RULES.model_copy(update={"max_answer_tokens": max_tokens})
     encoded = encode(JAMO, "who", context, seq_lens=seq_lens)
     outputs = [
         {
             name: data.draw(arrays(np.float32, (1, window.seq_len), elements=st.floats(
                 -20, 20, width=32)))
-            for name in task.OUTPUT_NAMES
+            for name in spans.OUTPUT_NAMES
         }
-        for window in encoded.windows
+        for window in encoded.rows
     ]  # fmt: skip
     values: dict[tuple[int, int], float] = {}
-    for window, logits in zip(encoded.windows, outputs, strict=True):
+    for window, logits in zip(encoded.rows, outputs, strict=True):
         for first, (begin, _) in enumerate(window.offsets):
             for last in range(first, min(first + max_tokens, len(window.offsets))):
                 span = begin, window.offsets[last][1]
@@ -342,34 +349,34 @@ def test_margin_is_that_of_the_best_tokens_of_each_span(context, max_tokens, seq
                     logits["end_logits"][0, window.first + last]
                 )
                 values[span] = max(values.get(span, -math.inf), value)
-    decoded = task.decode(encoded, outputs, rules=rules)
+    decoded = spans.decode(encoded, outputs, rules=rules)
     assert values[decoded.start, decoded.end] == max(values.values())
     for (begin, stop), value in values.items():
         other = Answer(text=context[begin:stop], start=begin, end=stop, score=0.0)
-        margin = task.margin(encoded, outputs, preferred=decoded, other=other, rules=rules)
+        margin = spans.margin(encoded, outputs, preferred=decoded, other=other, rules=rules)
         assert margin == max(values.values()) - value >= 0
-    assert task.margin(encoded, outputs, preferred=decoded, other=decoded, rules=rules) == 0
+    assert spans.margin(encoded, outputs, preferred=decoded, other=decoded, rules=rules) == 0
 
 
 def test_margin_of_a_syllable_of_several_tokens_looks_at_all_of_them():
     encoded = encode(JAMO, "who", "서울 각")
-    (window,) = encoded.windows
+    (window,) = encoded.rows
     assert window.offsets[-3:] == ((3, 4),) * 3
-    row = {name: np.zeros((1, 64), np.float32) for name in task.OUTPUT_NAMES}
+    row = {name: np.zeros((1, 64), np.float32) for name in spans.OUTPUT_NAMES}
     last = window.first + len(window.offsets) - 1
     row["start_logits"][0, last] = row["end_logits"][0, last] = 8
-    decoded = task.decode(encoded, [row])
+    decoded = spans.decode(encoded, [row])
     assert decoded.text == "각"
     other = Answer(text="서", start=0, end=1, score=0.0)
-    assert task.margin(encoded, [row], preferred=decoded, other=other) == 16
+    assert spans.margin(encoded, [row], preferred=decoded, other=other) == 16
 
 
 def test_margin_to_what_is_no_span_of_tokens_is_infinite(tokenizer):
     encoded = encode(tokenizer, "Who?", "the tower was lit")
     outputs = logits_for(encoded, start=4, end=9)
-    best = task.decode(encoded, outputs)
+    best = spans.decode(encoded, outputs)
     nothing = Answer(text="", start=0, end=0, score=math.nan)
-    assert task.margin(encoded, outputs, preferred=best, other=nothing) == math.inf
+    assert spans.margin(encoded, outputs, preferred=best, other=nothing) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -390,9 +397,9 @@ def test_encode_context_of_a_million_characters_is_refused_with_the_limit(tokeni
 
 
 def test_encode_context_at_the_limit_is_read_whole(tokenizer):
-    context = ("the road was closed " * 10_000)[: task.RULES.max_text_characters]
+    context = ("the road was closed " * 10_000)[: spans.RULES.max_text_characters]
     encoded = encode(tokenizer, "What was closed?", context, seq_lens=(384,))
-    assert encoded.windows[-1].offsets[-1][1] == len(context.rstrip())
+    assert encoded.rows[-1].offsets[-1][1] == len(context.rstrip())
 
 
 def test_encode_one_word_of_a_hundred_thousand_characters(tokenizer):
@@ -412,7 +419,7 @@ def test_encode_script_outside_the_vocabulary_is_refused(tokenizer, text):
 
 def test_encode_a_few_unknown_words_are_read(tokenizer):
     encoded = encode(tokenizer, "What was closed?", "The road to 東京 was closed by дождь.")
-    assert encoded.windows[0].offsets[0] == (0, 3)
+    assert encoded.rows[0].offsets[0] == (0, 3)
 
 
 @pytest.mark.parametrize("text", ["half \ud83d of a pair", "\udc80"])
@@ -421,16 +428,3 @@ def test_encode_lone_surrogate_is_refused(tokenizer, text):
         encode(tokenizer, "What was closed?", text)
     with pytest.raises(InputError, match="the question is not valid Unicode"):
         encode(tokenizer, text, "The road was closed.")
-
-
-@pytest.mark.parametrize(
-    "architecture", ["", "DistilBertForMaskedLM", "BertForSequenceLabelling", "question-answering"]
-)
-def test_task_of_an_unsupported_architecture_lists_the_supported(architecture):
-    with pytest.raises(InputError, match=f"is a {architecture}, a task that is not") as caught:
-        task_of(architecture)
-    assert "…ForQuestionAnswering" in caught.value.hint
-
-
-def test_task_of_question_answering():
-    assert task_of("ElectraForQuestionAnswering").NAME == "question-answering"
