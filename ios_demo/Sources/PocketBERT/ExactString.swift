@@ -31,7 +31,7 @@ extension String {
     utf8.elementsEqual(other.utf8)
   }
 
-  /// Makes a string of UTF-8, or nothing where the bytes are none.
+  /// Makes a string of UTF-8, or nil where the bytes are none.
   init?(exactly bytes: some Collection<UInt8>) {
     self.init(decoding: bytes, as: UTF8.self)
     // Swift puts U+FFFD in place of what is no UTF-8, so the bytes are others then.

@@ -199,6 +199,11 @@
     func licences() async throws {
       let libraries = ExecuTorchFactory().libraries
       #expect(libraries.map(\.name).contains { $0.hasPrefix("ExecuTorch ") } && libraries.count > 5)
+      let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../Sources/PocketBERTExecuTorch/Licences").standardizedFileURL
+      let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+      let texts = try files.map { try String(contentsOf: $0, encoding: .utf8) }
+      #expect(Set(libraries.map(\.text)) == Set(texts))
       let made = await made()
       guard case .ready(let facts) = made.demo.state.bundle else {
         Issue.record("\(made.demo.state.bundle)")

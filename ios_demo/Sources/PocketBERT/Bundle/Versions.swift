@@ -31,7 +31,7 @@ func isVersion(_ version: String, atLeast least: String) -> Bool {
   return !own.lexicographicallyPrecedes(needed)
 }
 
-/// Returns the numbers between the dots, or nothing where there is another sign.
+/// Returns the numbers between the dots, or nil where there is another sign.
 func versionNumbers(_ version: String) -> [Int]? {
   var numbers: [Int] = []
   for part in version.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {

@@ -31,7 +31,7 @@ struct JSONFields {
     try Self.string(value(key), at: name(key))
   }
 
-  /// Returns a text, or nothing where the member is absent or null.
+  /// Returns a text, or nil where the member is absent or null.
   mutating func optionalString(_ key: String) throws(Damage) -> String? {
     guard let value = optionalValue(key) else { return nil }
     return try Self.string(value, at: name(key))
@@ -66,7 +66,7 @@ struct JSONFields {
     return number
   }
 
-  /// Returns a number, or nothing where it is null; it must be there.
+  /// Returns a number, or nil where it is null; it must be there.
   mutating func numberOrNull(_ key: String) throws(Damage) -> Double? {
     let value = try value(key)
     if case .null = value { return nil }
@@ -89,7 +89,7 @@ struct JSONFields {
     }
   }
 
-  /// Returns numbers, and nothing in place of a null.
+  /// Returns numbers, and nil in place of a null.
   mutating func numbersOrNull(_ key: String) throws(Damage) -> [Double?] {
     try list(key) { (value, place) throws(Damage) in
       if case .null = value { return nil }
@@ -135,7 +135,7 @@ struct JSONFields {
     try JSONFields(value, at: place, ignoresUnknown: ignoresUnknown)
   }
 
-  /// Returns a member, or nothing where it is absent or null.
+  /// Returns a member, or nil where it is absent or null.
   mutating func optionalValue(_ key: String) -> JSON? {
     taken.insert(ExactString(key))
     if case .null = object[key] { return nil }

@@ -30,7 +30,7 @@ struct SpanSearch {
     }
   }
 
-  /// Returns the answer, or nothing where a logit was not a finite number.
+  /// Returns the answer, or nil where a logit was not a finite number.
   func answer(in context: String) -> Answer? {
     let score = exp(best - sumOfStarts.value - sumOfEnds.value)
     if score.isNaN { return nil }

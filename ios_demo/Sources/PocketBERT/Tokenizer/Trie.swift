@@ -51,7 +51,7 @@ struct Trie: Sendable {
     return node
   }
 
-  /// Returns the longest string that stands at a place, and where it ends, or nothing.
+  /// Returns the longest string that stands at a place, and where it ends, or nil.
   func longest(in points: [UInt32], at place: Int) -> (id: Int32, end: Int)? {
     var node = next(Self.root, points[place])
     var at = place

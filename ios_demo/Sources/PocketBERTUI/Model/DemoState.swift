@@ -65,7 +65,7 @@ public enum SelfTestState: Equatable, Sendable {
 
 /// One step of the test.
 public struct SelfTestStep: Equatable, Sendable {
-  /// That the step is about; nothing is the reading of texts, which needs no engine.
+  /// That the step is about; nil is the reading of texts, which needs no engine.
   public var engine: EngineChoice?
   public var progress = StepProgress.waiting
 }
@@ -79,7 +79,7 @@ public enum StepProgress: Equatable, Sendable {
   case asked(EngineResult)
   case failed(Problem)
 
-  /// Whether a step that has ended found nothing wrong; nothing where it has not.
+  /// Whether a step that has ended found nothing wrong; nil where it has not.
   public var hasPassed: Bool? {
     switch self {
     case .waiting, .preparing, .running: nil

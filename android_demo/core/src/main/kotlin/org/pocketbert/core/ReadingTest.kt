@@ -13,7 +13,7 @@ internal class ReadingTest(
         vectors.texts.filterNot(::hasSameTokens).map { "the text “${it.text}” has other tokens" } +
             vectors.examples.mapNotNull(::problemOf)
 
-    /** Returns the rows of an example, or null where the tokenizer leaves of it what is unreadable. */
+    /** Returns the rows of an example, or null where the tokenizer leaves of it what none can read. */
     fun exampleOf(vector: ExampleVector): TaskExample? = try {
         task.example(vector.texts, tokenizer, vectors.seqLens)
     } catch (_: UnreadableTextException) {
