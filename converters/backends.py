@@ -8,8 +8,10 @@ To add one:
    ``read_matrices`` read them from the finished file: the audit compares the two.
 3. Let ``load`` return a ``Runner``, whose outputs the parity check compares with PyTorch's.
 4. Name the backend in ``BACKENDS`` and its runtimes in ``RUNTIMES``, here.
-5. Name the extra that installs its packages in ``pyproject.toml``, and in ``PLATFORMS`` of
-   ``pipeline.bundle.platforms`` the phones that it is for.
+5. Name the extra that installs its packages in ``pyproject.toml``, and the phones that it is for in
+   the table of ``pipeline.bundle.platforms``.
+
+``tests/converters/test_fourth_backend.py`` does the first four of these.
 """
 
 import importlib

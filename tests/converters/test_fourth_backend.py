@@ -34,6 +34,7 @@ def house(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.cold  # a process that is warm has imported the tables already
 def test_fourth_backend_is_built_audited_compared_and_looked_into(
     house: Path, student_folder: Path, squad_file: Path
 ) -> None:
