@@ -66,7 +66,9 @@ LONGEST = (
 CONVERTING_FILES = (
     *LONGEST, "test_wheel.py", "android_demo/test_runtimes.py", "ios_demo/test_swift.py",
     "ios_demo/test_xcode.py", "converters/coreml/test_weights.py",
-    "converters/coreml_evaluator/test_evaluator.py",
+    "converters/coreml_evaluator/test_evaluator.py", "converters/test_fourth_backend.py",
+    "converters/coreml_evaluator/test_inventory.py", "converters/test_imports.py",
+    "converters/executorch/test_file.py", "converters/executorch/test_precision.py",
     "converters/coreml_evaluator/test_foreign_packages.py", "converters/tflite/test_weights.py",
     "fuzz/test_damaged_bundles.py", "pipeline/test_bench.py", "pipeline/benchmark/test_peers.py",
     "pipeline/commands/test_reference.py", "pipeline/comparison/coreml_package/test_kinds.py",
