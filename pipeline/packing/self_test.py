@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.values.artifact import Arrays
+from converters.values.artifact import Arrays, Artifact
 from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
