@@ -27,7 +27,7 @@ from converters.conversion import Conversion
 from converters.coreml.convert import convert
 from converters.coreml.layout import REWRITES, channels_first
 from converters.coreml_evaluator.evaluator import CoreMLReference
-from converters.coreml_evaluator.package import read_program
+from converters.coreml_evaluator.reader import read_program
 from converters.values.errors import PocketBertError
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
 from converters.values.program import TracedModel

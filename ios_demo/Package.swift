@@ -36,7 +36,7 @@ let package = Package(
   targets: [
     .target(name: "PocketBERT", dependencies: declared("CryptoKit")),
     .target(name: "PocketBERTCoreML", dependencies: ["PocketBERT"] + declared("CoreML")),
-    .target(name: "PocketBERTExecuTorch", dependencies: ["PocketBERT"] + executorch),
+    .target(name: "PocketBERTExecuTorch", dependencies: ["PocketBERT"] + executorch, resources: [.process("Licences")]),
     .target(
       name: "PocketBERTUI",
       dependencies: ["PocketBERT"] + declared("SwiftUI", "UniformTypeIdentifiers", "Accessibility", "Threading"),
@@ -46,7 +46,8 @@ let package = Package(
     .executableTarget(name: "pocketbert-benchmark", dependencies: ["PocketBERT"]),
     .target(name: "Support", path: "Tests/Support"),
     .testTarget(name: "PocketBERTTests", dependencies: ["PocketBERT", "Support"]),
-    .testTarget(name: "PocketBERTUITests", dependencies: ["PocketBERTUI", "Support"]),
+    .testTarget(
+      name: "PocketBERTUITests", dependencies: ["PocketBERTUI", "PocketBERTExecuTorch", "Support"]),
     .testTarget(
       name: "PocketBERTDeviceTests", dependencies: ["PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch"]),
   ],
@@ -67,7 +68,7 @@ if isLinux {
     .executableTarget(
       name: "PocketBertDemo",
       dependencies: ["PocketBERTUI", "PocketBERTCoreML", "PocketBERTExecuTorch", "SwiftUI", "AppIntents"],
-      path: "App", exclude: ["Info.plist", "PrivacyInfo.xcprivacy", "Assets.xcassets"]),
+      path: "App", exclude: ["Info.plist", "PrivacyInfo.xcprivacy", "Assets.xcassets", "Localizable.xcstrings"]),
     .target(name: "Threading", path: "Declarations/Threading"),
     // Their stand-ins do as a test says.
     .testTarget(

@@ -82,7 +82,7 @@ def ask(
         opened: The bundle.
         examples: Of its task.
         named_reference: Where the PyTorch student is, if the user says so.
-        names: Runtimes to use, ``pytorch`` among them; none means all that run here.
+        names: Runtimes to use, ``pytorch`` among them; empty for all that run here.
         run: Its threads, cache and progress.
 
     Raises:

@@ -56,9 +56,9 @@ def bench(
 
     Args:
         opened: The bundle.
-        names: Runtimes to use, ``pytorch`` among them; none means all that run here.
+        names: Runtimes to use, ``pytorch`` among them; empty for all that run here.
         with_peers: Whether to measure other ways of running the student as well, and the roofline.
-        seq_lens: Of the bundle, those to measure; none means all.
+        seq_lens: Of the bundle, those to measure; empty for all.
         named_reference: Where the PyTorch student is, if the user says so.
         num_repetitions: Calls of each contestant at each length, at least two.
         run: Its threads, cache and progress.

@@ -148,16 +148,16 @@ def build(
     """Turns a student into artifacts, compares each with it, and writes the bundle.
 
     Args:
-        model: A folder, a Hub id, or nothing for the student inside the package.
+        model: A folder, a Hub id, or None for the student inside the package.
         destination: The bundle's folder. It appears when the bundle is whole; an earlier bundle
             there is replaced then.
-        backends: What to build for; nothing means all that are installed.
-        recipe: What each weight is stored as, and whether activations are calibrated; nothing lets
+        backends: What to build for; empty for all that are installed.
+        recipe: What each weight is stored as, and whether activations are calibrated; None lets
             a search choose it under the budget.
         budget: What every artifact must keep to.
         seq_lens: The lengths that every artifact serves, in tokens.
         examples: What to calibrate and compare on: a file, or examples; None for the package's own.
-        trim_corpus: Text whose vocabulary is enough; nothing means to keep all of it.
+        trim_corpus: Text whose vocabulary is enough; None means to keep all of it.
         compute_units: What Core ML may run its artifact on; None means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.

@@ -1,4 +1,4 @@
-"""Tells what is installed, what can run here, and the line that installs what is missing."""
+"""Finds what is installed, what can run here, and the line that installs what is missing."""
 
 import platform
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def examine() -> tuple[Finding, ...]:
 
 
 def can_build(findings: tuple[Finding, ...]) -> bool:
-    """Tells whether all core packages are as pinned and at least one backend converts here."""
+    """Returns whether all core packages are as pinned and at least one backend converts here."""
     core = all(each.ok for each in findings if each.kind == "package")
     return core and any(each.ok for each in findings if each.kind == "backend")
 

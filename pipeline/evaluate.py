@@ -68,8 +68,8 @@ def evaluate(
     Args:
         target: A bundle, or a model as ``load`` takes it.
         data: Labelled examples.
-        limit: How many of them to use; nothing means all.
-        names: Runtimes to use; none means all that run here.
+        limit: How many of them to use; None means all.
+        names: Runtimes to use; empty for all that run here.
         named_reference: Where a bundle's PyTorch student is, if the user says so.
         run: Its threads, cache and progress.
     """

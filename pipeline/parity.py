@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from converters.values.errors import InputError
 from pipeline.bundle.open import Bundle
 from pipeline.comparison import parity, runtimes
 from pipeline.comparison.localize import Localization, localize
@@ -27,7 +28,7 @@ class BundleParity:
     Attributes:
         task: The student's.
         unreadable: Examples that the student cannot be asked, and that are not compared.
-        localization: Artifacts block by block; nothing where that was not asked for.
+        localization: Artifacts block by block; None where that was not asked for.
     """
 
     task: Task
@@ -70,7 +71,7 @@ def check_bundle(
         opened: The bundle.
         examples: What to compare on: a file, or examples; None for the package's own.
         limit: Use only so many of them.
-        names: Runtimes to use; none means all that run here.
+        names: Runtimes to use; empty for all that run here.
         named_reference: Where the PyTorch student is, if the user says so.
         with_blocks: Whether to look into artifacts block by block.
         report: A folder for the report, where one is wanted.
@@ -80,6 +81,11 @@ def check_bundle(
         PocketBertError: The student is not found, nothing could run, or the report would take the
             place of something else.
     """
+    if with_blocks and set(names) == {variant.RUNTIME}:
+        raise InputError(
+            f"--localize looks into artifacts, and {variant.RUNTIME} gives answers alone",
+            hint="leave it out, or add another --runtime",
+        )
     if report is not None:
         page.check_report_folder(report)
     student = reference.find(opened, named=named_reference)

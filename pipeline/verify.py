@@ -85,7 +85,7 @@ def verify(
 
 
 def _with_task(files: Verified) -> Verified:
-    """Adds what the task finds wrong with its rules; one that is not known finds nothing."""
+    """Adds what the bundle's task finds wrong with its rules, where the task is known."""
     if files.manifest is None or files.manifest.task.name not in tasks_by_name():
         return files
     try:

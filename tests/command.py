@@ -2,16 +2,23 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import permissions
+from tests import warm
+
 ROOT = Path(__file__).parents[1]
 COMMAND = (sys.executable, "-c", "from pipeline.commands.app import main; main()")
+_NOWHERE = os.open(os.devnull, os.O_RDONLY)
+_WARM = "from tests.warm import install; install(); from pipeline.commands.app import main; main()"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,9 @@ def pocketbert(
 ) -> Finished:
     """Runs ``pocketbert`` to its end; a traceback fails the test at once.
 
+    The process is a fork of one that has imported the flows (see ``tests/warm.py``), unless its
+    folder or environment could change what an import does.
+
     Args:
         arguments: What follows ``pocketbert`` on the command line.
         env: Added to the environment.
@@ -52,19 +62,30 @@ def pocketbert(
         timeout: Seconds.
         umask: That it runs with; -1 leaves it.
     """
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=timeout,
-        check=False,
-        umask=umask,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Finished(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    surroundings = {**os.environ, **(env or {})}
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        process = None
+        if cwd == ROOT or not any(cwd.iterdir()):  # what it holds could be imported
+            process = warm.start(
+                "flows", ["-c", _WARM, *map(str, arguments)], env=surroundings, cwd=cwd,
+                umask=permissions.umask() if umask == -1 else umask,
+                files={0: _NOWHERE, 1: stdout.fileno(), 2: stderr.fileno()},
+            )  # fmt: skip
+        if process is None:
+            process = subprocess.Popen(
+                [*COMMAND, *map(str, arguments)], cwd=cwd, env=surroundings,
+                stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, umask=umask,
+            )  # fmt: skip
+        try:
+            code = process.wait(timeout)
+        except BaseException:
+            os.kill(process.pid, signal.SIGKILL)
+            raise
+        stdout.seek(0)
+        stderr.seek(0)
+        finished = Finished(code=code, stdout=stdout.read().decode(), stderr=stderr.read().decode())
+    assert "Traceback" not in finished.stderr, finished.stderr
+    return finished
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> bool:

@@ -1,12 +1,17 @@
 """Small real students and a small real bundle, made once and shared; nobody writes to them."""
 
+import contextlib
 import fcntl
+import functools
 import json
 import os
+import pickle
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
@@ -17,6 +22,7 @@ from converters.values.artifact import Artifact
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.comparison.task_library import environment
 from pipeline.student.load import Student, load
+from tests import warm
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.mutations.table import lines as mutation_table
@@ -24,6 +30,7 @@ from tests.students import ARCHITECTURES, read_tokenizer, save_student
 from tests.vectors.write import write as write_vectors
 
 TINY_SEQ_LENS = (32, 64)
+MakeOnce = Callable[[str, Callable[[Path], Any]], Any]
 USER_CACHE = platformdirs.user_cache_path("pocketbert")
 """The user's own, as it is before tests get another."""
 
@@ -45,11 +52,75 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
+LONGEST = (
+    "mutations/test_mutations.py", "pipeline/test_build.py", "pipeline/comparison/test_localize.py",
+    "test_embedded_student.py", "test_benchmarks.py", "pipeline/test_build_gates.py",
+    "pipeline/commands/test_build.py", "converters/test_backends.py", "fuzz/test_fuzz.py",
+    "converters/tflite/test_task_library.py", "android_demo/test_maven.py",
+    "converters/test_audit.py", "converters/coreml/test_layout.py",
+    "converters/test_workarounds.py", "converters/test_static_activations.py",
+    "pipeline/test_distill.py", "pipeline/comparison/task_library/test_variant.py",
+    "converters/test_block_outputs.py", "mutations/test_clean_builds.py",
+)  # fmt: skip
+"""Files that take more than half a minute, the longest first."""
+CONVERTING_FILES = (
+    *LONGEST, "test_wheel.py", "android_demo/test_runtimes.py", "ios_demo/test_swift.py",
+    "ios_demo/test_xcode.py", "converters/coreml/test_weights.py",
+    "converters/coreml_evaluator/test_evaluator.py",
+    "converters/coreml_evaluator/test_foreign_packages.py", "converters/tflite/test_weights.py",
+    "fuzz/test_damaged_bundles.py", "pipeline/test_bench.py", "pipeline/benchmark/test_peers.py",
+    "pipeline/commands/test_reference.py", "pipeline/comparison/coreml_package/test_kinds.py",
+    "pipeline/comparison/coreml_package/test_parity.py", "pipeline/packing/test_self_test.py",
+    "pipeline/running/test_user_cache.py",
+)  # fmt: skip
+"""Files that convert, train or install."""
+CONVERTING_FIXTURES = {
+    "artifacts", "long_artifacts", "built", "built_trimmed", "bundle_copy", "bundles", "vectors",
+    "small_models", "task_library_python",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first, and marks what ``make check`` leaves out."""
+    here = Path(__file__).parent
+    places = {name: place for place, name in enumerate(LONGEST)}
+
+    def name_of(item: pytest.Item) -> str:
+        return item.path.relative_to(here).as_posix()
+
+    items.sort(key=lambda item: places.get(name_of(item), len(places)))
+    for item in items:
+        fixtures = CONVERTING_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if fixtures or name_of(item) in CONVERTING_FILES:
+            item.add_marker("conversion")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Says how processes start, before any fixture of the test starts one."""
+    warm.is_wanted = not any(item.get_closest_marker(name) for name in ("cold", "soak"))
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of one run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _warm_processes(shared_folder: Path) -> None:
+    """Lets processes be forks of servers, which the workers of one run share."""
+    if sys.platform == "linux":
+        warm.open_folder(shared_folder / "warm")
+        warm.install()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(shared_folder: Path) -> Iterator[None]:
     """Keeps what the product remembers of these students out of the user's cache."""
     before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["XDG_CACHE_HOME"] = str(shared_folder / "cache")
     yield
     if before is None:
         del os.environ["XDG_CACHE_HOME"]
@@ -58,17 +129,32 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ports are tested with: it takes minutes, so the workers of one run share it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "vectors"
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            unfinished = folder.with_suffix(".unfinished")
-            write_vectors(unfinished)
-            unfinished.rename(folder)
-    return folder
+def make_once(shared_folder: Path) -> MakeOnce:
+    """Returns what a function makes in a folder; the workers of one run make it once together."""
+
+    def once(name: str, make: Callable[[Path], Any]) -> Any:
+        folder = shared_folder / name
+        made = folder / "made.pickle"
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed half-way
+                folder.mkdir()
+                made.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(made.read_bytes())
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def vectors(make_once: MakeOnce) -> Path:
+    """What ports are tested with."""
+
+    def make(folder: Path) -> Path:
+        write_vectors(folder / "vectors")
+        return folder / "vectors"
+
+    return make_once("vectors", make)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +164,8 @@ def task_library_python(_own_cache: None) -> Path:
     kept.mkdir(parents=True, exist_ok=True)
     shown = platformdirs.user_cache_path("pocketbert") / "task-library"
     shown.parent.mkdir(parents=True, exist_ok=True)
-    shown.symlink_to(kept, target_is_directory=True)
+    with contextlib.suppress(FileExistsError):  # another worker has been here
+        shown.symlink_to(kept, target_is_directory=True)
     try:
         return environment.ensure()
     except environment.UnavailableError as err:
@@ -91,11 +178,13 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="session")
-def student_folders(
-    tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer
-) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("students")
-    return {name: save_student(name, root / name, tokenizer=tokenizer) for name in ARCHITECTURES}
+def student_folders(make_once: MakeOnce, tokenizer: Tokenizer) -> dict[str, Path]:
+    return make_once(
+        "students",
+        lambda root: {
+            name: save_student(name, root / name, tokenizer=tokenizer) for name in ARCHITECTURES
+        },
+    )
 
 
 @pytest.fixture(scope="session")
@@ -111,13 +200,14 @@ def students(student_folders: dict[str, Path]) -> dict[str, Student]:
 
 @pytest.fixture(scope="session")
 def artifacts(
-    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
+    students: dict[str, Student], make_once: MakeOnce
 ) -> dict[str, dict[FixedPrecision, Artifact]]:
     """A two-layer DistilBERT for every backend at every precision, at two lengths."""
     student = students["distilbert"]
     return {
-        backend: convert_all(
-            student, backend, FIXED_PRECISIONS, tmp_path_factory.mktemp(backend), seq_lens=SEQ_LENS
+        backend: make_once(
+            f"artifacts-{backend}",
+            functools.partial(convert_all, student, backend, FIXED_PRECISIONS, seq_lens=SEQ_LENS),
         )
         for backend in backends.BACKENDS
     }
@@ -131,13 +221,13 @@ def student_copy(student_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def long_artifacts(
-    students: dict[str, Student], tmp_path_factory: pytest.TempPathFactory
+    students: dict[str, Student], make_once: MakeOnce
 ) -> dict[FixedPrecision, Artifact]:
     """The DistilBERT for TFLite, at the length that the Task Library opens."""
-    return convert_all(
-        students["distilbert"], "tflite", FIXED_PRECISIONS, tmp_path_factory.mktemp("long"),
-        seq_lens=(384,),
-    )  # fmt: skip
+    convert = functools.partial(
+        convert_all, students["distilbert"], "tflite", FIXED_PRECISIONS, seq_lens=(384,)
+    )
+    return make_once("artifacts-long", convert)
 
 
 @pytest.fixture(scope="session")
@@ -169,29 +259,28 @@ def squad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(
-    tmp_path_factory: pytest.TempPathFactory, student_folder: Path, squad_file: Path
-) -> BuiltBundle:
+def built(make_once: MakeOnce, student_folder: Path, squad_file: Path) -> BuiltBundle:
     """A TFLite bundle at two lengths; fp32 converts fastest."""
-    folder = tmp_path_factory.mktemp("built") / "bundle"
-    finished = pocketbert(
-        "build", student_folder, "-o", folder, "--backend", "tflite", "--precision", "fp32",
-        "--seq-len", ",".join(map(str, TINY_SEQ_LENS)), "--data", squad_file, "--json",
+    arguments = (
+        student_folder, "--backend", "tflite", "--seq-len", ",".join(map(str, TINY_SEQ_LENS)),
+        "--data", squad_file,
     )  # fmt: skip
-    assert finished.code == 0, finished.stdout + finished.stderr
-    return BuiltBundle(folder=folder, finished=finished)
+    return make_once("built", functools.partial(_build, arguments))
 
 
 @pytest.fixture(scope="session")
-def built_trimmed(
-    tmp_path_factory: pytest.TempPathFactory, student_folder: Path, squad_file: Path
-) -> BuiltBundle:
+def built_trimmed(make_once: MakeOnce, student_folder: Path, squad_file: Path) -> BuiltBundle:
     """An ExecuTorch bundle whose vocabulary is that of its own questions."""
-    folder = tmp_path_factory.mktemp("built") / "trimmed"
-    finished = pocketbert(
-        "build", student_folder, "-o", folder, "--backend", "executorch", "--precision", "fp32",
-        "--seq-len", "64", "--data", squad_file, "--trim-vocab", squad_file, "--json",
+    arguments = (
+        student_folder, "--backend", "executorch", "--seq-len", "64", "--data", squad_file,
+        "--trim-vocab", squad_file,
     )  # fmt: skip
+    return make_once("trimmed", functools.partial(_build, arguments))
+
+
+def _build(arguments: Sequence[str | Path], root: Path) -> BuiltBundle:
+    folder = root / "bundle"
+    finished = pocketbert("build", *arguments, "-o", folder, "--precision", "fp32", "--json")
     assert finished.code == 0, finished.stdout + finished.stderr
     return BuiltBundle(folder=folder, finished=finished)
 

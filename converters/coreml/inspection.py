@@ -1,23 +1,18 @@
-"""Tells what a finished ``.mlpackage`` holds."""
+"""What a finished ``.mlpackage`` holds."""
 
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from converters.coreml_evaluator.package import (
-    KIND,
-    Package,
-    read_functions,
-    read_program,
-    stored_tensors,
-)
+from converters.coreml_evaluator.package import KIND, Package
+from converters.coreml_evaluator.reader import read_functions, read_program, stored_tensors
 from converters.reading.damage import refused
 from converters.values.artifact import Inspection
 
 
 def inspect(path: Path) -> Inspection:
-    """Tells the constants and operators of a package.
+    """Returns the constants and operators of a package.
 
     Which operators the Neural Engine takes is decided on the phone, so nothing is said of it.
 
@@ -38,7 +33,7 @@ def inspect(path: Path) -> Inspection:
 
 
 def precision(package: Package) -> str:
-    """Tells what a package computes in, or how few bits an entry of its weights has.
+    """Returns what a package computes in, or how few bits an entry of its weights has.
 
     That is ``fp32``, ``fp16``, or ``int`` and the bits of the most compressed weight, palettes
     included. A weight that is sparse only is as exact as the rest.

@@ -56,7 +56,7 @@ def channels_first(
     Args:
         program: Straight from ``torch.export``, at one length.
         inputs: An example of each input, by name.
-        rewrites: Some of ``REWRITES``, in that order; nothing means all.
+        rewrites: Some of ``REWRITES``, in that order; None means all.
     """
     module = program.module(check_guards=False)
     assert isinstance(module, GraphModule)
@@ -202,7 +202,7 @@ class _Attention:
 
 
 def _attention(softmax: Any) -> _Attention | None:
-    """Returns the attention around a softmax, where it is of the form that this project traces."""
+    """Returns the attention around a softmax; None where it has another form than we trace."""
     scores, (mixed, *others) = softmax.args[0], softmax.users
     if others or not _is_call(mixed, _ATEN.bmm.default) or not _is_call(scores, _ATEN.add.Tensor):
         return None
@@ -232,7 +232,7 @@ def _is_call(value: Any, target: Any) -> bool:
 
 
 def _behind_views(value: Any) -> Any:
-    """Returns the value that was reshaped, or nothing of what is a number."""
+    """Returns the value that was reshaped; None of what is a number."""
     while isinstance(value, Node) and value.target in _VIEWS:
         value = value.args[0]
     return value if isinstance(value, Node) else None

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.coreml_evaluator.package import KIND, read_program
+from converters.coreml_evaluator.package import KIND
+from converters.coreml_evaluator.reader import read_program
 from converters.reading.damage import refused
 from converters.weights.quantized import QuantizedWeight, StoredMatrix
 

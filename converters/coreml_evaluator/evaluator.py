@@ -28,13 +28,9 @@ from torch import Tensor
 
 from converters.coreml_evaluator.interface import BRIGHTEST, InputShapes
 from converters.coreml_evaluator.limits import MAX_LIVE_ELEMENTS, TooLargeError, check_elements
-from converters.coreml_evaluator.package import (
-    open_package,
-    read_functions,
-    read_program,
-    stored_tensors,
-)
+from converters.coreml_evaluator.package import open_package
 from converters.coreml_evaluator.program import Values
+from converters.coreml_evaluator.reader import read_functions, read_program, stored_tensors
 from converters.coreml_evaluator.steps import SUPPORTED_OPERATORS, Rounding, bind, settle
 from converters.values.artifact import Arrays
 from converters.values.errors import InputError
@@ -135,7 +131,7 @@ class CoreMLReference:
                 f"expected inputs {', '.join(self.input_names)}, got {', '.join(inputs) or 'none'}"
                 + (f"; missing {', '.join(missing)}" if missing else "")
                 + (f"; unexpected {', '.join(unexpected)}" if unexpected else ""),
-                hint="Name the inputs as the package does.",
+                hint="name the inputs as the package does",
             )
         return {spec.name: _as_tensor(spec, inputs[spec.name]) for spec in self._inputs}
 
@@ -218,13 +214,13 @@ def _as_tensor(spec: InputShapes, given: np.ndarray) -> Tensor:
             f"input {spec.name!r} has shape {array.shape}, expected {spec}",
             hint="give the pixels of an image as (1, channels, height, width)"
             if spec.is_image
-            else "Pad or cut the input to a length that the package was built for.",
+            else "pad or cut the input to a length that the package was built for",
         )
     if array.dtype.kind not in ("biu" if spec.is_integer else "biuf"):
         raise InputError(
             f"input {spec.name!r} has dtype {array.dtype}, "
             f"expected {'int32' if spec.is_integer else 'float32'}",
-            hint="Convert the array first.",
+            hint="convert the array first",
         )
     if spec.is_image and not (array.min() >= 0 and array.max() <= BRIGHTEST):
         raise InputError(

@@ -62,7 +62,7 @@ class Step:
         except (RuntimeError, IndexError, ValueError) as err:
             raise InputError(
                 f"Core ML operator {self.op_type!r} ({self.name!r}) failed: {err}",
-                hint="An input value may be out of range, as a token id beyond the vocabulary is.",
+                hint="check the inputs for values out of range, as token ids beyond the vocabulary",
             ) from err
         if isinstance(computed, Tensor):
             computed = (computed,)

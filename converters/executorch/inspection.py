@@ -1,4 +1,4 @@
-"""Tells what a finished ``.pte`` file holds, delegates included."""
+"""What a finished ``.pte`` file holds, delegates included."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _XNNPACK_PRODUCTS = ("XNNFullyConnected", "XNNBatchMatrixMultiply")
 
 
 def inspect(path: Path) -> Inspection:
-    """Tells the constants and operators of a ``.pte`` file.
+    """Returns the constants and operators of a ``.pte`` file.
 
     An operator counts as delegated where XNNPACK runs it; the others run on portable kernels.
 

@@ -4,21 +4,20 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+# Registers quantized_decomposed.embedding_byte and embedding_4bit. It is private, and can go when a
+# public module is said to register them; executorch.exir 1.4.1 does so, by importing this one.
 import executorch.exir.passes._quant_patterns_and_replacements
-import executorch.kernels.quantized  # noqa: F401  registers quantized_decomposed.embedding_byte
+import executorch.kernels.quantized  # noqa: F401  registers their out variants, which are lowered
 import torch
-import torchao  # noqa: F401  registers torchao.quantize_affine and its kin
+import torchao  # noqa: F401  registers torchao.quantize_affine and quantized_decomposed's others
 from torch import fx
 
 from converters.weights.activations import HIGHEST, LOWEST, LinearActivations
-from converters.weights.quantized import QuantizedWeight
+from converters.weights.quantized import RANGES, QuantizedWeight
 
 ATEN = torch.ops.aten
 AFFINE = torch.ops.torchao
 STATIC = torch.ops.quantized_decomposed
-
-_RANGE = {8: (-127, 127), 4: (-8, 7)}
-"""Integers that the kernels are told of, by bits. XNNPACK knows four-bit weights by the second."""
 
 _Taken = tuple[fx.Node, float, int]
 """What is rounded, and its scale and zero point."""
@@ -153,7 +152,7 @@ def _dequantized(module: fx.GraphModule, name: str, stored: QuantizedWeight) -> 
             _constant(module, f"{name}_scales", scales),
             _constant(module, f"{name}_zeros", torch.zeros_like(scales, dtype=torch.int8)),
             torch.int8,
-            *_RANGE[stored.bits],
+            *RANGES[stored.bits],  # by which XNNPACK knows weights of four bits
         ),
     )
 
@@ -195,7 +194,7 @@ def _quantize_embedding(module: fx.GraphModule, node: fx.Node, stored: Quantized
                 _constant(module, f"{name}_values", values),
                 _constant(module, f"{name}_scales", scales),
                 None,
-                *_RANGE[stored.bits],
+                *RANGES[stored.bits],
                 wide,
             ),
             {"dtype": torch.float32},
@@ -206,7 +205,7 @@ def _quantize_embedding(module: fx.GraphModule, node: fx.Node, stored: Quantized
 
 def _pack(values: torch.Tensor) -> torch.Tensor:
     """Returns two four-bit numbers a byte, ``(rows, columns / 2) uint8``, the first one high."""
-    shifted = (values + 8).to(torch.uint8)  # (rows, columns), 1 to 15
+    shifted = (values + 8).to(torch.uint8)  # (rows, columns), 0 to 15
     return shifted[:, ::2] * 16 + shifted[:, 1::2]
 
 

@@ -69,7 +69,7 @@ class TFLiteFile:
         return bytes(self.model.buffers[metadata.buffer].data).rstrip(b"\0").decode()
 
     def content_of(self, tensor: Any) -> bytes:
-        """Returns what a tensor holds in the file; nothing where it is computed."""
+        """Returns what a tensor holds in the file; no bytes where it is computed."""
         buffer = self.model.buffers[tensor.buffer]
         if buffer.data is not None:
             return bytes(buffer.data)

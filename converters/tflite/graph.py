@@ -212,7 +212,7 @@ class Graph:
         return operators
 
     def float_constant(self, tensor: int) -> np.ndarray | None:
-        """Returns the values of a float32 constant in its own shape, or nothing."""
+        """Returns the values of a float32 constant in its own shape; None of another tensor."""
         stored = self.tensors[tensor]
         data = self.model.constant(stored.buffer)
         if data is None or stored.type != schema.TensorType.FLOAT32:
@@ -224,7 +224,7 @@ class Graph:
         return [each for each in self._graph.operators if self.model.code(each) == code]
 
     def maker(self, tensor: int) -> Any:
-        """Returns the operator that computes a tensor, or nothing where it is given."""
+        """Returns the operator that computes a tensor; None where it is given."""
         makers = (each for each in self._graph.operators if tensor in each.outputs)
         return next(makers, None)
 

@@ -1,4 +1,4 @@
-"""Tells what a finished ``.tflite`` file holds."""
+"""What a finished ``.tflite`` file holds."""
 
 import math
 from collections.abc import Collection, Iterator
@@ -18,7 +18,7 @@ _BATCHED = schema.BuiltinOperator.BATCH_MATMUL
 
 
 def inspect(path: Path) -> Inspection:
-    """Tells the constants and operators of a ``.tflite`` file.
+    """Returns the constants and operators of a ``.tflite`` file.
 
     An operator counts as delegated where LiteRT on this machine gives it to XNNPACK.
 

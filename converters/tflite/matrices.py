@@ -31,7 +31,7 @@ def read_matrices(path: Path) -> dict[str, list[StoredMatrix]]:
 
 
 def scale_tensors(graph: Any) -> set[int]:
-    """Returns the tensors that hold nothing but the scales of others, by number."""
+    """Returns the tensors that hold the scales of others, by number."""
     return {
         int(tensor.quantization.details.scales) for tensor in graph.tensors if _is_blockwise(tensor)
     }

@@ -110,7 +110,7 @@ class StoredTensor:
     """A constant inside an artifact, with the bytes that it takes there.
 
     Attributes:
-        is_scale: Whether it holds nothing but the scales of a weight of integers.
+        is_scale: Whether all that it holds are the scales of a weight of integers.
     """
 
     name: str

@@ -56,7 +56,7 @@ class StorageError(PocketBertError, OSError):
 
 
 def storage_error(err: BaseException) -> StorageError | None:
-    """Returns what a system's error says of disks and permissions, or nothing if it is another."""
+    """Returns what a system's error says of disks and permissions; None if it is another."""
     if not isinstance(err, OSError):
         # Libraries in C++ and Rust tell of a full disk in errors of their own, in these words.
         full = os.strerror(errno.ENOSPC)
@@ -71,7 +71,7 @@ def storage_error(err: BaseException) -> StorageError | None:
 
 
 def path_error(err: BaseException) -> InputError | None:
-    """Returns what a system's error says of a path that cannot be, or nothing if it is another."""
+    """Returns what a system's error says of a path that cannot be; None if it is another."""
     if not isinstance(err, OSError) or err.errno not in _PATHS:
         return None
     return InputError(f"no such path {err.filename}: {os.strerror(err.errno)}", hint="check it")

@@ -133,33 +133,17 @@ def quantize(
     Args:
         weight: ``(rows, columns) float32``.
         bits: 8 or 4.
-        group_size: Columns that share a scale; nothing: all of a row.
+        group_size: Columns that share a scale; None means all of a row.
         second_moment: ``(columns, columns)``, the mean of the outer products of the weight's
             inputs. Without it a group's largest value decides its scale, and each integer is the
             nearest. With it scales and integers are chosen for what the layer computes; rows that
             would not gain by it, or stray more than ``MAX_ERROR_STEPS``, stay as without.
     """
-    least, largest = RANGES[bits]
-    grouped = weight.reshape(len(weight), -1, group_size or weight.shape[1])
-    plain_scales = _storable(np.abs(grouped).max(axis=2) / largest, bits=bits)  # (rows, groups)
-    plain_values = np.round(grouped / plain_scales[:, :, None]).clip(least, largest)
-    plain = QuantizedWeight(
-        values=plain_values.reshape(weight.shape).astype(np.int8), scales=plain_scales, bits=bits
-    )
+    plain = _to_nearest(weight, bits=bits, group_size=group_size or weight.shape[1])
     if second_moment is None:
         return plain
     moment = damped(second_moment)
-    importance = np.diag(moment).reshape(grouped.shape[1:])
-    found = search_scales(grouped, least=least, largest=largest, importance=importance)
-    scales = _storable(found, bits=bits)
-    values = round_with_compensation(
-        weight,
-        np.repeat(scales, grouped.shape[2], axis=1),
-        least=least,
-        largest=largest,
-        moment=moment,
-    )
-    calibrated = QuantizedWeight(values=values, scales=scales, bits=bits)
+    calibrated = _to_least_error(weight, bits=bits, group_size=plain.group_size, moment=moment)
     losses = [
         output_error(weight - each.dequantize(), moment=moment) for each in (calibrated, plain)
     ]
@@ -170,6 +154,32 @@ def quantize(
         scales=np.where(is_better, calibrated.scales, plain.scales),
         bits=bits,
     )
+
+
+def _to_nearest(weight: np.ndarray, *, bits: int, group_size: int) -> QuantizedWeight:
+    """Returns the nearest integers, by scales that hold each group's largest value."""
+    least, largest = RANGES[bits]
+    grouped = weight.reshape(len(weight), -1, group_size)
+    scales = _storable(np.abs(grouped).max(axis=2) / largest, bits=bits)  # (rows, groups)
+    values = np.round(grouped / scales[:, :, None]).clip(least, largest)
+    return QuantizedWeight(
+        values=values.reshape(weight.shape).astype(np.int8), scales=scales, bits=bits
+    )
+
+
+def _to_least_error(
+    weight: np.ndarray, *, bits: int, group_size: int, moment: np.ndarray
+) -> QuantizedWeight:
+    """Returns integers and scales at which what the layer computes changes little."""
+    least, largest = RANGES[bits]
+    grouped = weight.reshape(len(weight), -1, group_size)
+    importance = np.diag(moment).reshape(grouped.shape[1:])
+    found = search_scales(grouped, least=least, largest=largest, importance=importance)
+    scales = _storable(found, bits=bits)
+    values = round_with_compensation(
+        weight, np.repeat(scales, group_size, axis=1), least=least, largest=largest, moment=moment
+    )
+    return QuantizedWeight(values=values, scales=scales, bits=bits)
 
 
 def error_steps(weight: QuantizedWeight, original: np.ndarray) -> np.ndarray:

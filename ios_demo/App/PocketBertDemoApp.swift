@@ -13,8 +13,7 @@ struct PocketBertDemoApp: App {
     let sample = Sample.all[0]
     let demo = Demo(
       factories: [CoreMLFactory(), ExecuTorchFactory()],
-      input: Input(text: sample.text, question: sample.questions[0]),
-      libraries: ["ExecuTorch \(ExecuTorchFactory.version)": "BSD 3-Clause"]
+      input: Input(text: sample.text, question: sample.questions[0])
     ) { try openCarriedBundle() }
     self.demo = demo
     warnings = MemoryWarnings { demo.freeMemory() }

@@ -44,11 +44,11 @@ class Row:
         seq_len: Tokens of the row; none is padding.
         latency_ms: The median of the warm calls.
         lower_quartile_ms: Half of the warm calls lie between this and the upper quartile.
-        ratio_to_pytorch: Of the medians; nothing where PyTorch did not run.
+        ratio_to_pytorch: Of the medians; None where PyTorch did not run.
         cold_start_ms: To load and to answer once at the longest length; imports are not counted.
         peak_rss_bytes: The most memory that the process held, which did nothing else.
         bare_rss_bytes: The most of it before anything was loaded: what the runtime itself takes.
-        roofline_share: Of the best rate of matrix products that this machine has reached; nothing
+        roofline_share: Of the best rate of matrix products that this machine has reached; None
             where it was not measured.
     """
 

@@ -44,7 +44,7 @@ def take_turns(
     Args:
         calls: Each returns how long it took. Warm them up before.
         num_repetitions: Turns.
-        report: Told how many turns are done.
+        report: Called with how many turns are done.
     """
     times: dict[_Key, list[float]] = {key: [] for key in calls}
     order = list(calls)

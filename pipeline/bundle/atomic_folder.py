@@ -154,12 +154,12 @@ def _list_all(folder: Path) -> set[str]:
 
 
 def _is_nobodys(name: str, folder: Path) -> bool:
-    """Tells whether a folder at the top is an unfinished bundle, or the file system's own."""
+    """Returns whether a folder at the top is an unfinished bundle, or the file system's own."""
     return name == _OF_THE_SYSTEM or name.startswith(_partial_prefix(folder.resolve()))
 
 
 def _stated_files(folder: Path) -> set[str] | None:
-    """Returns what the manifest of a bundle lists, itself too; nothing where it is no bundle's.
+    """Returns what the manifest of a bundle lists, itself too; None where it is no bundle's.
 
     The bundle may be damaged, or of another version.
     """
@@ -187,7 +187,7 @@ def _clear_away_killed(destination: Path) -> None:
 
 
 def named(folder: Path, prefix: str) -> list[Path]:
-    """Returns what begins with a prefix; nothing where a folder may be used, but not listed."""
+    """Returns what begins with a prefix; None where a folder may be used, but not listed."""
     try:
         return [path for path in folder.iterdir() if path.name.startswith(prefix)]
     except PermissionError:
@@ -229,7 +229,7 @@ def _is_open_to_us(folder: Path) -> bool:
 
 
 def _is_worked_in(folder: Path) -> bool:
-    """Tells whether this process, and so whoever started it, has its place in a folder."""
+    """Returns whether this process, and so whoever started it, has its place in a folder."""
     try:
         working = Path.cwd()
     except FileNotFoundError:  # it was removed

@@ -183,7 +183,7 @@ class ArtifactPart(_Part):
     outputs: tuple[TensorPart, ...] = Field(min_length=1)
     activations: Activations = "dynamic"
     compute_units: ComputeUnits | None = Field(
-        default=None, description="What an app is to let Core ML use; nothing for other backends."
+        default=None, description="What an app is to let Core ML use; null for other backends."
     )
 
     @model_validator(mode="after")
@@ -193,7 +193,7 @@ class ArtifactPart(_Part):
         return self
 
     def holds(self, name: str) -> bool:
-        """Tells whether a file of the bundle is the artifact, or inside of it."""
+        """Returns whether a file of the bundle is the artifact, or inside of it."""
         return name == self.path or name.startswith(f"{self.path}/")
 
 

@@ -33,7 +33,7 @@ class Bundle:
     """An opened bundle.
 
     Attributes:
-        platform: The platform whose files alone are here; nothing where it is the whole bundle.
+        platform: The platform whose files alone are here; None where it is the whole bundle.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ class Bundle:
         )
 
     def has(self, part: ArtifactPart) -> bool:
-        """Tells whether an artifact is to be here."""
+        """Returns whether an artifact is to be here."""
         return any(part.holds(name) for name in self.files)
 
 
@@ -94,7 +94,7 @@ class Verified:
 
     Attributes:
         signer: The sha256 of the public key that signed it, in DER; ``None`` where none did.
-        platform: The platform that it is for; nothing where it is the whole bundle, or unreadable.
+        platform: The platform that it is for; None where it is the whole bundle, or unreadable.
         manifest: None where it is damaged.
     """
 

@@ -193,7 +193,7 @@ def _check_destination(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Tells whether a zip holds a bundle for a platform, laid out as here, and nothing besides."""
+    """Returns whether a zip holds a bundle for a platform, laid out as here, and no more."""
     try:
         with zipfile.ZipFile(path) as found:
             names = set(found.namelist())

@@ -109,7 +109,7 @@ def sign(folder: Path, key: Ed25519PrivateKey) -> None:
 
 
 def check(folder: Path, key: Ed25519PublicKey | None) -> Signed:
-    """Tells what is known of a bundle's signature.
+    """Returns what is known of a bundle's signature.
 
     Args:
         folder: The bundle's.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def build(
     model: Annotated[
         str | None,
-        typer.Argument(help="A folder, a Hub id, or nothing for the embedded student."),
+        typer.Argument(help="A folder or a Hub id. The embedded student unless given."),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")] = Path(
         "pocketbert-bundle"

@@ -94,7 +94,7 @@ def distill(
     settings = Settings(
         mode=mode,
         layer_map=parse_numbers(layer_map, option="--layer-map", example="0,2,5")
-        if layer_map
+        if layer_map is not None
         else (),
         num_layers=layers,
         align=align,
@@ -152,6 +152,6 @@ def distill(
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
-    """Tells whether the user gave an option, be it with the value that it has by itself."""
+    """Returns whether the user gave an option, be it with the value that it has by itself."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -114,7 +114,7 @@ def compare_logits(
 
 
 def is_finite(outputs: Sequence[Sequence[Outputs]], specs: Sequence[OutputSpec]) -> bool:
-    """Tells whether every value of every output is a finite number, padding included."""
+    """Returns whether every value of every output is a finite number, padding included."""
     return all(bool(np.isfinite(row[spec.name]).all()) for rows in outputs for row in rows
                for spec in specs)  # fmt: skip
 

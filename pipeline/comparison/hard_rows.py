@@ -45,7 +45,7 @@ def hard_examples(student: Student, *, max_seq_len: int) -> tuple[Example, ...]:
 
 
 def refill_padding(inputs: Arrays, *, vocabulary_size: int) -> Arrays | None:
-    """Returns a row with other tokens where its mask hides them; nothing if it hides none.
+    """Returns a row with other tokens where its mask hides them; None if it hides none.
 
     Args:
         inputs: Every input by name, ``(1, seq_len) int32``.

@@ -120,7 +120,7 @@ def localize(
         student: The reference, in fp32.
         artifacts: What to look into.
         examples: Questions; a few of them, spread evenly, are used.
-        names: Runtimes to use; none means all that run here.
+        names: Runtimes to use; empty for all that run here.
         run: Its threads, cache and progress.
 
     Raises:

@@ -1,7 +1,7 @@
 """The parity check: every artifact, in every runtime, against the PyTorch student."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,12 @@ from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.weights.quantized import QuantizedWeight
 from pipeline.comparison import runtimes
-from pipeline.comparison.cases import Case, reference_cases
-from pipeline.comparison.hard_rows import hard_examples, refill_padding
+from pipeline.comparison.exam import Exam, gather_hard_rows, make_exams
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
 from pipeline.comparison.own_weights import with_file_integers
 from pipeline.comparison.runtimes import Results, Skipped
 from pipeline.comparison.thresholds import thresholds_of
-from pipeline.comparison.verdict import HardRows, Parity, failed_parity, judge
+from pipeline.comparison.verdict import Parity, failed_parity, judge
 from pipeline.conversion import audit
 from pipeline.conversion.matching import find_integers
 from pipeline.conversion.recipe import Recipe
@@ -28,37 +27,6 @@ from pipeline.running.jobs import MAX_SECONDS_PER_FILE, Job, Outcome, run_jobs
 from pipeline.running.run import Run
 from pipeline.student.load import Student
 from pipeline.tasks.task import Example, Outputs, OutputSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Exam:
-    """What artifacts are asked at one length, and what the student made of it.
-
-    Attributes:
-        cases: Real text.
-        hard: Text that is built to be hard, a row each.
-        refilled: The rows of ``hard`` with other tokens behind their masks, where there is room.
-    """
-
-    seq_len: int
-    cases: Sequence[Case]
-    hard: Sequence[Case]
-    refilled: Sequence[Arrays | None]
-
-    @property
-    def rows(self) -> list[Arrays]:
-        """All of it, in the order in which ``take`` wants the outputs."""
-        rows = [row.inputs for case in (*self.cases, *self.hard) for row in case.encoded.rows]
-        return rows + [row for row in self.refilled if row is not None]
-
-    def take(self, outputs: Iterator[Outputs]) -> "_Answered":
-        """Takes the outputs of its rows."""
-        cases, hard = (
-            [[next(outputs) for _ in case.encoded.rows] for case in cases]
-            for cases in (self.cases, self.hard)
-        )
-        refilled = [None if row is None else [next(outputs)] for row in self.refilled]
-        return _Answered(cases=cases, hard=hard, refilled=refilled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +43,17 @@ class Audit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Answered:
-    """An artifact's outputs of an exam, for each example, for each of its rows."""
+class _Subject:
+    """An artifact, and what is in its file.
 
-    cases: Sequence[Sequence[Outputs]]
-    hard: Sequence[Sequence[Outputs]]
-    refilled: Sequence[Sequence[Outputs] | None]
+    Attributes:
+        own_weights: What the student makes of hard rows with the integers of the file, by length;
+            empty where it cannot repeat what the file computes.
+    """
+
+    artifact: Artifact
+    audited: Audit
+    own_weights: Mapping[int, Sequence[Sequence[Outputs]]]
 
 
 def check(
@@ -102,9 +75,8 @@ def check(
         artifacts: What to check.
         examples: Of the student's task.
         recipe: What the weights of the artifacts are stored as.
-        names: Runtimes to use; none means all that run here.
-        num_below_longest: About how many examples are asked at the shorter lengths; nothing means
-            all.
+        names: Runtimes to use; empty for all that run here.
+        num_below_longest: About how many examples are asked at the shorter lengths; None means all.
         run: Its threads, cache and progress.
     """
     pairs, skipped = runtimes.choose(names, artifacts)
@@ -113,19 +85,14 @@ def check(
         return [], skipped
     with run.stage("run pytorch") as stage:
         runs = StudentRuns(student, run.cache)
-        hard = hard_examples(student, max_seq_len=lengths[-1])
-        step = len(examples) // num_below_longest if num_below_longest else 1
-        some = examples[:: max(1, step)]
-        exams = {seq_len: _exam(student, some, hard, seq_len, runs) for seq_len in lengths[:-1]}
-        exams[lengths[-1]] = _exam(student, examples, hard, lengths[-1], runs)
+        exams = make_exams(
+            student, examples, lengths, num_below_longest=num_below_longest, runs=runs
+        )
         stage.is_reused = runs.is_reused
-    by_backend = {artifact.backend: artifact for artifact, _ in pairs}
     with run.stage("audit"):
-        audits = _audit(by_backend, recipe, student.matrices())
-        own_weights = {
-            backend: _with_own_weights(student, artifact, audits[backend], exams, run.cache)
-            for backend, artifact in by_backend.items()
-        }
+        subjects = _subjects(
+            student, {artifact.backend: artifact for artifact, _ in pairs}, recipe, exams, run
+        )
     jobs = [
         runtimes.job(
             artifact,
@@ -137,42 +104,30 @@ def check(
     ]
     # The evaluator of Core ML, which is last, takes longest: it starts first.
     outcomes = run.run_jobs(jobs[::-1], kept=kept_run, max_parallel=run.num_parallel)[::-1]
-    reports = [
-        parity
+    return [
+        verdict
         for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)
-        for parity in _judge(
-            student,
-            artifact,
-            runtime,
-            exams,
-            outcome,
-            audits[artifact.backend],
-            own_weights[artifact.backend],
-        )
-    ]
-    return reports, skipped
+        for verdict in _judge(student, subjects[artifact.backend], runtime, exams, outcome)
+    ], skipped
 
 
-def _exam(
+def _subjects(
     student: Student,
-    examples: Sequence[Example],
-    hard: Sequence[Example],
-    seq_len: int,
-    runs: StudentRuns,
-) -> _Exam:
-    """Returns all examples at a length, and the hard ones that take one row of it."""
-    encoded = student.encode(hard, seq_lens=(seq_len,))
-    fitting = [each for each, item in zip(hard, encoded, strict=True) if len(item.rows) == 1]
-    hard_cases = reference_cases(student, fitting, (seq_len,), runs)
-    size = student.tokenizer.get_vocab_size()
-    return _Exam(
-        seq_len=seq_len,
-        cases=reference_cases(student, examples, (seq_len,), runs),
-        hard=hard_cases,
-        refilled=[
-            refill_padding(case.encoded.rows[0].inputs, vocabulary_size=size) for case in hard_cases
-        ],
-    )
+    by_backend: Mapping[str, Artifact],
+    recipe: Recipe,
+    exams: Mapping[int, Exam],
+    run: Run,
+) -> dict[str, _Subject]:
+    """Returns each artifact with what is in its file, by backend."""
+    audits = _audit(by_backend, recipe, student.matrices())
+    return {
+        backend: _Subject(
+            artifact=artifact,
+            audited=audits[backend],
+            own_weights=_with_own_weights(student, artifact, audits[backend], exams, run.cache),
+        )
+        for backend, artifact in by_backend.items()
+    }
 
 
 def _audit(
@@ -214,7 +169,7 @@ def _with_own_weights(
     student: Student,
     artifact: Artifact,
     audited: Audit,
-    exams: Mapping[int, _Exam],
+    exams: Mapping[int, Exam],
     cache: StageCache | None,
 ) -> dict[int, list[list[Outputs]]]:
     """Returns what the student makes of hard rows with the integers of a file, by length."""
@@ -231,13 +186,13 @@ def _with_own_weights(
 
 def _judge(
     student: Student,
-    artifact: Artifact,
+    subject: _Subject,
     runtime: str,
-    exams: dict[int, _Exam],
+    exams: Mapping[int, Exam],
     outcome: Outcome[Results],
-    audited: Audit,
-    own_weights: Mapping[int, Sequence[Sequence[Outputs]]],
 ) -> list[Parity]:
+    """Returns the verdict on an artifact in a runtime, for each of its lengths."""
+    artifact = subject.artifact
     if outcome.error is not None:
         reason = outcome.error.message
     else:
@@ -256,10 +211,10 @@ def _judge(
             runtime,
             cases=exams[seq_len].cases,
             outputs=answered[seq_len].cases,
-            hard=_hard_rows(seq_len, exams, answered, own_weights.get(seq_len))
+            hard=gather_hard_rows(seq_len, exams, answered, subject.own_weights.get(seq_len))
             if exams[seq_len].hard
             else None,
-            weight_problems=audited.problems,
+            weight_problems=subject.audited.problems,
             task=student.task,
             thresholds=thresholds_of(artifact),
             seq_len=seq_len,
@@ -280,30 +235,3 @@ def _misshapen(
             if own[spec.name].shape != shape:
                 return f"it gives {spec.name} of shape {own[spec.name].shape}, expected {shape}"
     return ""
-
-
-def _hard_rows(
-    seq_len: int,
-    exams: dict[int, _Exam],
-    answered: dict[int, _Answered],
-    own_weights: Sequence[Sequence[Outputs]] | None,
-) -> HardRows:
-    """Gathers what the same tokens gave at a length, behind other padding and at other lengths."""
-    own = answered[seq_len]
-    by_id = {
-        other: {
-            case.example.id: rows for case, rows in zip(exams[other].hard, each.hard, strict=True)
-        }
-        for other, each in answered.items()
-        if other != seq_len
-    }
-    padded = [
-        [
-            *([] if refilled is None else [refilled]),
-            *(rows[case.example.id] for rows in by_id.values() if case.example.id in rows),
-        ]
-        for case, refilled in zip(exams[seq_len].hard, own.refilled, strict=True)
-    ]
-    return HardRows(
-        cases=exams[seq_len].hard, outputs=own.hard, padded=padded, own_weights=own_weights
-    )

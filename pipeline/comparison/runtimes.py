@@ -53,7 +53,7 @@ def choose(
     """Pairs each artifact with the runtimes that run it here.
 
     Args:
-        names: Runtimes that the user asked for; none means all.
+        names: Runtimes that the user asked for; empty for all.
         artifacts: What there is to run.
 
     Raises:
@@ -96,7 +96,7 @@ def check_reference(named: str | None, names: Sequence[str]) -> None:
 
     Args:
         named: Where the user says that the student is.
-        names: Runtimes that the user asked for; none means all.
+        names: Runtimes that the user asked for; empty for all.
     """
     if named is not None and names and PYTORCH not in names:
         raise InputError(

@@ -85,7 +85,7 @@ FP16_EXCESS_ON_ARM64 = 7.0
 
 
 def computes_in_halves(artifact: Artifact) -> bool:
-    """Tells whether an artifact is rounded otherwise on phones, for it adds up halves there."""
+    """Returns whether an artifact is rounded otherwise on phones, for it adds up halves there."""
     return artifact.backend == "executorch" and artifact.precision == "fp16"
 
 

@@ -152,7 +152,7 @@ def judge(
         cases: What the PyTorch student made of each example.
         outputs: For each example, for each of its rows, the artifact's outputs by name.
         hard: Rows with gates of their own.
-        weight_problems: What the audit of the file's weights found; nothing where it was not made.
+        weight_problems: What the audit of the file's weights found; None where it was not made.
         task: Decodes and scores answers.
         thresholds: What to keep to.
         seq_len: That the rows are padded to.

@@ -128,7 +128,7 @@ def _how_strange(
     form: Float | Integers,
     activations: Activations,
 ) -> str:
-    """Tells how one weight in a function differs from the original; nothing where it does not."""
+    """Returns in words how one weight in a function differs from the original; empty where not."""
     if form == "fp32" or form == "fp16":
         floats = [each.weight for each in matrices if isinstance(each.weight, np.ndarray)]
         is_there = any(_is_matrix(each) and _holds(each, original) for each in floats)
@@ -190,7 +190,7 @@ def is_same(stored: QuantizedWeight, given: QuantizedWeight) -> bool:
 def _how_it_differs(
     given: QuantizedWeight, stored: Sequence[QuantizedWeight], weights: ModelWeights
 ) -> str:
-    """Tells of a weight that is missing what the file holds in its place."""
+    """Returns in words what the file holds in place of a weight that is missing."""
     others = [
         each
         for each in stored

@@ -41,7 +41,7 @@ def find_integers(
 def nearest_weight(
     original: np.ndarray, stored: Iterable[QuantizedWeight], *, is_static: bool
 ) -> QuantizedWeight | None:
-    """Returns the integers that are a weight, rounded well or badly; nothing where none is like it.
+    """Returns the integers that are a weight, rounded well or badly; None where none is like it.
 
     Args:
         original: ``(rows, columns) float32``.
@@ -59,7 +59,7 @@ def nearest_weight(
 
 
 def how_far(weight: QuantizedWeight, original: np.ndarray) -> str:
-    """Tells in words how a weight is no rounding of the original; nothing where it is one."""
+    """Returns in words how a weight is no rounding of the original; empty where it is one."""
     steps = error_steps(weight, original).max()
     if not steps <= MAX_ERROR_STEPS:
         return f"is stored with values {steps:.2g} steps off"

@@ -129,8 +129,8 @@ def asked_recipe(
                 hint="leave out --precision, --group-size and --activations",
             )
         return read_recipe(path)
-    chosen = _known(precision or "int8", PRECISIONS, "precision")
-    rounding = _known(activations or "dynamic", ACTIVATIONS, "activations")
+    chosen = _known("int8" if precision is None else precision, PRECISIONS, "precision")
+    rounding = _known("dynamic" if activations is None else activations, ACTIVATIONS, "activations")
     if activations == "dynamic" and chosen in get_args(Float):
         raise InputError(
             f"--activations is for integers, and {chosen} has none", hint="leave it out"

@@ -44,7 +44,7 @@ class State:
 
     Attributes:
         step: Updates made.
-        position: Where its data goes on; nothing at the beginning.
+        position: Where its data goes on; None at the beginning.
         best: The figures of the best evaluation so far.
         best_step: When they were reached.
     """

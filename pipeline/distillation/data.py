@@ -33,7 +33,7 @@ def read_objective(
         architecture: Of the teacher; it ends as one of ``READERS`` or is for pre-training.
         tokenizer: The teacher's, and the student's.
         settings: Of the run.
-        faults: Told of each example that cannot be used.
+        faults: Takes each example that cannot be used.
 
     Raises:
         InputError: A file is absent, empty or malformed.

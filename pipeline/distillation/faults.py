@@ -4,14 +4,14 @@ from converters.values.errors import InputError
 
 
 class Faults:
-    """Told of each unusable row: stops the run, or counts it where the user allows that."""
+    """Takes each unusable row: stops the run, or counts it where the user allows that."""
 
     def __init__(self, *, allowed: bool) -> None:
         self._allowed = allowed
         self.found: list[str] = []
 
     def add(self, message: str) -> None:
-        """Tells of a row; the message names file and line.
+        """Takes a row; the message names file and line.
 
         Raises:
             InputError: Unusable rows are not allowed.

@@ -29,7 +29,7 @@ PLAIN_LINE_SECONDS = 60.0
 
 
 class Journal:
-    """Told of each update and each evaluation of a run."""
+    """Records each update and each evaluation of a run."""
 
     def __init__(self, log: Path, *, num_steps: int, is_main: bool) -> None:
         self._log = log
@@ -59,7 +59,7 @@ class Journal:
             yield
 
     def begin(self, step: int) -> None:
-        """Tells where a run begins; what an interrupted run logged beyond it is dropped."""
+        """Records where a run begins; what an interrupted run logged beyond it is dropped."""
         self._first_step = step
         self._begin = self._last_line = time.monotonic()
         self._progress.update(self._bar, completed=step)
@@ -70,7 +70,7 @@ class Journal:
             partial.replace(self._log)
 
     def update(self, step: int, losses: Mapping[str, float], *, learning_rate: float) -> None:
-        """Tells of an update and the losses that it was made for."""
+        """Records an update and the losses that it was made for."""
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -90,7 +90,7 @@ class Journal:
             self._plain_line(step, means)
 
     def evaluated(self, step: int, scores: Mapping[str, float]) -> None:
-        """Tells what the held-out data gave."""
+        """Records what the held-out data gave."""
         self._write({"step": step, "evaluation": dict(scores)})
         figures = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
         self._console.print(f"step {step}: {figures}")

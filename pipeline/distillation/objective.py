@@ -58,7 +58,7 @@ class Objective(Protocol):
 
     @property
     def batches_per_epoch(self) -> int | None:
-        """Batches until all data was seen; nothing where that cannot be known before."""
+        """Batches until all data was seen; None where that cannot be known before."""
         ...
 
     def batches(self, start: Position | None) -> Iterator[Batch]:

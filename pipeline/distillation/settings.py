@@ -117,7 +117,7 @@ class Data:
 
     Attributes:
         paths: SQuAD files and QAMR folders, or text files.
-        evaluation: Labelled questions or text to judge by; nothing: a part of ``paths``.
+        evaluation: Labelled questions or text to judge by; None: a part of ``paths``.
         num_held_out: How many questions, or lines of text, that part is.
         skip_bad: Goes on without what cannot be used.
     """

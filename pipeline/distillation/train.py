@@ -47,7 +47,7 @@ def train(
         settings: Of the run.
         cadence: Of evaluations and checkpoints.
         folder: Takes the best student and the checkpoints.
-        journal: Told of each update.
+        journal: Records each update.
         accelerator: Knows the processes and the device.
 
     Raises:

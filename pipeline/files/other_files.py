@@ -1,4 +1,4 @@
-"""Tells what a file is that was given in place of a model's folder or a bundle."""
+"""Names what a file is that was given in place of a model's folder or a bundle."""
 
 import os
 from pathlib import Path

@@ -60,7 +60,7 @@ def _locked_folder(root: Path) -> Path:
 
 
 def _is_at(descriptor: int, folder: Path) -> bool:
-    """Tells whether a folder that was opened is still the one of its name."""
+    """Returns whether a folder that was opened is still the one of its name."""
     try:
         return os.path.samestat(os.fstat(descriptor), folder.lstat())
     except FileNotFoundError:

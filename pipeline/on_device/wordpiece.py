@@ -194,7 +194,7 @@ class WordPiece:
 
 
 def _longest_of(tokens: Iterable[str]) -> re.Pattern[str]:
-    """Returns what finds the longest of some tokens; nothing where there are none."""
+    """Returns what finds the longest of some tokens; None where there are none."""
     by_length = sorted(tokens, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, by_length)) or "(?!)")
 

@@ -54,7 +54,7 @@ def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResul
 
     Args:
         opened: A bundle in which ``verify`` finds no problem.
-        names: Runtimes to use; none means all that run here.
+        names: Runtimes to use; empty for all that run here.
         run: Its threads, cache and progress.
 
     Raises:

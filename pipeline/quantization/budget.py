@@ -96,8 +96,8 @@ def asked_budget(
         is_needed: Whether there has to be one.
 
     Raises:
-        InputError: There is none where one is needed, or both names of one limit say different
-            numbers.
+        InputError: There is none where one is needed, one is not finite, or both names of one limit
+            say different numbers.
     """
     if max_score_drop is None:
         max_score_drop = max_f1_drop
@@ -107,6 +107,9 @@ def asked_budget(
             "of one limit",
             hint="leave out --max-f1-drop",
         )
+    for name, limit in (("--max-size-mb", max_size_mb), ("--max-score-drop", max_score_drop)):
+        if limit is not None and not math.isfinite(limit):
+            raise InputError(f"{name} {limit:g} is no limit", hint=f"give a number, or no {name}")
     if is_needed and max_size_mb is None and max_score_drop is None:
         raise InputError(
             "--precision auto needs a budget", hint="add --max-size-mb 14, or --max-score-drop 1"

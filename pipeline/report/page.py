@@ -158,7 +158,7 @@ def write(
 
 
 def draw_errors(parity: Sequence[Parity]) -> str:
-    """Returns a picture of how many logits differ by how much, as SVG; nothing if none is known."""
+    """Returns a picture of how many logits differ by how much, as SVG; empty if none is known."""
     counted = [each for each in parity if each.error_counts]
 
     def draw(axes: Any) -> None:

@@ -89,7 +89,7 @@ def of_trace(traced: "TracedModel") -> str:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """Returns the version of each distribution, or nothing where it is not installed."""
+    """Returns the version of each distribution, or None where it is not installed."""
     found: dict[str, str | None] = {}
     for name in packages:
         try:

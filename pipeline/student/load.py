@@ -108,7 +108,7 @@ def load(model: str | None = None) -> Student:
     """Loads a student and checks that it can be deployed.
 
     Args:
-        model: A folder, a Hub id, or nothing for the student inside the package.
+        model: A folder, a Hub id, or None for the student inside the package.
 
     Raises:
         InputError: There is no such model, or it is damaged, or of a kind not supported.

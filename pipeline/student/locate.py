@@ -22,7 +22,7 @@ def find_model(model: str | None, *, only_tokenizer: bool = False) -> tuple[str 
     """Returns what a model is to be loaded from again, and the folder of its files.
 
     Args:
-        model: A folder, a Hub id, or nothing for the student inside the package.
+        model: A folder, a Hub id, or None for the student inside the package.
         only_tokenizer: Whether a download may leave out all but the tokenizer.
 
     Raises:

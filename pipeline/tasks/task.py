@@ -171,7 +171,7 @@ class LibraryTask(Protocol):
         ...
 
     def same(self, reply: str, expected: str) -> bool:
-        """Tells whether a reply is as good as the expected one."""
+        """Returns whether a reply is as good as the expected one."""
         ...
 
     def answer(self, reply: str) -> Any:
@@ -303,7 +303,7 @@ class Task(Protocol):
         ...
 
     def same(self, one: Any, other: Any) -> bool:
-        """Tells whether two answers to one example say the same, scores aside."""
+        """Returns whether two answers to one example say the same, scores aside."""
         ...
 
     def margin(

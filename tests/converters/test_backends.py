@@ -1,7 +1,6 @@
 """What holds for every backend: it takes the trace of any encoder and computes what it computes."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from converters.values.artifact import Arrays, Artifact, ComputeUnits
 from converters.values.errors import InputError, MissingPackageError
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
 from converters.workarounds import coremltools_without_frameworks
-from pipeline.comparison.runtimes import load_artifact, run_artifact, run_student
+from pipeline.comparison.runtimes import run_artifact, run_student
 from pipeline.conversion.audit import find_problems
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
@@ -74,34 +73,6 @@ def test_runtime_gives_the_same_bits_on_any_number_of_threads(
     for precision in FIXED_PRECISIONS:
         for first, second in zip(one[precision], two[precision], strict=True):
             assert all(np.array_equal(first[name], second[name]) for name in first), precision
-
-
-def test_litert_keeps_its_weights_off_the_disk(
-    artifacts: dict[str, dict[FixedPrecision, Artifact]],
-    students: dict[str, Student],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    [row] = random_rows(students["distilbert"], seq_len=SEQ_LENS[0], num_tokens=(9,))
-    monkeypatch.chdir(tmp_path)  # where a path named ":memory" would lie
-    artifact = artifacts["tflite"]["int8"]
-    load_artifact(artifact=artifact, runtime="litert", num_threads=1).run(row)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
-def test_executorch_artifact_leaves_xnnpack_for_layer_norms_alone(
-    artifacts: dict[str, dict[FixedPrecision, Artifact]], precision: FixedPrecision
-) -> None:
-    [method] = read_program(artifacts["executorch"][precision].path).methods
-    names = Counter(kernel.name for kernel in method.kernels)
-    assert names["aten::native_layer_norm"] == 5  # two a layer, and the embeddings'
-    assert len(method.graphs) == 5 + 2  # before the first, between, and on both sides of the split
-    rest = {name for name in names if "norm" not in name and "embedding" not in name}
-    assert rest <= {
-        "aten::sym_size", "aten::slice_copy", "aten::split_with_sizes_copy",
-        "dim_order_ops::_to_dim_order_copy",
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", backends.BACKENDS)
@@ -332,12 +303,3 @@ def try_each(*, tries: Sequence[tuple[Artifact, Sequence[Arrays]]], runtime: str
         except Exception as err:
             found.append(f"{type(err).__name__}: {err}")
     return found
-
-
-def test_coreml_artifact_of_one_length_is_called_main(
-    students: dict[str, Student], tmp_path: Path
-) -> None:
-    made = convert_all(students["distilbert"], "coreml", ["fp32"], tmp_path, seq_lens=(16,))
-    assert made["fp32"].entry_points == ("main",)
-    assert entry_points_in(made["fp32"]) == {"main"}
-    assert made["fp32"].requires == {"ios": "17.0", "macos": "14.0"}

@@ -4,14 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.exir import to_edge_transform_and_lower
-from torch import nn
 
 from converters import backends
-from converters.executorch.inspection import inspect
-from converters.values.artifact import Artifact, TensorSpec
+from converters.values.artifact import Artifact
 from converters.values.precision import FixedPrecision
 from pipeline.student.blocks import norm_blocks, run_blocks
 from pipeline.student.load import Student
@@ -68,73 +63,3 @@ def test_good_artifact_raises_no_alarm_at_any_precision(
     artifacts: Artifacts, students: dict[str, Student], backend: str
 ) -> None:
     assert_no_block_is_alarming(students["distilbert"], artifacts[backend], RUNTIMES[backend])
-
-
-class Norm(nn.Module):
-    """A layer norm of operators that XNNPACK takes."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.rand(width) + 0.5)
-        self.bias = nn.Parameter(torch.randn(width))
-        self.mean = nn.Linear(width, 1, bias=False)
-        self.mean.weight.data[:] = 1 / width
-
-    def forward(self, value: torch.Tensor) -> torch.Tensor:
-        centered = value - self.mean(value)
-        variance = self.mean(centered * centered)
-        return centered * torch.rsqrt(variance + 1e-12) * self.gain + self.bias
-
-
-class Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList([Norm(16), Norm(16)])
-        self.up, self.down, self.head = nn.Linear(16, 32), nn.Linear(32, 16), nn.Linear(16, 2)
-
-    def forward(self, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        first = self.norms[0](value)
-        second = self.norms[1](first + self.down(nn.functional.gelu(self.up(first))))
-        return self.head(second), first, second
-
-
-class Head(nn.Module):
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, value: torch.Tensor) -> torch.Tensor:
-        return self.block(value)[0]
-
-
-def test_norms_inside_of_xnnpack_are_tapped_at_each_length(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    block = Block().eval()
-    program = torch.export.export(
-        Head(block).eval(),
-        (torch.ones(1, 12, 16),),
-        dynamic_shapes={"value": {1: torch.export.Dim("length", min=4, max=24)}},
-    )
-    path = tmp_path / "model.pte"
-    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-    path.write_bytes(edge.to_executorch().buffer)
-    found = inspect(path)
-    assert found.num_ops == found.num_delegated_ops
-    artifact = Artifact(
-        backend="executorch", precision="fp32", path=path, seq_lens=(7, 24),
-        inputs=(TensorSpec(name="value", artifact_name="0", dtype="float32"),),
-        outputs=(TensorSpec(name="logits", artifact_name="0", dtype="float32"),),
-        entry_points=("forward", "forward"),
-    )  # fmt: skip
-    module = backends.backend("executorch")
-    tapped = module.tap(artifact, path=tmp_path / "tapped.pte")
-    assert [spec.name for spec in tapped.outputs] == ["logits", "norm_0", "norm_1"]
-    runner = module.load(tapped, runtime="executorch", num_threads=1)
-    for length in (7, 24):
-        value = torch.randn(1, length, 16)
-        with torch.inference_mode():
-            expected = block(value)
-        for actual, wanted in zip(
-            runner.run({"value": value.numpy()}).values(), expected, strict=True
-        ):
-            np.testing.assert_allclose(actual, wanted.numpy(), atol=1e-5)

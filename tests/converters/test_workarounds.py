@@ -39,12 +39,6 @@ import coremltools
 print({framework!r} in sys.modules)
 """
 
-IMPORT_BACKEND = """
-import sys
-import converters.coreml.convert, converters.coreml.runtime
-print(any(name in sys.modules for name in {frameworks!r}))
-"""
-
 TORCHAO_OPERATORS = ("choose_qparams_affine", "quantize_affine", "dequantize_affine")
 
 FP16_LAYER_NORM = """
@@ -115,12 +109,6 @@ def test_coremltools_still_imports_each_framework_on_its_own_account(framework: 
     finished = run(IMPORT_COREMLTOOLS.format(framework=framework))
     crashed = finished.returncode < 0
     assert crashed or finished.stdout.split()[-1] == "True"
-
-
-def test_coreml_backend_imports_without_frameworks() -> None:
-    finished = run(IMPORT_BACKEND.format(frameworks=workarounds.FRAMEWORKS))
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split()[-1] == "False"
 
 
 def test_executorch_layer_norm_in_fp16_is_still_wrong() -> None:

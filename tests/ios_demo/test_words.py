@@ -1,18 +1,22 @@
-"""The string catalog of the iOS demo, held against the words of its views."""
+"""The string catalogs of the iOS demo, held against the words of its views and of its intent."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from tests.command import ROOT
 
+APP = ROOT / "ios_demo" / "App"
 SOURCES = ROOT / "ios_demo" / "Sources" / "PocketBERTUI"
 CATALOG = json.loads((SOURCES / "Resources" / "Localizable.xcstrings").read_bytes())["strings"]
+APP_CATALOG = json.loads((APP / "Localizable.xcstrings").read_bytes())["strings"]
+"""The app's own, where the system looks up what App Intents say."""
 PLACEHOLDER = re.compile(r"%(?:@|lld)")
 
 
 def test_every_word_of_the_catalog_is_used():
-    written = set(literals())
+    written = set(literals(SOURCES.glob("Views/*.swift")))
     unused = {key for key in CATALOG if PLACEHOLDER.sub("%", key).replace("%%", "%") not in written}
     assert not unused
 
@@ -25,10 +29,24 @@ def test_plurals_keep_their_placeholders():
                 assert PLACEHOLDER.findall(value) == PLACEHOLDER.findall(key)
 
 
-def literals() -> Iterator[str]:
-    """Yields every text in the views' sources, with ``%`` in place of each interpolation."""
-    for path in SOURCES.glob("Views/*.swift"):
-        text = path.read_text()
+def test_words_of_the_intent_are_those_of_the_catalog_of_the_app():
+    intent = APP / "AskIntent.swift"
+    assert set(literals([intent])) == set(APP_CATALOG)
+    # Title, description, and both of each parameter.
+    assert len(APP_CATALOG) == 2 + 2 * intent.read_text().count("@Parameter(") == 6
+
+
+def test_no_other_source_of_the_app_has_words():
+    others = [path for path in APP.glob("*.swift") if path.name != "AskIntent.swift"]
+    # Of an error's details, which no one need understand.
+    said = [each for each in literals(others) if " " in each]
+    assert said == ["the app carries no folder pocketbert"]
+
+
+def literals(paths: Iterable[Path]) -> Iterator[str]:
+    """Yields every text in sources, with ``%`` in place of each interpolation."""
+    for path in paths:
+        text = re.sub(r"//.*", "", path.read_text())
         place = 0
         while (place := text.find('"', place)) >= 0:
             literal, place = literal_at(text, place + 1)

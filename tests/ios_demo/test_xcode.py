@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import files, version
 from typing import Any
 
 import pytest
@@ -55,6 +55,19 @@ NETWORKING = re.compile(
     r"|socket\(|AsyncImage|WKWebView|SFSafariViewController|WebView|CKContainer|NSUbiquitous\w*"
     r"|MCSession|openURL|OpenURLAction|Link\(destination)"
 )
+REASONED = {
+    "NSPrivacyAccessedAPICategoryUserDefaults": r"\bUserDefaults\b|\bAppStorage\b",
+    "NSPrivacyAccessedAPICategoryFileTimestamp": (
+        r"contentModificationDate|creationDate|attributesOfItem|\b[fl]?stat(at)?\("
+    ),
+    "NSPrivacyAccessedAPICategorySystemBootTime": r"systemUptime|mach_absolute_time",
+    "NSPrivacyAccessedAPICategoryDiskSpace": r"volumeAvailableCapacity|systemFreeSize|statv?fs",
+    "NSPrivacyAccessedAPICategoryActiveKeyboards": r"activeInputModes",
+}
+"""What Apple wants a reason for.
+
+Source: Apple, "Describing use of required reason API".
+"""
 IMPORTS = {
     "Accessibility", "AppIntents", "CoreML", "CryptoKit", "ExecuTorch", "Foundation",
     "Observation", "PocketBERT", "PocketBERTCoreML", "PocketBERTExecuTorch", "PocketBERTUI",
@@ -161,6 +174,35 @@ def test_plists_hold_nothing_empty_and_no_network():
         assert not [key for key in content if "NSAppTransportSecurity" in key or ".network." in key]
     sandbox = plistlib.loads((DEMO / "Config" / "Mac.entitlements").read_bytes())
     assert sandbox["com.apple.security.app-sandbox"] is True
+
+
+def test_privacy_manifest_gives_the_reason_for_what_is_remembered():
+    content = plistlib.loads((DEMO / "App" / "PrivacyInfo.xcprivacy").read_bytes())
+    stated = {
+        each["NSPrivacyAccessedAPIType"]: each["NSPrivacyAccessedAPITypeReasons"]
+        for each in content["NSPrivacyAccessedAPITypes"]
+    }
+    sources = "".join(path.read_text() for path in DEMO.glob("Sources/**/*.swift"))
+    used = {name for name, pattern in REASONED.items() if re.search(pattern, sources)}
+    assert used == set(stated) == {"NSPrivacyAccessedAPICategoryUserDefaults"}
+    assert stated["NSPrivacyAccessedAPICategoryUserDefaults"] == ["CA92.1"]  # the app's own
+
+
+def test_licences_of_executorch_are_those_of_its_release():
+    licences = DEMO / "Sources" / "PocketBERTExecuTorch" / "Licences"
+    factory = licences.with_suffix(".swift").read_text()
+    named = re.findall(r'library\("(.+?)", "(.+?)", in: "(.+?)"\)', factory)
+    assert {f"{file}.txt" for _, _, file in named} == {path.name for path in licences.iterdir()}
+    (own,) = [file for file in files("executorch") or () if file.name == "LICENSE"]
+    assert (licences / "ExecuTorch.txt").read_text() == own.read_text()
+    whole = {
+        "BSD 3-Clause": "AS IS",
+        "BSD 2-Clause": "AS IS",
+        "MIT": "AS IS",
+        "Apache 2.0": "APPENDIX",
+    }
+    for _, licence, file in named:
+        assert whole[licence] in (licences / f"{file}.txt").read_text()
 
 
 def test_sandboxed_app_is_the_mac_one(objects):

@@ -5,13 +5,16 @@ coremltools expects its own comparison with PyTorch to fail. PyTorch's GRU reach
 operators.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
 from torch import Tensor
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+_Function = Callable[[Tensor], Tensor]
+
+_ACTIVATIONS: dict[str, _Function] = {
     "linear": lambda x: x,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
@@ -19,7 +22,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _activation(name: str) -> Callable[[Tensor], Tensor]:
+def _activation(name: str) -> _Function:
     if name.lower() not in _ACTIVATIONS:
         # The hard and the scaled ones have parameters, which the operators do not give.
         raise NotImplementedError(f"recurrent activation {name!r}")
@@ -47,19 +50,8 @@ def _lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     if peephole is not None or peephole_back is not None or clip is not None:
         raise NotImplementedError("lstm with peephole or clip")
-    gate, cell, out = map(_activation, (recurrent_activation, cell_activation, activation))
-
-    def run(
-        x: Tensor, h: Tensor, c: Tensor, w_ih: Tensor, w_hh: Tensor, b: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        states = []
-        for from_input in F.linear(x, w_ih, b):  # (batch, 4 * hidden)
-            i, f, o, z = (from_input + F.linear(h, w_hh)).chunk(4, dim=-1)
-            c = gate(f) * c + gate(i) * cell(z)
-            h = gate(o) * out(c)
-            states.append(h)
-        return torch.stack(states), h, c  # (seq, batch, hidden), (batch, hidden) twice
-
+    names = (recurrent_activation, cell_activation, activation)
+    run = functools.partial(_one_way, activations=[_activation(name) for name in names])
     if direction != "bidirectional":
         is_reverse = direction == "reverse"
         given = x.flip(0) if is_reverse else x
@@ -77,6 +69,27 @@ def _lstm(
     last = torch.cat([h, h_back], -1)
     both = torch.cat([states, states_back.flip(0)], -1)
     return (both if output_sequence else last[None]), last, torch.cat([c, c_back], -1)
+
+
+def _one_way(
+    x: Tensor,
+    h: Tensor,
+    c: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b: Tensor | None,
+    *,
+    activations: Sequence[_Function],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the hidden state after each step of an LSTM, and both states after the last."""
+    gate, cell, out = activations
+    states = []
+    for from_input in F.linear(x, w_ih, b):  # (batch, 4 * hidden)
+        i, f, o, z = (from_input + F.linear(h, w_hh)).chunk(4, dim=-1)
+        c = gate(f) * c + gate(i) * cell(z)
+        h = gate(o) * out(c)
+        states.append(h)
+    return torch.stack(states), h, c  # (seq, batch, hidden), (batch, hidden) twice
 
 
 def _rnn(

@@ -14,10 +14,27 @@ public protocol AppIntent: Sendable {
   associatedtype PerformResult: IntentResult
 
   static var title: LocalizedStringResource { get }
+  static var description: IntentDescription? { get }
 
   init()
 
   func perform() async throws -> PerformResult
+}
+
+extension AppIntent {
+  public static var description: IntentDescription? { nil }
+}
+
+/// https://developer.apple.com/documentation/appintents/intentdescription
+public struct IntentDescription: Sendable {
+  public let descriptionText: LocalizedStringResource
+
+  public init(
+    _ descriptionText: LocalizedStringResource, categoryName: LocalizedStringResource? = nil,
+    searchKeywords: [LocalizedStringResource] = []
+  ) {
+    self.descriptionText = descriptionText
+  }
 }
 
 /// https://developer.apple.com/documentation/appintents/intentresult
@@ -46,7 +63,7 @@ extension IntentResult {
 public struct IntentParameter<Value: Sendable>: Sendable {
   private var value: Value?
 
-  public init(title: LocalizedStringResource) {}
+  public init(title: LocalizedStringResource, description: LocalizedStringResource? = nil) {}
 
   public var wrappedValue: Value {
     get {

@@ -33,12 +33,23 @@ public enum AccessibilityChildBehavior: Sendable {
   case combine
 }
 
-public struct SegmentedPickerStyle: Sendable {
+/// https://developer.apple.com/documentation/swiftui/pickerstyle
+public protocol PickerStyle: Sendable {}
+
+public struct SegmentedPickerStyle: PickerStyle {
   public init() {}
 }
 
-extension SegmentedPickerStyle {
+extension PickerStyle where Self == SegmentedPickerStyle {
   public static var segmented: SegmentedPickerStyle { SegmentedPickerStyle() }
+}
+
+public struct InlinePickerStyle: PickerStyle {
+  public init() {}
+}
+
+extension PickerStyle where Self == InlinePickerStyle {
+  public static var inline: InlinePickerStyle { InlinePickerStyle() }
 }
 
 public struct BorderedProminentButtonStyle: Sendable {
@@ -63,7 +74,7 @@ extension View {
   ) -> some View { noting("frame") }
   public func lineLimit(_ number: Int?) -> some View { noting("lineLimit") }
   public func disabled(_ disabled: Bool) -> some View { changed { $0.isDisabled = disabled } }
-  public func pickerStyle(_ style: SegmentedPickerStyle) -> some View { noting("segmented") }
+  public func pickerStyle(_ style: some PickerStyle) -> some View { noting("\(type(of: style))") }
   public func buttonStyle(_ style: BorderedProminentButtonStyle) -> some View { noting("prominent") }
   public func textSelection(_ selectability: EnabledTextSelectability) -> some View { noting("selectable") }
   public func id(_ id: some Hashable) -> some View { noting("id \(id)") }

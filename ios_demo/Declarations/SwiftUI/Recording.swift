@@ -16,6 +16,8 @@ public struct Recording {
   public var isDisabled = false
   public var children: [Recording] = []
   public var action: (@MainActor () -> Void)?
+  /// Chooses the place of a picker that has this tag.
+  public var choose: (@MainActor (Any) -> Void)?
 
   init(_ kind: String, _ children: [Recording] = []) {
     self.kind = kind

@@ -126,7 +126,26 @@ public struct Picker<Label: View, SelectionValue: Hashable, Content: View>: View
 
   public typealias Body = Never
 
-  var recordings: [Recording] { [Recording("Picker", record(label) + record(content))] }
+  var recordings: [Recording] {
+    var made = Recording("Picker", record(label) + record(content))
+    made.choose = { if let value = $0 as? SelectionValue { selection.wrappedValue = value } }
+    return [made]
+  }
+}
+
+/// https://developer.apple.com/documentation/swiftui/navigationlink
+public struct NavigationLink<Label: View, Destination: View>: View, Recorded {
+  let destination: Destination
+  let label: Label
+
+  public init(@ViewBuilder destination: () -> Destination, @ViewBuilder label: () -> Label) {
+    self.destination = destination()
+    self.label = label()
+  }
+
+  public typealias Body = Never
+
+  var recordings: [Recording] { [Recording("NavigationLink", record(label) + record(destination))] }
 }
 
 /// https://developer.apple.com/documentation/swiftui/textfield

@@ -18,7 +18,7 @@ extension Engine {
   public func freeMemory() async {}
 }
 
-/// Numbers by the role of the output, as in `start_logits`; one for each place of a row, padding included.
+/// Numbers by the role of the output, as in `start_logits`: for each place of a row, padding included, or for the row.
 public typealias Outputs = [String: [Float]]
 
 /// One row of input, padded to a length of the artifact.
@@ -53,6 +53,8 @@ public protocol EngineFactory: Sendable {
   var backend: String { get }
   /// What a person reads on the switch.
   var label: String { get }
+  /// That it brings into an app.
+  var libraries: [Library] { get }
 
   /// Loads an artifact of this backend.
   ///
@@ -62,6 +64,25 @@ public protocol EngineFactory: Sendable {
   func open(
     _ artifact: Artifact, of bundle: ModelBundle, onStage: @Sendable (OpeningStage) -> Void
   ) async throws -> any Engine
+}
+
+extension EngineFactory {
+  public var libraries: [Library] { [] }
+}
+
+/// A library of others, which its licence wants to be named.
+public struct Library: Hashable, Sendable {
+  public var name: String
+  /// Its short name.
+  public var licence: String
+  /// All of the licence.
+  public var text: String
+
+  public init(name: String, licence: String, text: String) {
+    self.name = name
+    self.licence = licence
+    self.text = text
+  }
 }
 
 /// What an engine that opens is busy with.
@@ -74,8 +95,8 @@ public enum OpeningStage: Hashable, Sendable {
 extension Engine {
   /// Runs a row and looks at what comes back.
   ///
-  /// - Returns: The numbers of each role, one for every token at least.
-  func outputs(of row: Row, roles: [String]) async throws -> [[Float]] {
+  /// - Returns: What the task reads, as many numbers as it wants at least.
+  func outputs(of row: Row, for task: any ModelTask) async throws -> Outputs {
     let outputs: Outputs
     do {
       outputs = try await run(row)
@@ -86,12 +107,13 @@ extension Engine {
     } catch {
       throw PocketBERTError.engineFailed("\(artifact.path) failed while it ran: \(error)")
     }
-    return try roles.map { role in
-      guard let numbers = outputs[role], numbers.count >= row.numTokens else {
+    for output in task.outputs {
+      let (found, wanted) = (outputs[output.name]?.count ?? 0, output.count(numTokens: row.numTokens))
+      guard found >= wanted else {
         throw PocketBERTError.engineFailed(
-          "\(artifact.path) gave fewer \(role) than the row has tokens")
+          "\(artifact.path) gave \(found) numbers of \(output.name) for a row that wants \(wanted)")
       }
-      return numbers
     }
+    return outputs
   }
 }

@@ -2,10 +2,10 @@ import Foundation
 import PocketBERT
 
 /// Opens packages with Core ML.
-public struct CoreMLFactory: EngineFactory {
+public struct CoreMLFactory: ComputeUnitsFactory {
   public let backend = "coreml"
   public let label = "Core ML"
-  private let units: ComputeUnits?
+  public var computeUnits: ComputeUnits?
   private let models: CompiledModels
   private let system: (name: String, version: String)
 
@@ -21,7 +21,7 @@ public struct CoreMLFactory: EngineFactory {
   }
 
   init(computeUnits: ComputeUnits?, system: (name: String, version: String), folder: URL?) {
-    units = computeUnits
+    self.computeUnits = computeUnits
     self.system = system
     models = CompiledModels(folder: folder)
   }
@@ -35,7 +35,7 @@ public struct CoreMLFactory: EngineFactory {
     let others = Set(["ios", "macos"]).subtracting([system.name])
     try checkRuntime(of: artifact, versions: [system.name: system.version], ignoring: others)
     let package = try bundle.url(of: artifact.path)
-    let units = try self.units ?? ComputeUnits.of(artifact)
+    let units = try computeUnits ?? ComputeUnits.of(artifact)
     try CoreMLEngine.check(artifact)
     do {
       let name = bundle.manifest.sha256

@@ -152,6 +152,11 @@ struct CoreMLEngineTests {
         #expect(log.all.last?.hasSuffix(" \(units.own)") == true)
         _ = try await open(factory(units: units), Bundles.withCoreML(units: "cpu-only"))
         #expect(log.all.last?.hasSuffix(" \(units.own)") == true)
+        var chosen: any ComputeUnitsFactory = factory()
+        chosen.computeUnits = units
+        let made = try Bundles.withCoreML(units: "cpu-only")
+        _ = try await chosen.open(made.1, of: made.0) { _ in }
+        #expect(log.all.last?.hasSuffix(" \(units.own)") == true)
       }
       #expect(
         await problem { _ = try await open(factory(), Bundles.withCoreML(units: "quantum")) }?.isUnsupported == true)

@@ -56,6 +56,14 @@ struct AnsweredQuestion {
   }
 }
 
+extension JSONFields {
+  /// Returns a range whose two ends are members.
+  fileprivate mutating func range(_ start: String, _ end: String) throws(Damage) -> Range<Int> {
+    let start = try integer(start, in: Bounds.places)
+    return start..<(try integer(end, in: start...Bounds.places.upperBound))
+  }
+}
+
 extension AnsweredQuestion.Window {
   init(_ stated: JSONFields) throws(Damage) {
     var fields = stated

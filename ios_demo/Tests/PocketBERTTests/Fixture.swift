@@ -29,7 +29,8 @@ enum Fixture {
   static func settings(_ name: String) throws -> (tokenizer: TokenizerSettings, rules: SpanRules) {
     var fields = try JSONFields(json(vectors.appendingPathComponent("\(name)/settings.json")))
     var tokenizer = try fields.fields("tokenizer")
-    var rules = try fields.fields("span_rules")
+    var task = try fields.fields("task")
+    var rules = try task.fields("rules")
     return (try TokenizerSettings(&tokenizer), try SpanRules(&rules))
   }
 

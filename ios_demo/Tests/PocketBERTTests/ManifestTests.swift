@@ -13,6 +13,7 @@ struct ManifestTests {
     let bytes = try changed(file, change)
     return problem {
       let manifest = try readManifest(bytes)
+      _ = try openTask(of: manifest, among: knownTasks)
       _ = try WordPieceTokenizer(manifest.tokenizer, read: BundleFiles(folder: Fixture.bundle).read)
     }
   }
@@ -34,12 +35,14 @@ struct ManifestTests {
 
   @Test("unknown keys are an error in this minor version, and ignored in a newer one")
   func unknownKeys() throws {
-    for place in ["", "student", "tokenizer", "span_rules"] {
+    for place in ["", "student", "tokenizer", "task", "task.rules"] {
       func change(_ version: String) throws -> PocketBERTError? {
         try refusal {
           $0["schema_version"] = .string(version)
           if place.isEmpty {
             $0["new"] = JSON(["of": .array([.number(1.5)])])
+          } else if place == "task.rules" {
+            $0.editRules { $0["new"] = .integer(1) }
           } else {
             $0.edit(place) { $0["new"] = .null }
           }
@@ -96,10 +99,13 @@ struct ManifestTests {
       try check(key) { $0[key] = $1 }
     }
     let bools: Set = ["clean_text", "handle_chinese_chars", "strip_accents", "lowercase"]
-    for part in ["student", "tokenizer", "span_rules"] {
+    for part in ["student", "tokenizer", "task"] {
       for key in try #require(manifest[part]?.members).keys where !bools.contains(key) {
         try check(key) { (all, value) in all.edit(part) { $0[key] = value } }
       }
+    }
+    for key in try #require(manifest["task"]?.members?["rules"]?.members).keys {
+      try check(key) { (all, value) in all.editRules { $0[key] = value } }
     }
     for list in ["artifacts", "verdicts"] {
       for key in try #require(manifest[list]?.items?.first?.members).keys {
@@ -110,10 +116,18 @@ struct ManifestTests {
 
   @Test("numbers that make no sense are refused")
   func numbers() throws {
+    let rules: [(key: String, numbers: [Int])] = [
+      ("max_question_tokens", [-1, 8193, .max]), ("max_answer_tokens", [0, 8193, .max]),
+      ("window_overlap_tokens", [-1, 8193, .max]), ("max_text_characters", [0, 10_000_001, .max]),
+      ("max_unknown_share", [-1, 2]),
+    ]
+    for (key, numbers) in rules {
+      for number in numbers {
+        let refusal = try refusal { $0.editRules { $0[key] = .integer(number) } }
+        #expect(refusal?.message.contains("task.rules.\(key) is ") == true, "\(key) of \(number)")
+      }
+    }
     let bounds: [(part: String, key: String, numbers: [Int])] = [
-      ("span_rules", "max_question_tokens", [-1, 8193, .max]), ("span_rules", "max_answer_tokens", [0, 8193, .max]),
-      ("span_rules", "window_overlap_tokens", [-1, 8193, .max]),
-      ("span_rules", "max_text_characters", [0, 10_000_001, .max]), ("span_rules", "max_unknown_share", [-1, 2]),
       ("tokenizer", "num_pieces", [0, 1_048_577, .max]), ("tokenizer", "max_input_chars_per_word", [0, 257, .max]),
       ("tokenizer", "second_token_type", [-1, 2]),
     ]
@@ -126,9 +140,9 @@ struct ManifestTests {
       #expect(try refusal { $0.editFirst(of: "artifacts") { $0["size_bytes"] = .integer(size) } } != nil)
     }
     let changes: [(inout [String: JSON]) -> Void] = [
-      { $0.edit("span_rules") { $0["max_answer_tokens"] = .number(30.0) } },
-      { $0.edit("span_rules") { $0["max_unknown_share"] = .number(1.5) } },
-      { $0.edit("span_rules") { $0["score"] = .string("of another kind") } },
+      { $0.editRules { $0["max_answer_tokens"] = .number(30.0) } },
+      { $0.editRules { $0["max_unknown_share"] = .number(1.5) } },
+      { $0.editRules { $0["score"] = .string("of another kind") } },
       { $0.edit("tokenizer") { $0["kind"] = .string("bpe") } },
       { $0.edit("tokenizer") { $0["num_pieces"] = .integer(1_048_576) } },  // more than there are lines
       { $0.edit("tokenizer") { $0["normalized_added_tokens"] = JSON(["a": .integer(0)]) } },
@@ -157,6 +171,56 @@ struct ManifestTests {
     #expect(try refusal { $0.editFirst(of: "artifacts") { $0["inputs"] = .array([]) } } != nil)
   }
 
+  @Test("a task that this app does not know is told, and asks for an update")
+  func unknownTask() throws {
+    for name in ["token-labels", "Question-Answering", "question-answering "] {
+      guard case .newerBundle(let message) = try refusal({ $0.edit("task") { $0["name"] = .string(name) } }) else {
+        Issue.record("\(name) is known")
+        continue
+      }
+      #expect(message == "the bundle was made for a task that this app does not know: \(name)")
+    }
+    #expect(try refusal { $0.edit("task") { $0["name"] = .string("") } }?.message.contains("task.name") == true)
+  }
+
+  @Test("a rule that the task does not know, or misses, is refused by its name")
+  func rulesByName() throws {
+    let names = try Fixture.open().manifest.task.rules.keys.map(\.string)
+    #expect(names.count == 6)
+    for name in names {
+      let refusal = try refusal { $0.editRules { $0[name] = nil } }
+      #expect(refusal?.message.contains("task.rules.\(name) is missing") == true)
+      #expect(refusal?.damagedPath == "manifest.json")
+    }
+    #expect(
+      try refusal { $0.editRules { $0["extra"] = .bool(true) } }?.message.contains("task.rules.extra is not known")
+        == true)
+  }
+
+  @Test("rules are flat, and no more than 64; labels are bounded, and question answering has none")
+  func rulesAndLabels() throws {
+    for value: JSON in [.null, .array([]), JSON([:]), .integer(1 << 53 + 1)] {
+      #expect(try refusal { $0.editRules { $0["extra"] = value } }?.message.contains("task.rules.extra") == true)
+    }
+    let many = try refusal { $0.editRules { for place in 0..<60 { $0["extra \(place)"] = .integer(1) } } }
+    #expect(many?.message.contains("66 members") == true)
+    func refused(_ labels: [JSON]) throws -> String? {
+      try refusal { $0.edit("task") { $0["labels"] = .array(labels) } }?.message
+    }
+    #expect(try refused([.string("good")])?.contains("task.labels is not empty") == true)
+    #expect(try refused([.integer(1)])?.contains("task.labels.0") == true)
+    #expect(try refused([.string(String(repeating: "a", count: 1001))])?.contains("1000 characters") == true)
+    #expect(try refused([JSON](repeating: .string("a"), count: 10_001))?.contains("10001 labels") == true)
+  }
+
+  @Test("an artifact that lacks an output of the task is refused")
+  func outputs() throws {
+    let refusal = try refusal {
+      $0.editFirst(of: "artifacts") { $0.editFirst(of: "outputs") { $0["name"] = .string("logits") } }
+    }
+    #expect(refusal?.message.contains("gives no start_logits") == true)
+  }
+
   @Test("keys that look the same are two keys, and one that stands twice is refused")
   func equalKeys() throws {
     let (composed, decomposed) = ("\u{E9}", "e\u{301}")
@@ -171,6 +235,11 @@ struct ManifestTests {
 }
 
 extension [String: JSON] {
+  /// Changes the rules of the task.
+  mutating func editRules(_ change: (inout [String: JSON]) -> Void) {
+    edit("task") { $0.edit("rules", change) }
+  }
+
   /// Changes an object inside.
   mutating func edit(_ key: String, _ change: (inout [String: JSON]) -> Void) {
     var inner = self[key]?.members ?? [:]

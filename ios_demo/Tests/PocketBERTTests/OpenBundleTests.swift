@@ -170,3 +170,60 @@ struct OpenBundleTests {
     #expect(problem { _ = try ModelBundle(at: folder, publicKey: Fixture.publicKey()) }?.isUntrusted == true)
   }
 }
+
+/// Files that can be read once: each is a pipe, which is gone as soon as somebody has opened it.
+private final class Pipes: Sendable {
+  private let opened = Locked<[String]>([])
+  private let isEnding = Locked(false)
+  private let files: [URL]
+
+  /// Puts a pipe in the place of each file of a folder.
+  init(_ folder: URL, _ paths: [String]) throws {
+    files = paths.map { folder.appendingPathComponent($0) }
+    for (path, file) in zip(paths, files) {
+      let content = try Data(contentsOf: file)
+      try FileManager.default.removeItem(at: file)
+      try #require(mkfifo(file.path, 0o600) == 0)
+      Thread.detachNewThread { [self] in serve(path, file, content) }
+    }
+  }
+
+  /// The files that were opened.
+  var all: [String] { opened.withLock { $0 } }
+
+  /// Lets the threads go that wait for somebody to read.
+  func end() {
+    isEnding.withLock { $0 = true }
+    for file in files {
+      let reader = open(file.path, O_RDONLY | O_NONBLOCK)
+      if reader >= 0 { close(reader) }
+    }
+  }
+
+  private func serve(_ path: String, _ file: URL, _ content: Data) {
+    let pipe = open(file.path, O_WRONLY)  // waits for one who reads
+    guard pipe >= 0 else { return }
+    let handle = FileHandle(fileDescriptor: pipe, closeOnDealloc: true)
+    if isEnding.withLock({ $0 }) { return }
+    opened.withLock { $0.append(path) }
+    unlink(file.path)
+    try? handle.write(contentsOf: content)
+  }
+}
+
+struct ReadOnceTests {
+  @Test("opening a bundle reads each file of this platform once, and no other", .timeLimit(.minutes(5)))
+  func once() throws {
+    let temporary = try Temporary()
+    let folder = try temporary.copyBundle()
+    let manifest = try readManifest(BundleFiles(folder: folder).read("manifest.json"))
+    let listed = try #require(manifest.platforms["ios"]) + ["manifest.json", "manifest.sig"]
+    let others = manifest.files.keys.map(\.string).filter { !listed.contains($0) }
+      .filter { FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path) }
+    let pipes = try Pipes(folder, listed + others)
+    let refusal = problem { _ = try ModelBundle(at: folder, publicKey: Fixture.publicKey()) }
+    #expect(refusal == nil, "a file that is read again is missing")
+    #expect(pipes.all.sorted() == listed.sorted())
+    pipes.end()
+  }
+}

@@ -44,7 +44,7 @@ struct ReaderTests {
   @Test("a text that holds nothing, or too much, is told, and which of the two it is")
   func unreadable() async throws {
     let reader = try reader(engine())
-    let most = reader.bundle.manifest.spanRules.maxTextCharacters
+    let most = reader.bundle.maxTextCharacters
     let unknown = "ꙮ ꙮꙮ ꙮ what"
     for (text, reason): (String, UnreadableReason) in [
       ("", .empty), (" \n\u{0}\u{FFFD}", .empty), (String(repeating: "a ", count: most / 2 + 1), .tooLong),

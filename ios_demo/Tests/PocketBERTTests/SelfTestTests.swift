@@ -5,7 +5,7 @@ import Testing
 
 @testable import PocketBERT
 
-/// The self test finds what is wrong on a phone: tokenizer, windows, decoder or engine.
+/// The self test finds what is wrong on a phone: tokenizer, rows, decoder or engine.
 struct SelfTestTests {
   private let bundle: ModelBundle
   private let vectors: Vectors
@@ -19,19 +19,18 @@ struct SelfTestTests {
 
   /// Gives the student's own logits, changed, in the order of the questions.
   private func student(_ change: @escaping @Sendable (Float) -> Float = { $0 }) -> ScriptedEngine {
-    let windows = vectors.questions.flatMap(\.windows)
-    let known = Dictionary(windows.map { ($0.inputIDs, $0) }) { first, _ in first }
+    let rows = vectors.examples.flatMap(\.rows)
+    let known = Dictionary(rows.map { ($0.inputIDs, $0.outputs) }) { first, _ in first }
     return ScriptedEngine(artifact) { row in
-      let stated = known[row.inputIDs.prefix(row.numTokens).map(Int.init)]
-      func logits(_ values: [Double?]?) -> [Float] { (values ?? []).map { change(Float($0 ?? .nan)) } }
-      return ["start_logits": logits(stated?.startLogits), "end_logits": logits(stated?.endLogits)]
+      let stated = known[row.inputIDs.prefix(row.numTokens).map(Int.init)] ?? [:]
+      return stated.mapValues { $0.map { change(Float($0 ?? .nan)) } }
     }
   }
 
   @Test("a good bundle has no problem")
   func good() async throws {
     #expect(try SelfTest(bundle).checkReading() == [])
-    #expect(vectors.questions.contains { $0.windows.count > 1 } && vectors.texts.count > 10)
+    #expect(vectors.examples.contains { $0.rows.count > 1 } && vectors.texts.count > 10)
     let result = try await SelfTest(bundle).check(student())
     #expect(result.problems == [] && result.maxAbsDiff < 1e-5)
     #expect(result.numAsked > 1 && result.numSame == result.numAsked)
@@ -51,17 +50,34 @@ struct SelfTestTests {
     }
   }
 
-  @Test("other windows, and another decoder, are found")
-  func otherRules() {
-    let rules = bundle.manifest.spanRules
-    func problems(cut: SpanRules, decode: SpanRules) -> [String] {
-      let cutter = WindowCutter(cut, bundle.manifest.tokenizer)
-      return ReadingTest(vectors: vectors, tokenizer: bundle.tokenizer, cutter: cutter, rules: decode).problems()
+  @Test("other rows, and another decoder, are found")
+  func otherRules() throws {
+    func problems(_ change: (inout [ExactString: TaskValue]) -> Void) throws -> [String] {
+      var manifest = bundle.manifest
+      change(&manifest.task.rules)
+      let task = try openTask(of: manifest, among: knownTasks)
+      return ReadingTest(vectors: vectors, tokenizer: bundle.tokenizer, task: task).problems()
     }
-    let others = problems(cut: rules.with { $0.windowOverlapTokens = 7 }, decode: rules)
-    #expect(others.first?.contains("other windows") == true)
-    let short = problems(cut: rules, decode: rules.with { $0.maxAnswerTokens = 1 })
-    #expect(short.first?.contains("another answer") == true)
+    #expect(try problems { $0["window_overlap_tokens"] = .integer(7) }.first?.contains("other rows") == true)
+    #expect(try problems { $0["max_answer_tokens"] = .integer(1) }.first?.contains("another answer") == true)
+  }
+
+  @Test("an answer that lacks a field, or has another, is found")
+  func otherFields() throws {
+    let changes: [(inout [ExactString: TaskValue?]) -> Void] = [
+      { $0["text"] = nil }, { $0["text"] = .string("e\u{301}") }, { $0["start"] = .integer(1_000_000) },
+      { $0["score"] = .number(2) }, { $0["score"] = .string("high") }, { $0["extra"] = .bool(true) },
+      { $0 = [:] },
+    ]
+    for (place, change) in changes.enumerated() {
+      var other = vectors
+      change(&other.examples[0].answer)
+      let problems = ReadingTest(vectors: other, tokenizer: bundle.tokenizer, task: bundle.task).problems()
+      #expect(problems.count == 1 && problems.first?.contains("another answer") == true, "change \(place)")
+    }
+    var unknown = vectors
+    unknown.examples[0].answer["score"] = .some(nil)  // the student gave no numbers
+    #expect(ReadingTest(vectors: unknown, tokenizer: bundle.tokenizer, task: bundle.task).problems() == [])
   }
 
   @Test("an engine whose logits differ more than is tolerated is found")
@@ -70,7 +86,7 @@ struct SelfTestTests {
     let near = try await SelfTest(bundle).check(student { $0 + 0.9 * Float(tolerance) })
     #expect(near.problems == [])
     let far = try await SelfTest(bundle).check(student { $0 + 1.1 * Float(tolerance) })
-    #expect(far.problems.count == vectors.questions.count)
+    #expect(far.problems.count == vectors.examples.count)
     #expect(abs(far.maxAbsDiff - 1.1 * tolerance) < 1e-4 && far.numSame == far.numAsked)
   }
 
@@ -82,7 +98,7 @@ struct SelfTestTests {
     #expect(none.maxAbsDiff == .infinity && none.numSame == 0)
   }
 
-  @Test("an engine under a tokenizer that cuts other windows is no crash")
+  @Test("an engine under a tokenizer that makes other rows is no crash")
   func otherWindows() async throws {
     let settings = bundle.manifest.tokenizer.with { $0.maxInputCharsPerWord = 1 }
     let letters = try WordPieceTokenizer(settings, read: BundleFiles(folder: bundle.folder).read)
@@ -98,8 +114,8 @@ struct SelfTestTests {
     let engine = student()
     let test = try SelfTest(bundle)
     let work = Task {
-      try await test.check(engine) { numWindows in
-        if numWindows == 1 { withUnsafeCurrentTask { $0?.cancel() } }
+      try await test.check(engine) { numRows in
+        if numRows == 1 { withUnsafeCurrentTask { $0?.cancel() } }
       }
     }
     await #expect(throws: CancellationError.self) { try await work.value }
@@ -123,7 +139,15 @@ struct SelfTestTests {
       let bundle = try write(bad)
       #expect(problem { _ = try SelfTest(bundle) }?.damagedPath == "vectors.json")
     }
-    let other = String(decoding: good, as: UTF8.self).replacingOccurrences(
+    let text = String(decoding: good, as: UTF8.self)
+    for (part, other) in [
+      ("\"start_logits\":[", "\"start_logits\":[0,"), ("\"end_logits\":[", "\"other_logits\":["),
+      ("\"question\":", "\"title\":"), ("\"start\":", "\"start\":[],\"begin\":"),
+    ] {
+      let bundle = try write(Data(text.replacingOccurrences(of: part, with: other).utf8))
+      #expect(problem { _ = try SelfTest(bundle) }?.damagedPath == "vectors.json", "\(part)")
+    }
+    let other = text.replacingOccurrences(
       of: "\"\(artifact.path)\":", with: "\"other\":")
     let test = try SelfTest(write(Data(other.utf8)))
     await #expect(throws: PocketBERTError.self) { try await test.check(student()) }

@@ -89,17 +89,59 @@ struct ScriptedFactory: EngineFactory {
   let backend: String
   let label: String
   let script: Script
+  var libraries: [Library] {
+    [Library(name: "A library of \(label)", licence: "A licence", text: "All of\n\nthe licence.")]
+  }
 
   func open(
     _ artifact: Artifact, of bundle: ModelBundle, onStage: @Sendable (OpeningStage) -> Void
   ) async throws -> any Engine {
-    script.note("open \(label)")
+    try await open(artifact, "", onStage)
+  }
+
+  fileprivate func open(
+    _ artifact: Artifact, _ units: String, _ onStage: @Sendable (OpeningStage) -> Void
+  ) async throws -> any Engine {
+    script.note("open \(label)\(units)")
     if script.read(\.prepares) { onStage(.preparing) }
     try await script.openingGate.pass()
     onStage(.loading)
     if let error = script.read(\.openingFails) { throw error }
     return ScriptedEngine(artifact, label, script)
   }
+}
+
+/// The same on one compute unit or another.
+struct UnitsFactory: ComputeUnitsFactory {
+  var computeUnits: ComputeUnits?
+  private let own: ScriptedFactory
+
+  var backend: String { own.backend }
+  var label: String { own.label }
+  var libraries: [Library] { own.libraries }
+
+  init(backend: String, label: String, script: Script) {
+    own = ScriptedFactory(backend: backend, label: label, script: script)
+  }
+
+  func open(
+    _ artifact: Artifact, of bundle: ModelBundle, onStage: @Sendable (OpeningStage) -> Void
+  ) async throws -> any Engine {
+    try await own.open(artifact, computeUnits.map { " on \($0.rawValue)" } ?? "", onStage)
+  }
+}
+
+/// A place of its own that choices are remembered in, as long as this is there.
+@MainActor
+final class Remembered {
+  private let name = "pocketbert-test-\(UUID().uuidString)"
+  let defaults: UserDefaults
+
+  init() { defaults = UserDefaults(suiteName: name) ?? .standard }
+
+  var choices: Choices { Choices(defaults) }
+
+  deinit { UserDefaults().removePersistentDomain(forName: name) }
 }
 
 /// A demo with two engines, of which one has no artifact in the bundle.
@@ -110,13 +152,16 @@ struct DemoFixture {
 
   init(
     _ input: Input = Input(text: passage, question: "What was it?"), backends: [String] = ["executorch", "second"],
+    choices: Choices? = nil,
     open: @escaping @Sendable () throws -> ModelBundle = { try Bundles.opened.get().withSecondEngine() }
   ) {
-    let factories = zip(backends, ["First", "Second"]).map { [script] in
-      ScriptedFactory(backend: $0, label: $1, script: script)
-    }
-    demo = Demo(factories: factories, input: input, libraries: ["A library": "A licence"], openBundle: open)
+    let first = UnitsFactory(backend: backends[0], label: "First", script: script)
+    let second = ScriptedFactory(backend: backends[1], label: "Second", script: script)
+    demo = Demo(factories: [first, second], input: input, choices: choices ?? remembered.choices, openBundle: open)
   }
+
+  /// What the demo remembers, where nothing else was given.
+  private let remembered = Remembered()
 
   /// Waits until something is so.
   func wait(_ isSo: () -> Bool, _ place: SourceLocation = #_sourceLocation) async throws {

@@ -2,6 +2,7 @@
 #if os(Linux)
   import Foundation
   import PocketBERT
+  import PocketBERTExecuTorch
   import SwiftUI
   import Testing
 
@@ -27,7 +28,7 @@
           #expect(part.hasBundle, "\(key) is looked up in another catalog", sourceLocation: place)
         }
         switch part.kind {
-        case "Button", "Menu", "Picker", "TextField", "ProgressView", "ShareLink", "PasteButton":
+        case "Button", "Menu", "Picker", "TextField", "ProgressView", "ShareLink", "PasteButton", "NavigationLink":
           #expect(!part.words.joined().isEmpty, "a \(part.kind) has no label", sourceLocation: place)
         case "TextEditor":
           #expect(part.accessibilityLabel != nil, "a \(part.kind) has no label", sourceLocation: place)
@@ -78,7 +79,7 @@
       #expect(
         said.isSuperset(of: [
           passage, "Question", "Engine", "First", "Second", "Ask", "Samples", "Open", "Edit", "Self-test",
-          "About the model", "%lld characters", "Nothing leaves this device. The app asks for no network.",
+          "About the model", "Settings", "%lld characters", "Nothing leaves this device. The app asks for no network.",
         ]))
       #expect(all.contains { $0.kind == "PasteButton" } && all.contains { $0.modifiers.contains("fileImporter") })
       #expect(!said.contains("Stop"))
@@ -177,7 +178,7 @@
       let made = await made()
       for (word, sheet, holds) in [
         ("Edit", Sheet.edit, "Edit text"), ("Self-test", .selfTest, "Run the test"),
-        ("About the model", .about, "Licences"),
+        ("About the model", .about, "Licences"), ("Settings", .settings, "Runs on"),
       ] {
         try touch(word, made.demo)
         #expect(made.demo.state.sheet == sheet)
@@ -187,10 +188,52 @@
       }
       let licences = try Bundles.opened.get().manifest.licences.keys.map(\.string)
       made.demo.sheet = .about
-      #expect(words(RootView(demo: made.demo)).isSuperset(of: licences + ["A library", "A licence"]))
+      #expect(words(RootView(demo: made.demo)).isSuperset(of: licences + ["A licence", "All of", "the licence."]))
+      #expect(words(RootView(demo: made.demo)).isSuperset(of: ["A library of First", "A library of Second"]))
       made.demo.sheet = .edit
       try touch("Clear", made.demo)
       #expect(made.demo.state.input.text.isEmpty)
+    }
+
+    @Test("the screen about the app has the whole licence of ExecuTorch and of what it holds")
+    func licences() async throws {
+      let libraries = ExecuTorchFactory().libraries
+      #expect(libraries.map(\.name).contains { $0.hasPrefix("ExecuTorch ") } && libraries.count > 5)
+      let made = await made()
+      guard case .ready(let facts) = made.demo.state.bundle else {
+        Issue.record("\(made.demo.state.bundle)")
+        return
+      }
+      let said = Set(look(AboutView(facts: facts, libraries: libraries) {}).compactMap(\.verbatim))
+      #expect(said.contains(facts.task) && facts.task == "question-answering")
+      for library in libraries {
+        let lines = library.text.split(separator: "\n").map(String.init)
+        #expect(library.text.count > 1000, "\(library.name)")
+        #expect(said.isSuperset(of: lines + [library.name, library.licence]), "\(library.name)")
+      }
+    }
+
+    @Test("what Core ML runs on is chosen among all there is, and where no engine knows units, nothing is")
+    func settings() async throws {
+      let made = await made()
+      made.demo.sheet = .settings
+      let all = look(SettingsView(demo: made.demo))
+      let picker = try #require(all.first { $0.kind == "Picker" })
+      let tags = picker.all.flatMap(\.modifiers).filter { $0.hasPrefix("tag ") }
+      #expect(Set(tags).count == ComputeUnits.allCases.count + 1)
+      #expect(Set(all.compactMap { $0.key ?? $0.verbatim }).isSuperset(of: ["Processor alone", "First"]))
+      let choose = try #require(picker.choose)
+      choose(ComputeUnits?.some(.cpuAndGPU) as Any)
+      #expect(made.demo.computeUnits == .cpuAndGPU)
+      choose(ComputeUnits?.none as Any)
+      #expect(made.demo.computeUnits == nil)
+      let none = Demo(
+        factories: [ScriptedFactory(backend: "a", label: "A", script: made.script)], input: made.demo.state.input
+      ) {
+        try Bundles.opened.get()
+      }
+      await none.settle()
+      #expect(!words(RootView(demo: none)).contains("Settings"))
     }
 
     @Test("every step of the self test is shown, whatever became of it")
@@ -200,7 +243,7 @@
       made.script.gate.shut()
       try touch("Run the test", made.demo)
       try await made.wait { made.script.events.contains("run First") }
-      try await made.wait { words(SelfTestView(demo: made.demo)).contains("Running, %lld windows so far") }
+      try await made.wait { words(SelfTestView(demo: made.demo)).contains("Running, %lld parts of texts so far") }
       #expect(words(SelfTestView(demo: made.demo)).isSuperset(of: ["Passed", "Waiting", "Stop", "Reading of texts"]))
       made.script.gate.open()
       await made.demo.settle()

@@ -50,7 +50,7 @@ def check(
         package: An ``.mlpackage`` folder.
         reference: A ``.pt2`` file.
         inputs: ``.npz`` files, a sample each.
-        names: Runtimes to use; none means all.
+        names: Runtimes to use; empty for all.
         function: One function of a package with several; None is the package's default.
         num_threads: For the evaluator.
 
@@ -128,7 +128,7 @@ def _needs_emulation(package: "Package") -> bool:
 
 
 def _not_seen(package: "Package") -> list[str]:
-    """Tells what of a package was not compared."""
+    """Returns in words what of a package was not compared."""
     functions = [
         f"function {name!r} was not compared: --function {name}" for name in package.other_functions
     ]

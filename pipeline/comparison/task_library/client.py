@@ -26,7 +26,7 @@ def load_libusb() -> None:
 
 
 def answer(request: dict[str, Any]) -> list[str | None]:
-    """Returns the best answer to each question, or nothing where the library finds none."""
+    """Returns the best answer to each question, or None where the library finds none."""
     # The package ``tflite_support`` would import audio as well, which needs libportaudio2.
     from tensorflow_lite_support.python.task.core.base_options import BaseOptions
     from tensorflow_lite_support.python.task.text import bert_question_answerer as library

@@ -58,7 +58,7 @@ def ensure() -> Path:
 
 
 def is_made() -> bool:
-    """Tells whether the environment is there already."""
+    """Returns whether the environment is there already."""
     folder = _folder()
     return folder is not None and _python(folder).exists()
 

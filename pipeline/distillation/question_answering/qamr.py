@@ -57,7 +57,7 @@ class SentenceQuestion:
 
 
 def is_qamr(path: Path) -> bool:
-    """Tells whether a path is a QAMR folder."""
+    """Returns whether a path is a QAMR folder."""
     return (path / SENTENCES).is_file()
 
 

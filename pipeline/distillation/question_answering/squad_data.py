@@ -36,7 +36,7 @@ def read_labelled_spans(path: Path, faults: Faults) -> list[LabelledSpans]:
 
     Args:
         path: The file, in any layout that ``read_labelled`` takes.
-        faults: Told of each question without an answer that is in its context.
+        faults: Takes each question without an answer that is in its context.
 
     Raises:
         InputError: The file is absent, no JSON, of another layout, or without a question.

@@ -111,7 +111,7 @@ class QuestionAnswering(Task):
         return spans.decode(encoded, outputs, rules=self.rules)
 
     def same(self, one: Answer, other: Answer) -> bool:
-        """Tells whether two spans are one."""
+        """Returns whether two spans are one."""
         return (one.start, one.end) == (other.start, other.end)
 
     def margin(

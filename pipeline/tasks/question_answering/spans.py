@@ -183,7 +183,7 @@ def best_span(start: np.ndarray, end: np.ndarray, *, max_tokens: int) -> tuple[f
 
 
 def _prefers_none(outputs: Sequence[Outputs], best: float) -> bool:
-    """Tells whether "no answer" is ahead of the best span, as SQuAD 2.0 has it.
+    """Returns whether "no answer" is ahead of the best span, as SQuAD 2.0 has it.
 
     A model that was trained on questions without an answer gives it at [CLS]: its value is the
     start logit plus the end logit there, in the window where that is smallest. To any other model

@@ -220,7 +220,7 @@ def _parse_lines(text: str) -> tuple[Record, ...]:
 
 
 def _is_example(value: Any) -> bool:
-    """Tells whether a value is an example with its context, which no part of SQuAD's layout is."""
+    """Returns whether a value is an example with its context, as no part of SQuAD is."""
     return isinstance(value, dict) and {"context", "question"} <= value.keys()
 
 

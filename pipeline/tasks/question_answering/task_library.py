@@ -27,7 +27,7 @@ class SpanLibrary:
         return context[start : end if end >= 0 else None]
 
     def same(self, reply: str, expected: str) -> bool:
-        """Tells whether two texts are the same after SQuAD's normalization."""
+        """Returns whether two texts are the same after SQuAD's normalization."""
         return normalize_answer(reply) == normalize_answer(expected)
 
     def answer(self, reply: str) -> Answer:

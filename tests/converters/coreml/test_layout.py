@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from converters.coreml import backend
 from converters.coreml.layout import REWRITES, channels_first
-from converters.coreml_evaluator.package import read_program
+from converters.coreml_evaluator.reader import read_program
 from converters.reading.layer_norms import taps
 from converters.values.artifact import Artifact
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision

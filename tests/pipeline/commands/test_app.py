@@ -13,11 +13,18 @@ from tests.command import COMMAND, ROOT
 from tests.pipeline.commands.calls import CONTEXT, QUESTION, refused
 
 
-def test_command_line_imports_no_framework_before_a_command_needs_it():
-    # Each worker process imports this module again, and most of them run without PyTorch.
-    heavy = "{'torch', 'transformers', 'tensorflow', 'coremltools', 'scipy'} & set(sys.modules)"
-    modules = "pipeline.commands.app, pipeline.comparison.runtimes, converters.tflite.backend"
-    code = f"import sys, {modules}; print({heavy})"
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        # The help, and a wrong call, wait for nothing that only a flow needs.
+        ("pipeline.commands.app", {"numpy", "pydantic", "torch", "cryptography", "jinja2"}),
+        # Each worker process imports these, and most of them run without PyTorch.
+        ("pipeline.comparison.runtimes, converters.tflite.runtime", {"torch", "scipy"}),
+    ],
+)
+def test_command_line_imports_nothing_before_a_command_needs_it(modules, heavy):
+    heavy = {*heavy, "torch", "transformers", "tensorflow", "coremltools", "scipy"}
+    code = f"import sys, {modules}; print({heavy} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
 
@@ -76,6 +83,13 @@ def test_what_is_no_bundle_is_refused(call, squad_file, tmp_path, command, targe
         (["parity", "{bundle}", "--runtime", "litert", "--runtime", "pytorch"], "is what every ot"),
         (["parity", "x.mlpackage", "--runtime", "pytorch"], "is what every other runtime is comp"),
         (["verify", "{bundle}", "--vectors", "--runtime", "pytorch"], "is what every other runti"),
+        (["parity", "{bundle}", "--localize", "--runtime", "task-library"],
+         "--localize looks into artifacts, and task-library gives answers alone (leave it out"),
+        (["build", "{student}", "--precision", "auto", "--max-score-drop", "inf"],
+         "--max-score-drop inf is no limit"),
+        (["build", "{student}", "--recipe", "{squad}", "--group-size", "0"], "--recipe says the"),
+        (["distill", "--teacher", "{student}", "--data", "{squad}", "-o", "none", "--layer-map",
+          ""], "--layer-map  is not a list of numbers"),
         (["bench", "{bundle}", "--seq-len", "7777"],
          "the bundle has no length 7777 (choose from 32, 64, or leave out --seq-len)"),
         (["bench", "{bundle}", "--seq-len", "64,7777"], "the bundle has no length 7777"),

@@ -6,7 +6,7 @@ public struct Manifest: Sendable {
   public var pocketbertVersion: String
   public var student: Student
   public var tokenizer: TokenizerSettings
-  public var spanRules: SpanRules
+  public var task: TaskDescription
   public var artifacts: [Artifact]
   public var taskLibrary: Artifact?
   public var thresholds: [ExactString: [ExactString: Double]]
@@ -23,7 +23,6 @@ public struct Student: Hashable, Sendable {
   public var architecture: String
   public var weightsSHA256: String
   public var licence: String
-  public var task: String
 }
 
 /// How text becomes ids: BERT's WordPiece, its settings, and its files inside the bundle.
@@ -50,20 +49,14 @@ public struct TokenizerSettings: Hashable, Sendable {
   public var unicodeTables: String
 }
 
-/// How windows are cut and spans are chosen, in tokens.
-public struct SpanRules: Hashable, Sendable {
-  public enum Score: String, Sendable {
-    case softmaxOverAllWindows = "softmax_over_all_windows"
-  }
-
-  public var maxQuestionTokens: Int
-  public var maxAnswerTokens: Int
-  public var windowOverlapTokens: Int
-  public var score: Score
-  /// Of a question or context, in code points.
-  public var maxTextCharacters: Int
-  /// Of unknown tokens among those of a text.
-  public var maxUnknownShare: Double
+/// What the student answers, and by which rules.
+public struct TaskDescription: Hashable, Sendable {
+  /// Such as `question-answering`.
+  public var name: String
+  /// Which there are, and their bounds, the task says.
+  public var rules: [ExactString: TaskValue]
+  /// Of a classifier, by their place in its output.
+  public var labels: [String]
 }
 
 /// One artifact. At `seqLens[i]`, call `entryPoints[i]`; shapes are `(1, seqLen)`.

@@ -14,7 +14,7 @@ private let schemaVersion = (major: 1, minor: 0)
 func readManifest(_ bytes: [UInt8]) throws(PocketBERTError) -> Manifest {
   let (rest, hash) = try takeHash(Data(bytes))
   let json = try reading(manifestFile) { () throws(Damage) in try JSONReader.read(rest) }
-  let isNewer = try isNewerMinor(json)
+  let isNewer = try isOfNewerMinor(json)
   return try reading(manifestFile) { () throws(Damage) in
     var fields = try JSONFields(json, ignoresUnknown: isNewer)
     let manifest = try Manifest(&fields, sha256: hash)
@@ -23,7 +23,7 @@ func readManifest(_ bytes: [UInt8]) throws(PocketBERTError) -> Manifest {
   }
 }
 
-private func isNewerMinor(_ json: JSON) throws(PocketBERTError) -> Bool {
+private func isOfNewerMinor(_ json: JSON) throws(PocketBERTError) -> Bool {
   let stated = try reading(manifestFile) { () throws(Damage) in
     var fields = try JSONFields(json)
     return try fields.string("schema_version")
@@ -33,7 +33,11 @@ private func isNewerMinor(_ json: JSON) throws(PocketBERTError) -> Bool {
     throw .newerBundle(
       "the bundle has schema version \(stated), and this app reads up to \(schemaVersion.major).x: update the app")
   }
-  return numbers[0] == schemaVersion.major && numbers[1] > schemaVersion.minor
+  return isNewerMinor(numbers)
+}
+
+private func isNewerMinor(_ numbers: [Int]) -> Bool {
+  numbers.count == 2 && numbers[0] == schemaVersion.major && numbers[1] > schemaVersion.minor
 }
 
 /// Returns the bytes that the manifest's own hash is of, which it is found in and compared with, and the hash.
@@ -68,6 +72,9 @@ func isHexadecimal(_ byte: UInt8) -> Bool {
 }
 
 extension Manifest {
+  /// Whether it is of a newer minor version, so that what is not known in it is ignored.
+  var isNewerMinor: Bool { versionNumbers(schemaVersion).map(PocketBERT.isNewerMinor) ?? false }
+
   init(_ fields: inout JSONFields, sha256: String) throws(Damage) {
     self.sha256 = sha256
     schemaVersion = try fields.string("schema_version")
@@ -76,8 +83,8 @@ extension Manifest {
     student = try Student(&inner)
     inner = try fields.fields("tokenizer")
     tokenizer = try TokenizerSettings(&inner)
-    inner = try fields.fields("span_rules")
-    spanRules = try SpanRules(&inner)
+    inner = try fields.fields("task")
+    task = try TaskDescription(&inner)
     let outer = fields
     artifacts = try fields.list("artifacts") { (value, place) throws(Damage) in
       var inner = try outer.fields(of: value, at: place)
@@ -123,7 +130,6 @@ extension Student {
     architecture = try fields.string("architecture")
     weightsSHA256 = try fields.string("weights_sha256")
     licence = try fields.string("licence")
-    task = try fields.string("task")
     try fields.finish()
   }
 }
@@ -152,14 +158,11 @@ extension TokenizerSettings {
   }
 }
 
-extension SpanRules {
+extension TaskDescription {
   init(_ fields: inout JSONFields) throws(Damage) {
-    maxQuestionTokens = try fields.integer("max_question_tokens", in: Bounds.tokens)
-    maxAnswerTokens = try fields.integer("max_answer_tokens", in: Bounds.seqLen)
-    windowOverlapTokens = try fields.integer("window_overlap_tokens", in: Bounds.tokens)
-    score = try fields.choice("score")
-    maxTextCharacters = try fields.integer("max_text_characters", in: Bounds.textCharacters)
-    maxUnknownShare = try fields.number("max_unknown_share", in: Bounds.share)
+    name = try fields.string("name")
+    rules = try fields.map("rules") { (value, place) throws(Damage) in try TaskValue(value, at: place) }
+    labels = try fields.strings("labels")
     try fields.finish()
   }
 }

@@ -12,18 +12,20 @@ enum Bounds {
   static let places = 0...20_000_000
   static let artifactBytes = 0...17_179_869_184
   static let share = 0.0...1.0
+  /// Whole numbers that every reader of JSON has exactly.
+  static let wholes = -(1 << 53)...(1 << 53)
+  static let numRules = 0...64
+  static let numLabels = 0...10_000
+  static let labelCharacters = 0...1000
 
   static func id(_ value: JSON, at place: String) throws(Damage) -> Int {
     try JSONFields.integer(value, at: place, in: ids)
   }
 
-  /// Refuses lengths of rows that do not ascend, are too many, or leave no room for a token.
+  /// Refuses lengths of rows that do not ascend, or are too many.
   static func checkSeqLens(_ lengths: [Int], of what: String) throws(Damage) {
     guard numSeqLens.contains(lengths.count), zip(lengths, lengths.dropFirst()).allSatisfy(<) else {
       throw Damage("\(what) has not one to \(numSeqLens.upperBound) lengths in ascending order")
-    }
-    guard let longest = lengths.last, longest > QuestionWindow.numSpecial else {
-      throw Damage("\(what) has no room for a token")
     }
   }
 }
@@ -31,6 +33,7 @@ enum Bounds {
 /// Refuses a manifest that is well-formed but makes no sense.
 func checkManifest(_ manifest: Manifest) throws(Damage) {
   try checkTokenizer(manifest.tokenizer)
+  try checkTask(manifest.task)
   if manifest.artifacts.isEmpty { throw Damage("it has no artifact") }
   for artifact in manifest.artifacts + [manifest.taskLibrary].compactMap(\.self) {
     try checkArtifact(artifact)
@@ -57,6 +60,19 @@ private func checkTokenizer(_ settings: TokenizerSettings) throws(Damage) {
   }
   try checkInside(settings.vocabulary)
   try checkInside(settings.unicodeTables)
+}
+
+private func checkTask(_ task: TaskDescription) throws(Damage) {
+  if task.name.isEmpty { throw Damage("task.name is empty") }
+  guard Bounds.numRules.contains(task.rules.count) else {
+    throw Damage("task.rules has \(task.rules.count) members, more than \(Bounds.numRules.upperBound)")
+  }
+  guard Bounds.numLabels.contains(task.labels.count) else {
+    throw Damage("task.labels has \(task.labels.count) labels, more than \(Bounds.numLabels.upperBound)")
+  }
+  for label in task.labels where !Bounds.labelCharacters.contains(label.unicodeScalars.count) {
+    throw Damage("a label has more than \(Bounds.labelCharacters.upperBound) characters")
+  }
 }
 
 private func checkArtifact(_ artifact: Artifact) throws(Damage) {

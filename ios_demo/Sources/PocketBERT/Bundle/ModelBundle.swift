@@ -6,11 +6,16 @@ public struct ModelBundle: Sendable {
   public internal(set) var manifest: Manifest
   /// Cuts texts as the student's tokenizer does.
   public let tokenizer: any Tokenizer
+  /// That it was made for, with its rules.
+  let task: any ModelTask
   private let files: BundleFiles
   private let paths: Set<ExactString>
 
   /// What paths in the manifest are relative to.
   public var folder: URL { files.folder }
+
+  /// Of a text that the model is given, in code points; of a longer one nothing is read.
+  public var maxTextCharacters: Int { task.maxTextCharacters }
 
   /// Opens a bundle: checks its signature, its manifest and its files, each of which is read once.
   ///
@@ -21,6 +26,13 @@ public struct ModelBundle: Sendable {
   /// - Throws: What is wrong.
   public init(
     at folder: URL, publicKey: Data? = nil, platform: String = "ios"
+  ) throws(PocketBERTError) {
+    try self.init(at: folder, publicKey: publicKey, platform: platform, tasks: knownTasks)
+  }
+
+  /// - Parameter tasks: Those that are known.
+  init(
+    at folder: URL, publicKey: Data? = nil, platform: String = "ios", tasks: [any ModelTask.Type]
   ) throws(PocketBERTError) {
     let files = BundleFiles(folder: folder)
     guard files.has(manifestFile) else { throw .noBundle("there is no bundle at \(folder.path)") }
@@ -33,6 +45,7 @@ public struct ModelBundle: Sendable {
       try checkSignature(of: bytes, signature, publicKey: publicKey)
     }
     let manifest = try readManifest(bytes)
+    task = try openTask(of: manifest, among: tasks)
     guard let listed = manifest.platforms[ExactString(platform)] else {
       throw .unsupportedArtifact("the bundle holds nothing for \(platform)")
     }

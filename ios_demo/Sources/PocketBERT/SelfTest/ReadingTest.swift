@@ -1,24 +1,29 @@
-/// The part of the self test that needs no engine: tokenizer, windows and decoder.
+/// The part of the self test that needs no engine: tokenizer, rows and decoder.
 struct ReadingTest: Sendable {
   let vectors: Vectors
   let tokenizer: any Tokenizer
-  let cutter: WindowCutter
-  let rules: SpanRules
+  let task: any ModelTask
 
-  /// Of a probability: the logits in the file have four decimals.
-  private static let scoreTolerance = 1e-3
+  /// Of a probability: the outputs in the file have four decimals.
+  private static let tolerance = 1e-3
 
   /// Returns in words what is made otherwise.
   func problems() -> [String] {
     vectors.texts.filter { !hasSameTokens($0) }.map { "the text “\($0.text)” has other tokens" }
-      + vectors.questions.compactMap(problem)
+      + vectors.examples.compactMap(problem)
   }
 
-  /// Returns the rows of a question.
-  func windows(of vector: QuestionVector) -> [QuestionWindow] {
-    cutter.cut(
-      tokenizer.tokenize(vector.question), tokenizer.tokenize(vector.context),
-      seqLens: vectors.seqLens)
+  /// Returns the rows of an example.
+  ///
+  /// - Throws: `unreadableText` where the tokenizer leaves of a text what cannot be read.
+  func example(of vector: ExampleVector) throws(PocketBERTError) -> any TaskExample {
+    try task.example(vector.texts, tokenizer, seqLens: vectors.seqLens)
+  }
+
+  /// Returns whether an answer is what the vector states, but for what may differ a little.
+  func isSame(_ answer: [ExactString: TaskValue]?, _ vector: ExampleVector) -> Bool {
+    guard let answer, Set(answer.keys) == Set(vector.answer.keys) else { return false }
+    return vector.answer.allSatisfy { name, stated in isApproximate(name) || answer[name] == stated }
   }
 
   private func hasSameTokens(_ vector: TextVector) -> Bool {
@@ -28,42 +33,40 @@ struct ReadingTest: Sendable {
       && utf16Ranges(ranges, in: vector.text) == vector.utf16Offsets
   }
 
-  private func problem(_ vector: QuestionVector) -> String? {
-    let windows = windows(of: vector)
-    if !areSame(windows, vector) { return "the question “\(vector.question)” has other windows" }
-    if !isDecodedAlike(windows, vector) {
-      return "the logits of “\(vector.question)” have another answer"
+  private func problem(_ vector: ExampleVector) -> String? {
+    guard let example = try? example(of: vector), hasSameRows(example, vector) else {
+      return "the example “\(vector.name)” has other rows"
     }
-    return nil
+    return isDecodedAlike(example, vector) ? nil : "the outputs of “\(vector.name)” have another answer"
   }
 
-  private func areSame(_ windows: [QuestionWindow], _ vector: QuestionVector) -> Bool {
-    windows.count == vector.windows.count
-      && zip(windows, vector.windows).allSatisfy { own, stated in
-        own.row.seqLen == stated.seqLen && own.ranges == stated.offsets
-          && own.row.inputIDs.prefix(own.row.numTokens).map(Int.init) == stated.inputIDs
+  private func hasSameRows(_ example: any TaskExample, _ vector: ExampleVector) -> Bool {
+    let rows = example.rows
+    return rows.count == vector.rows.count
+      && rows.indices.allSatisfy { place in
+        let (own, stated) = (rows[place], vector.rows[place])
+        return own.seqLen == stated.seqLen && example.ranges(ofRow: place) == stated.offsets
+          && own.inputIDs.prefix(own.numTokens).map(Int.init) == stated.inputIDs
       }
   }
 
-  private func isDecodedAlike(_ windows: [QuestionWindow], _ vector: QuestionVector) -> Bool {
+  private func isDecodedAlike(_ example: any TaskExample, _ vector: ExampleVector) -> Bool {
     // The student itself may have given no numbers, which its verdicts tell.
-    guard let score = vector.answer.score else { return true }
-    var search = SpanSearch(maxTokens: rules.maxAnswerTokens)
-    for (window, stated) in zip(windows, vector.windows) {
-      search.add(
-        window, start: stated.startLogits.map { $0 ?? .nan }, end: stated.endLogits.map { $0 ?? .nan })
+    if vector.answer.values.contains(nil) { return true }
+    var example = example
+    for (place, row) in vector.rows.enumerated() {
+      example.add(row.outputs.mapValues { $0.map { Float($0 ?? .nan) } }, ofRow: place)
     }
-    guard let answer = search.answer(in: vector.context) else { return false }
-    return answer.isSpan(of: vector) && abs(answer.score - score) <= Self.scoreTolerance
+    let answer = example.fields()
+    return isSame(answer, vector)
+      && vector.answer.allSatisfy { name, stated in
+        guard isApproximate(name) else { return true }
+        guard let own = answer?[name]?.number, let stated = stated?.number else { return false }
+        return abs(own - stated) <= Self.tolerance
+      }
   }
-}
 
-extension Answer {
-  /// Returns whether an answer is what the vector states, its score aside.
-  func isSpan(of vector: QuestionVector) -> Bool {
-    text.isExactly(vector.answer.text) && range == vector.answer.range
-      && utf16Range == vector.answer.utf16Range
-  }
+  private func isApproximate(_ name: ExactString) -> Bool { type(of: task).approximate.contains(name.string) }
 }
 
 /// Returns ranges of code points in UTF-16 units.

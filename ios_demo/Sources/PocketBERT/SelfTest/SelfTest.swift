@@ -1,11 +1,9 @@
-/// The test of a bundle on the device that it is on, with what its `vectors.json` holds.
+/// The test of a bundle on the device that it is on, with what its `vectors.json` holds, whatever its task is.
 ///
-/// First the tokenizer, the windows and the decoder, which need no engine; then each engine. So a failure says where to
+/// First the tokenizer, the rows and the decoder, which need no engine; then each engine. So a failure says where to
 /// look.
 public struct SelfTest: Sendable {
-  private let vectors: Vectors
   private let reading: ReadingTest
-  private let task: QuestionAnswering
 
   /// - Throws: `damagedBundle` where that file cannot be read.
   public init(_ bundle: ModelBundle) throws(PocketBERTError) {
@@ -13,48 +11,47 @@ public struct SelfTest: Sendable {
   }
 
   init(_ bundle: ModelBundle, tokenizer: any Tokenizer) throws(PocketBERTError) {
-    let manifest = bundle.manifest
-    vectors = try bundle.readVectors()
-    task = QuestionAnswering(manifest, tokenizer: tokenizer)
-    reading = ReadingTest(
-      vectors: vectors, tokenizer: tokenizer,
-      cutter: WindowCutter(manifest.spanRules, manifest.tokenizer),
-      rules: manifest.spanRules)
+    reading = ReadingTest(vectors: try bundle.readVectors(), tokenizer: tokenizer, task: bundle.task)
   }
 
-  /// Returns in words what the tokenizer, the windows or the decoder make otherwise.
+  /// Returns in words what the tokenizer, the rows or the decoder make otherwise.
   public func checkReading() -> [String] { reading.problems() }
 
-  /// Asks an engine all questions. Cancelling the task ends it before the next window.
+  /// Gives an engine all examples. Cancelling the task ends it before the next row.
   ///
-  /// - Parameter onWindow: Is told before each window how many there were.
+  /// - Parameter onRow: Is told before each row how many there were.
   /// - Throws: `PocketBERTError.engineFailed` where the engine failed, `PocketBERTError.damagedBundle` where nothing is
   ///   known of the engine's artifact, or `CancellationError`.
   public func check(
-    _ engine: any Engine, onWindow: @Sendable (Int) -> Void = { _ in }
+    _ engine: any Engine, onRow: @Sendable (Int) -> Void = { _ in }
   ) async throws -> EngineResult {
     let path = engine.artifact.path
-    guard let tolerance = vectors.tolerances[ExactString(path)] else {
+    guard let tolerance = reading.vectors.tolerances[ExactString(path)] else {
       throw PocketBERTError.damagedBundle(
         path: vectorsFile, "\(vectorsFile) has no tolerance for \(path)")
     }
     var result = EngineResult(tolerance: tolerance)
-    var numWindows = 0
-    for vector in vectors.questions {
-      var difference = 0.0
-      var place = 0
-      let windows = reading.windows(of: vector)
-      let answer = try await task.answer(in: vector.context, windows) { window in
-        onWindow(numWindows)
-        numWindows += 1
-        let logits = try await engine.outputs(of: window.row, roles: QuestionAnswering.roles)
-        let stated = place < vector.windows.count ? vector.windows[place] : nil
-        place += 1
-        difference = max(difference, largestDifference(logits, stated))
-        return logits
+    var numRows = 0
+    for vector in reading.vectors.examples {
+      guard var example = try? reading.example(of: vector) else {
+        result.note("“\(vector.name)” cannot be read")
+        continue
       }
-      result.note(
-        vector, answer, difference: difference, isJudged: !vector.otherAnswerIn.contains(where: path.isExactly))
+      var difference = 0.0
+      for (place, row) in example.rows.enumerated() {
+        try Task.checkCancellation()
+        onRow(numRows)
+        numRows += 1
+        let outputs = try await engine.outputs(of: row, for: reading.task)
+        let stated = place < vector.rows.count ? vector.rows[place] : nil
+        difference = max(difference, largestDifference(outputs, stated))
+        example.add(outputs, ofRow: place)
+      }
+      result.note(vector, difference: difference)
+      if !vector.otherAnswerIn.contains(where: path.isExactly) {
+        let answer = example.fields()
+        result.note(vector, answer: answer, isSame: reading.isSame(answer, vector))
+      }
     }
     return result
   }
@@ -62,13 +59,13 @@ public struct SelfTest: Sendable {
 
 /// What became of one engine.
 public struct EngineResult: Hashable, Sendable {
-  /// The largest difference of a logit from the student's; infinite where one is no number.
+  /// The largest difference of an output from the student's; infinite where one is no number.
   public internal(set) var maxAbsDiff = 0.0
   /// Of that difference.
   public let tolerance: Double
-  /// Questions with the student's answer.
+  /// Examples with the student's answer.
   public internal(set) var numSame = 0
-  /// Questions that are to have the student's answer.
+  /// Examples that are to have the student's answer.
   public internal(set) var numAsked = 0
   /// In words, what is wrong; empty is good.
   public internal(set) var problems: [String] = []
@@ -77,33 +74,43 @@ public struct EngineResult: Hashable, Sendable {
     self.tolerance = tolerance
   }
 
-  fileprivate mutating func note(
-    _ vector: QuestionVector, _ answer: Answer?, difference: Double, isJudged: Bool
-  ) {
+  fileprivate mutating func note(_ problem: String) {
+    problems.append(problem)
+  }
+
+  fileprivate mutating func note(_ vector: ExampleVector, difference: Double) {
     maxAbsDiff = max(maxAbsDiff, difference)
     if !(difference <= tolerance) {
-      problems.append(
-        "logits of “\(vector.question)” differ by \(difference), the tolerance is \(tolerance)")
+      note("outputs of “\(vector.name)” differ by \(difference), the tolerance is \(tolerance)")
     }
-    guard isJudged else { return }
+  }
+
+  fileprivate mutating func note(_ vector: ExampleVector, answer: [ExactString: TaskValue]?, isSame: Bool) {
     numAsked += 1
-    if answer?.isSpan(of: vector) == true {
+    if isSame {
       numSame += 1
     } else {
-      problems.append(
-        "it answers “\(vector.question)” with “\(answer?.text ?? "")”, expected “\(vector.answer.text)”")
+      note("it answers “\(vector.name)” with \(inWords(answer ?? [:])), expected \(inWords(vector.answer))")
     }
   }
 }
 
-/// Returns the largest difference of logits from those of a vector; infinite where one is no number.
-private func largestDifference(_ logits: [[Float]], _ stated: WindowVector?) -> Double {
-  guard let stated else { return .infinity }  // the tokenizer cuts other windows
+/// Returns the fields of an answer, in the order of their names.
+private func inWords(_ answer: [ExactString: TaskValue?]) -> String {
+  if answer.isEmpty { return "nothing" }
+  let fields = answer.map { ($0.key.string, $0.value?.description ?? "no number") }
+  return fields.sorted { $0.0 < $1.0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+}
+
+/// Returns the largest difference of outputs from those of a vector; infinite where one is no number.
+private func largestDifference(_ outputs: Outputs, _ row: RowVector?) -> Double {
+  guard let row else { return .infinity }  // the tokenizer makes other rows
   var worst = 0.0
-  for (found, stated) in zip(logits, [stated.startLogits, stated.endLogits]) {
-    for (place, logit) in stated.enumerated() {
-      guard let logit else { continue }
-      let difference = place < found.count ? abs(Double(found[place]) - logit) : .infinity
+  for (name, stated) in row.outputs {
+    let found = outputs[name] ?? []
+    for (place, number) in stated.enumerated() {
+      guard let number else { continue }
+      let difference = place < found.count ? abs(Double(found[place]) - number) : .infinity
       worst = difference.isNaN ? .infinity : max(worst, difference)
     }
   }

@@ -5,7 +5,7 @@ let vectorsFile = "vectors.json"
 struct Vectors: Sendable {
   var texts: [TextVector]
   var seqLens: [Int]
-  var questions: [QuestionVector]
+  var examples: [ExampleVector]
   var tolerances: [ExactString: Double]
 }
 
@@ -17,30 +17,27 @@ struct TextVector: Sendable {
   var utf16Offsets: [Range<Int>]
 }
 
-/// A question, its windows and its answer.
-struct QuestionVector: Sendable {
-  var question: String
-  var context: String
-  var windows: [WindowVector]
-  var answer: AnswerVector
+/// An example, its rows and the student's answer.
+struct ExampleVector: Sendable {
+  /// By the names that the task gives.
+  var texts: [String: String]
+  var rows: [RowVector]
+  /// By the names of its fields; nil where the student gave no number.
+  var answer: [ExactString: TaskValue?]
+  /// The artifacts that were seen to answer otherwise when the bundle was built.
   var otherAnswerIn: [String]
+
+  /// What people know it by: the shortest of its texts.
+  var name: String { texts.values.min { ($0.utf8.count, $0) < ($1.utf8.count, $1) } ?? "" }
 }
 
 /// A row without its padding, and what the student makes of it; offsets in code points.
-struct WindowVector: Sendable {
+struct RowVector: Sendable {
   var seqLen: Int
   var inputIDs: [Int]
   var offsets: [Range<Int>]
-  var startLogits: [Double?]
-  var endLogits: [Double?]
-}
-
-/// The student's answer.
-struct AnswerVector: Sendable {
-  var text: String
-  var range: Range<Int>
-  var utf16Range: Range<Int>
-  var score: Double?
+  /// By the names of the task's outputs; nil where the student gave no number.
+  var outputs: [String: [Double?]]
 }
 
 extension ModelBundle {
@@ -51,21 +48,22 @@ extension ModelBundle {
     let bytes = try read(vectorsFile)
     return try PocketBERT.reading(vectorsFile) { () throws(Damage) in
       var fields = try JSONFields(JSONReader.read(bytes), ignoresUnknown: true)
-      return try Vectors(&fields)
+      return try Vectors(&fields, of: task)
     }
   }
 }
 
 extension Vectors {
-  init(_ fields: inout JSONFields) throws(Damage) {
+  init(_ fields: inout JSONFields, of task: any ModelTask) throws(Damage) {
     let outer = fields
     texts = try fields.list("texts") { (value, place) throws(Damage) in
       try TextVector(outer.fields(of: value, at: place))
     }
     seqLens = try fields.integers("seq_lens", in: Bounds.seqLen)
     try Bounds.checkSeqLens(seqLens, of: "it")
-    questions = try fields.list("questions") { (value, place) throws(Damage) in
-      try QuestionVector(outer.fields(of: value, at: place))
+    try checkRoom(in: seqLens, of: "it", for: task)
+    examples = try fields.list("examples") { (value, place) throws(Damage) in
+      try ExampleVector(outer.fields(of: value, at: place), of: task)
     }
     tolerances = try fields.map("tolerances") { (value, place) throws(Damage) in
       try JSONFields.number(value, at: place)
@@ -83,50 +81,42 @@ extension TextVector {
   }
 }
 
-extension QuestionVector {
-  init(_ stated: JSONFields) throws(Damage) {
+extension ExampleVector {
+  init(_ stated: JSONFields, of task: any ModelTask) throws(Damage) {
     var fields = stated
-    question = try fields.string("question")
-    context = try fields.string("context")
-    windows = try fields.list("windows") { (value, place) throws(Damage) in
-      try WindowVector(stated.fields(of: value, at: place))
+    var named = try fields.fields("texts")
+    texts = [:]
+    for name in type(of: task).texts { texts[name] = try named.string(name) }
+    rows = try fields.list("rows") { (value, place) throws(Damage) in
+      try RowVector(stated.fields(of: value, at: place), of: task)
     }
-    answer = try AnswerVector(fields.fields("answer"))
+    answer = try fields.map("answer") { (value, place) throws(Damage) in
+      if case .null = value { return nil }
+      return try TaskValue(value, at: place)
+    }
     otherAnswerIn = try fields.strings("other_answer_in")
   }
 }
 
-extension WindowVector {
-  init(_ stated: JSONFields) throws(Damage) {
+extension RowVector {
+  init(_ stated: JSONFields, of task: any ModelTask) throws(Damage) {
     var fields = stated
     seqLen = try fields.integer("seq_len", in: Bounds.seqLen)
     inputIDs = try fields.integers("input_ids", in: Bounds.ids)
-    offsets = try fields.ranges("offsets")
-    startLogits = try fields.numbersOrNull("start_logits")
-    endLogits = try fields.numbersOrNull("end_logits")
-    guard startLogits.count == inputIDs.count, endLogits.count == inputIDs.count else {
-      throw Damage("a window has not one logit for each token")
+    offsets = fields.optionalValue("offsets") == nil ? [] : try fields.ranges("offsets")
+    var named = try fields.fields("outputs")
+    outputs = [:]
+    for output in task.outputs {
+      let numbers = try named.numbersOrNull(output.name)
+      guard numbers.count == output.count(numTokens: inputIDs.count) else {
+        throw Damage("a row has \(numbers.count) numbers of \(output.name), which is not what it wants")
+      }
+      outputs[output.name] = numbers
     }
   }
 }
 
-extension AnswerVector {
-  init(_ stated: JSONFields) throws(Damage) {
-    var fields = stated
-    text = try fields.string("text")
-    range = try fields.range("start", "end")
-    utf16Range = try fields.range("utf16_start", "utf16_end")
-    score = try fields.numberOrNull("score")
-  }
-}
-
 extension JSONFields {
-  /// Returns a range whose two ends are members.
-  mutating func range(_ start: String, _ end: String) throws(Damage) -> Range<Int> {
-    let start = try integer(start, in: Bounds.places)
-    return start..<(try integer(end, in: start...Bounds.places.upperBound))
-  }
-
   /// Returns ranges that are lists of two numbers.
   mutating func ranges(_ key: String) throws(Damage) -> [Range<Int>] {
     try list(key) { (value, place) throws(Damage) in

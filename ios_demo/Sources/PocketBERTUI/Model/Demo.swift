@@ -13,10 +13,9 @@ public final class Demo {
   /// The text in the parts that are laid out by themselves; made once, not at each key of the question.
   private(set) var chunks: [Chunk]
 
-  /// The libraries of the app and their licences, for the screen about it.
-  @ObservationIgnored let libraries: [ModelFacts.Row]
   @ObservationIgnored private let openBundle: @Sendable () throws -> ModelBundle
-  @ObservationIgnored private let factories: [any EngineFactory]
+  @ObservationIgnored private let choices: Choices
+  @ObservationIgnored private var factories: [any EngineFactory]
   @ObservationIgnored private let slot = EngineSlot()
   @ObservationIgnored private var bundle: ModelBundle?
   @ObservationIgnored private var work: Task<Void, Never>?
@@ -24,20 +23,21 @@ public final class Demo {
   /// - Parameters:
   ///   - factories: Of all engines, in the order of the switch.
   ///   - input: What the fields hold at first.
-  ///   - libraries: Of the app, by name, with their licences.
+  ///   - choices: That are remembered.
   ///   - openBundle: Finds, checks and reads the bundle; not called on the main thread.
   public init(
-    factories: [any EngineFactory], input: Input, libraries: KeyValuePairs<String, String> = [:],
+    factories: [any EngineFactory], input: Input, choices: Choices = Choices(),
     openBundle: @escaping @Sendable () throws -> ModelBundle
   ) {
-    self.libraries = libraries.map { ModelFacts.Row(name: $0.key, value: $0.value) }
     self.factories = factories
+    self.choices = choices
     self.openBundle = openBundle
     let engines = factories.map { EngineChoice(backend: $0.backend, label: $0.label) }
     var input = input
     if !engines.contains(where: { $0.backend == input.backend }) { input.backend = engines.first?.backend ?? "" }
     state = DemoState(engines: engines, input: input)
     chunks = Chunk.cut(input.text)
+    use(choices.computeUnits)
     load()
   }
 
@@ -86,6 +86,20 @@ public final class Demo {
     get { state.input.backend }
     set { if newValue != backend { choose(newValue) } }
   }
+
+  /// The engines that may run on one unit or another.
+  var enginesWithUnits: [EngineChoice] {
+    factories.filter { $0 is any ComputeUnitsFactory }.map { EngineChoice(backend: $0.backend, label: $0.label) }
+  }
+
+  /// What such an engine may run on, and nil is what the manifest says. A question that it was asked is asked again.
+  public var computeUnits: ComputeUnits? {
+    get { state.computeUnits }
+    set { if newValue != computeUnits { choose(newValue) } }
+  }
+
+  /// The libraries of the engines, for the screen about the app.
+  var libraries: [Library] { factories.flatMap(\.libraries) }
 
   /// Takes a text and a question about it from a sample.
   public func takeSample(_ text: String, question: String) {
@@ -142,7 +156,7 @@ public final class Demo {
   private func change(text: String) {
     guard let bundle else { return }
     stop()
-    let kept = beginning(of: text, most: bundle.manifest.spanRules.maxTextCharacters)
+    let kept = beginning(of: text, most: bundle.maxTextCharacters)
     state.input.text = kept.text
     chunks = Chunk.cut(kept.text)
     state.input.numLeftOut = kept.numLeftOut
@@ -156,16 +170,41 @@ public final class Demo {
 
   private func choose(_ backend: String) {
     guard state.engines.contains(where: { $0.backend == backend }) else { return }
-    let asksAgain =
-      switch state.answer {
-      case .idle: false
-      case .preparing, .answering, .answered: true
-      case .failed(let problem): problem.isOfEngine
-      }
+    let asksAgain = hasAsked
     stop()
     state.input.backend = backend
     state.answer = .idle
     if asksAgain { ask() }
+  }
+
+  private func choose(_ units: ComputeUnits?) {
+    let asksAgain = hasAsked
+    let isOfChosen = chosen is any ComputeUnitsFactory
+    stop()
+    state.selfTest = .notRun  // it told of the units before
+    choices.computeUnits = units
+    use(units)
+    if !isOfChosen { return }
+    state.answer = .idle
+    if asksAgain { ask() }
+  }
+
+  private func use(_ units: ComputeUnits?) {
+    state.computeUnits = units
+    factories = factories.map { factory in
+      guard var changed = factory as? any ComputeUnitsFactory else { return factory }
+      changed.computeUnits = units
+      return changed
+    }
+  }
+
+  /// Whether another engine is to be asked what this one was.
+  private var hasAsked: Bool {
+    switch state.answer {
+    case .idle: false
+    case .preparing, .answering, .answered: true
+    case .failed(let problem): problem.isOfEngine
+    }
   }
 
   private var chosen: (any EngineFactory)? {
@@ -182,7 +221,7 @@ public final class Demo {
       switch opened {
       case .success(let bundle):
         self.bundle = bundle
-        state.bundle = .ready(ModelFacts(bundle.manifest))
+        state.bundle = .ready(ModelFacts(bundle))
       case .failure(let error):
         state.bundle = .failed(Problem.ofBundle(error))
       }

@@ -6,6 +6,8 @@ public struct DemoState: Equatable, Sendable {
   public var bundle = BundleState.loading
   public var engines: [EngineChoice]
   public var input: Input
+  /// What Core ML may run the model on; nil leaves it to the manifest.
+  public var computeUnits: ComputeUnits?
   public var answer = AnswerState.idle
   public var selfTest = SelfTestState.notRun
 }
@@ -14,6 +16,7 @@ public struct DemoState: Equatable, Sendable {
 public enum Sheet: Hashable, Sendable, Identifiable {
   case edit
   case selfTest
+  case settings
   case about
 
   public var id: Self { self }
@@ -71,7 +74,7 @@ public struct SelfTestStep: Equatable, Sendable {
 public enum StepProgress: Equatable, Sendable {
   case waiting
   case preparing
-  case running(numWindows: Int)
+  case running(numRows: Int)
   case read(problems: [String])
   case asked(EngineResult)
   case failed(Problem)
@@ -96,18 +99,22 @@ public struct ModelFacts: Equatable, Sendable {
   }
 
   public var student: Student
+  /// As the manifest calls it.
+  public var task: String
   public var maxTextCharacters: Int
   public var artifacts: [Artifact]
   public var verdicts: [Verdict]
   public var licences: [Row]
   public var versions: [Row]
 
-  init(_ manifest: Manifest) {
+  init(_ bundle: ModelBundle) {
+    let manifest = bundle.manifest
     func rows(_ map: [ExactString: String]) -> [Row] {
       map.map { Row(name: $0.key.string, value: $0.value) }.sorted { $0.name < $1.name }
     }
     student = manifest.student
-    maxTextCharacters = manifest.spanRules.maxTextCharacters
+    task = manifest.task.name
+    maxTextCharacters = bundle.maxTextCharacters
     artifacts = manifest.artifacts
     verdicts = manifest.verdicts
     licences = rows(manifest.licences)

@@ -8,16 +8,17 @@ struct NotOpened: Error {
 /// Holds at most one engine open, as two may not fit. One job after the other comes to it.
 @MainActor
 final class EngineSlot {
-  private var held: (backend: String, reader: Reader)?
+  private var held: (backend: String, units: ComputeUnits?, reader: Reader)?
 
-  /// Opens the engine if another one or none is open.
+  /// Opens the engine if another one, the same for other compute units, or none is open.
   ///
   /// - Parameter onStage: Is told what takes so long.
   /// - Throws: `NotOpened`, or `CancellationError`.
   func open(
     _ factory: any EngineFactory, of bundle: ModelBundle, onStage: (OpeningStage) -> Void
   ) async throws -> Reader {
-    if let held, held.backend == factory.backend { return held.reader }
+    let units = (factory as? any ComputeUnitsFactory)?.computeUnits
+    if let held, held.backend == factory.backend, held.units == units { return held.reader }
     await close()
     do {
       let artifact = try bundle.artifact(for: factory.backend)
@@ -25,7 +26,7 @@ final class EngineSlot {
       async let opened = Self.open(factory, artifact, bundle, noted)
       for await stage in stages { onStage(stage) }
       let reader = Reader(bundle, engine: try await opened)
-      held = (factory.backend, reader)
+      held = (factory.backend, units, reader)
       return reader
     } catch let error as CancellationError {
       throw error

@@ -21,9 +21,9 @@ final class SelfTestRun {
     steps = [SelfTestStep(engine: nil)] + engines.map { SelfTestStep(engine: $0) }
   }
 
-  /// Runs all steps; a task that is cancelled ends it before the next window.
+  /// Runs all steps; a task that is cancelled ends it before the next row.
   func run() async {
-    set(0, .running(numWindows: 0))
+    set(0, .running(numRows: 0))
     let bundle = bundle
     let read = await Task.detached { Result { try SelfTest(bundle).checkReading() } }.value
     switch read {
@@ -31,7 +31,7 @@ final class SelfTestRun {
     case .failure(let error): set(0, .failed(Problem.ofBundle(error)))
     }
     for (place, factory) in factories.enumerated() where !Task.isCancelled {
-      set(place + 1, .running(numWindows: 0))
+      set(place + 1, .running(numRows: 0))
       set(place + 1, await check(factory, place + 1))
     }
   }
@@ -39,11 +39,11 @@ final class SelfTestRun {
   private func check(_ factory: any EngineFactory, _ place: Int) async -> StepProgress {
     do {
       let reader = try await slot.open(factory, of: bundle) { stage in
-        set(place, stage == .preparing ? .preparing : .running(numWindows: 0))
+        set(place, stage == .preparing ? .preparing : .running(numRows: 0))
       }
-      let (windows, noted) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
+      let (rows, noted) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
       async let result = Self.test(bundle, reader.engine, noted)
-      for await numWindows in windows { set(place, .running(numWindows: numWindows)) }
+      for await numRows in rows { set(place, .running(numRows: numRows)) }
       return .asked(try await result)
     } catch let error as NotOpened {
       return .failed(Problem.ofEngine(error.reason, factory.label, isOpening: true))

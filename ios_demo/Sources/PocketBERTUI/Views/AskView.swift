@@ -25,6 +25,13 @@ struct AskView: View {
       } label: {
         WordLabel("Self-test", symbol: "checkmark.seal")
       }
+      if !demo.enginesWithUnits.isEmpty {
+        Button {
+          demo.sheet = .settings
+        } label: {
+          WordLabel("Settings", symbol: "gearshape")
+        }
+      }
       Button {
         demo.sheet = .about
       } label: {
@@ -39,6 +46,7 @@ struct AskView: View {
       switch sheet {
       case .edit: EditView(demo: demo)
       case .selfTest: SelfTestView(demo: demo)
+      case .settings: SettingsView(demo: demo)
       case .about: AboutView(facts: facts, libraries: demo.libraries) { demo.sheet = nil }
       }
     }
@@ -132,11 +140,7 @@ struct QuestionPanel: View {
       }
       .pickerStyle(.segmented)
       if demo.state.answer.isRunning {
-        Button {
-          demo.cancel()
-        } label: {
-          WordLabel("Stop", symbol: "stop.fill")
-        }
+        StopButton(demo: demo)
       } else {
         Button {
           demo.ask()

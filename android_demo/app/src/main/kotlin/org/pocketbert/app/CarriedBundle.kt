@@ -7,7 +7,7 @@ import org.pocketbert.core.openBundle
 /**
  * The bundle that the app carries.
  *
- * @param publicKey in PEM, or nothing; given, its owner must have signed the bundle.
+ * @param publicKey in PEM, or null; given, its owner must have signed the bundle.
  */
 class CarriedBundle(private val installer: BundleInstaller, private val publicKey: String) {
     /**

@@ -7,9 +7,9 @@ private val PREFIX = byteArrayOf(0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3,
 private const val KEY_BYTES = 32
 
 /**
- * Returns the 32 bytes of a public key, or nothing where there is none.
+ * Returns the 32 bytes of a public key, or null where there is none.
  *
- * @param pem as `openssl pkey -pubout` writes it, or nothing.
+ * @param pem as `openssl pkey -pubout` writes it, or null.
  * @throws IllegalArgumentException it is no Ed25519 key.
  */
 fun publicKeyOf(pem: String): ByteArray? {

@@ -11,10 +11,14 @@ class Bundle internal constructor(
     private val files: BundleFiles,
     val manifest: Manifest,
     val tokenizer: Tokenizer,
+    internal val task: Task,
     private val checkedPaths: List<String>,
 ) {
     /** What paths in the manifest are relative to. */
     val folder: Path get() = files.folder
+
+    /** Of a text that the model is given, in code points; of a longer one nothing is read. */
+    val maxTextCharacters: Int get() = task.maxTextCharacters
 
     /**
      * Returns the artifact of a backend.
@@ -51,12 +55,22 @@ class Bundle internal constructor(
  * @param platform as the manifest calls it; only what it lists for that one is looked at.
  * @throws PocketBertException what is wrong.
  */
-fun openBundle(folder: Path, publicKey: ByteArray? = null, platform: String = "android"): Bundle {
+fun openBundle(folder: Path, publicKey: ByteArray? = null, platform: String = "android"): Bundle =
+    openBundle(folder, publicKey, platform, KNOWN_TASKS)
+
+/** @param tasks those that are known. */
+internal fun openBundle(
+    folder: Path,
+    publicKey: ByteArray?,
+    platform: String,
+    tasks: List<TaskKind>,
+): Bundle {
     val files = BundleFiles(folder)
     if (!files.has(MANIFEST)) throw NoBundleException("there is no bundle at $folder")
     val bytes = files.read(MANIFEST)
     if (publicKey != null) checkSignature(bytes, files.readIfThere(SIGNATURE), publicKey)
     val manifest = readManifest(bytes)
+    val task = openTask(manifest, tasks)
     val listed = manifest.platforms[platform]
         ?: throw UnsupportedArtifactException("the bundle holds nothing for $platform")
     for (path in listed) files.check(path, manifest.files.getValue(path))
@@ -64,7 +78,7 @@ fun openBundle(folder: Path, publicKey: ByteArray? = null, platform: String = "a
         checkIsListed(path, listed)
         files.read(path)
     }
-    return Bundle(files, manifest, tokenizer, listed)
+    return Bundle(files, manifest, tokenizer, task, listed)
 }
 
 private fun checkIsListed(path: String, listed: List<String>) {

@@ -16,7 +16,7 @@ internal class BundleFiles(val folder: Path) {
      */
     fun read(path: String): ByteArray = reading(path) { Files.readAllBytes(locate(path)) }
 
-    /** Returns the bytes of a file, or nothing where it is absent. */
+    /** Returns the bytes of a file, or null where it is absent. */
     fun readIfThere(path: String): ByteArray? = if (has(path)) read(path) else null
 
     fun has(path: String): Boolean = Files.exists(folder.resolve(path))

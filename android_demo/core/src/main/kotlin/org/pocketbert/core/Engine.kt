@@ -5,17 +5,38 @@ interface Engine : AutoCloseable {
     val artifact: Artifact
 
     /**
-     * Returns the logits of every place of a row, padding included.
+     * Returns what the artifact makes of a row, which has one of its lengths.
      *
-     * The row has one of the artifact's lengths. An engine may return the same arrays in each call.
+     * An engine may return the same arrays in each call.
      *
      * @throws EngineException the runtime failed.
      */
-    fun run(window: Window): Logits
+    fun run(row: Row): Outputs
 }
 
-/** Start and end logits, one for each place of a row. */
-class Logits(val start: FloatArray, val end: FloatArray)
+/**
+ * Numbers by the role of the output, as in `start_logits`: for each place of a row, padding
+ * included, or for the row.
+ */
+typealias Outputs = Map<String, FloatArray>
+
+/**
+ * One row of input, padded to a length of the artifact.
+ *
+ * @property inputIds as many as the row is long; so are the others.
+ * @property attentionMask 1 for tokens, 0 for padding.
+ * @property tokenTypeIds the manifest's second type for the second text and its `[SEP]`, else 0;
+ *   for models that take them.
+ * @property numTokens padding left out.
+ */
+class Row(
+    val inputIds: IntArray,
+    val attentionMask: IntArray,
+    val tokenTypeIds: IntArray,
+    val numTokens: Int,
+) {
+    val seqLen: Int get() = inputIds.size
+}
 
 /** Opens the engine of one backend. */
 interface EngineFactory {

@@ -10,7 +10,7 @@ data class Manifest(
     @SerialName("pocketbert_version") val pocketbertVersion: String,
     val student: Student,
     val tokenizer: TokenizerSettings,
-    @SerialName("span_rules") val spanRules: SpanRules,
+    val task: TaskDescription,
     val artifacts: List<Artifact>,
     @SerialName("task_library") val taskLibrary: Artifact? = null,
     val thresholds: Map<String, Map<String, Double>>,
@@ -28,7 +28,6 @@ data class Student(
     val architecture: String,
     @SerialName("weights_sha256") val weightsSha256: String,
     val licence: String,
-    val task: String,
 )
 
 /** How text becomes ids: BERT's WordPiece, its settings, and its files inside the bundle. */
@@ -51,15 +50,18 @@ data class TokenizerSettings(
     @SerialName("unicode_tables") val unicodeTables: String,
 )
 
-/** How windows are cut and spans are chosen. */
+/**
+ * What the student answers, and by which rules.
+ *
+ * @property name such as `question-answering`.
+ * @property rules which there are, and their bounds, the task says.
+ * @property labels of a classifier, by their place in its output.
+ */
 @Serializable
-data class SpanRules(
-    @SerialName("max_question_tokens") val maxQuestionTokens: Int,
-    @SerialName("max_answer_tokens") val maxAnswerTokens: Int,
-    @SerialName("window_overlap_tokens") val windowOverlapTokens: Int,
-    val score: String,
-    @SerialName("max_text_characters") val maxTextCharacters: Int,
-    @SerialName("max_unknown_share") val maxUnknownShare: Double,
+data class TaskDescription(
+    val name: String,
+    val rules: Map<String, TaskValue>,
+    val labels: List<String>,
 )
 
 /** An input or output: its role, and the name or position that the artifact knows it by. */

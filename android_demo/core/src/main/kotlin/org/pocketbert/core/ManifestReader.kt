@@ -17,7 +17,7 @@ internal fun readManifest(bytes: ByteArray): Manifest {
     val rest = withoutHash(bytes)
     return parsing(MANIFEST) {
         val text = decode(rest)
-        val reader = if (isNewerMinor(text)) lenient else Json
+        val reader = if (isOfNewerMinor(text)) lenient else Json
         reader.decodeFromString<Manifest>(text).also(::checkManifest)
     }
 }
@@ -30,7 +30,14 @@ private class Versioned(@SerialName("schema_version") val schemaVersion: String)
 private const val MAJOR = 1
 private const val MINOR = 0
 
-private fun isNewerMinor(manifest: String): Boolean {
+/** Whether it is of a newer minor version, so that what is not known in it is ignored. */
+internal val Manifest.isNewerMinor: Boolean
+    get() = versionNumbers(schemaVersion)?.let(::isNewerMinor) == true
+
+private fun isNewerMinor(numbers: List<Int>): Boolean =
+    numbers.size == 2 && numbers[0] == MAJOR && numbers[1] > MINOR
+
+private fun isOfNewerMinor(manifest: String): Boolean {
     val stated = lenient.decodeFromString<Versioned>(manifest).schemaVersion
     val numbers = versionNumbers(stated)
     if (numbers == null || numbers.size != 2 || numbers[0] > MAJOR) {
@@ -39,7 +46,7 @@ private fun isNewerMinor(manifest: String): Boolean {
                 "update the app",
         )
     }
-    return numbers[0] == MAJOR && numbers[1] > MINOR
+    return isNewerMinor(numbers)
 }
 
 /** Returns the bytes that the manifest's own hash is of, which it is found in and compared with. */

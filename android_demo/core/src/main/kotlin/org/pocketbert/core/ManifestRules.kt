@@ -1,12 +1,15 @@
 package org.pocketbert.core
 
 // What a reader takes in memory and time grows with these numbers, so they have bounds.
-private const val MAX_SEQ_LEN = 8192
+internal const val MAX_SEQ_LEN = 8192
 private const val MAX_SEQ_LENS = 64
 private const val MAX_VOCABULARY = 1 shl 20
 private const val MAX_CHARS_PER_WORD = 256
-private const val MAX_TEXT_CHARACTERS = 10_000_000
+internal const val MAX_TEXT_CHARACTERS = 10_000_000
 private const val MAX_ARTIFACT_BYTES = 1L shl 34
+private const val MAX_RULES = 64
+private const val MAX_LABELS = 10_000
+private const val MAX_LABEL_CHARACTERS = 1_000
 
 /**
  * Refuses a manifest that is well-formed but makes no sense.
@@ -15,7 +18,7 @@ private const val MAX_ARTIFACT_BYTES = 1L shl 34
  */
 internal fun checkManifest(manifest: Manifest) {
     checkTokenizer(manifest.tokenizer)
-    checkSpanRules(manifest.spanRules)
+    checkTask(manifest.task)
     require(manifest.artifacts.isNotEmpty()) { "it has no artifact" }
     for (artifact in manifest.artifacts + listOfNotNull(manifest.taskLibrary)) {
         checkArtifact(artifact)
@@ -53,18 +56,19 @@ private fun checkTokenizer(settings: TokenizerSettings) {
     checkInside(settings.unicodeTables)
 }
 
-private fun checkSpanRules(rules: SpanRules) {
-    require(rules.score == "softmax_over_all_windows") { "the score ${rules.score} is not known" }
-    for (number in listOf(rules.maxQuestionTokens, rules.windowOverlapTokens)) {
-        require(number in 0..MAX_SEQ_LEN) { "$number tokens are outside 0 to $MAX_SEQ_LEN" }
+private fun checkTask(task: TaskDescription) {
+    require(task.name.isNotEmpty()) { "task.name is empty" }
+    require(task.rules.size <= MAX_RULES) {
+        "task.rules has ${task.rules.size} members, more than $MAX_RULES"
     }
-    require(rules.maxAnswerTokens in 1..MAX_SEQ_LEN) {
-        "answers of ${rules.maxAnswerTokens} tokens are outside 1 to $MAX_SEQ_LEN"
+    require(task.labels.size <= MAX_LABELS) {
+        "task.labels has ${task.labels.size} labels, more than $MAX_LABELS"
     }
-    require(rules.maxTextCharacters in 1..MAX_TEXT_CHARACTERS) {
-        "texts of ${rules.maxTextCharacters} characters are outside 1 to $MAX_TEXT_CHARACTERS"
+    for (label in task.labels) {
+        require(label.codePointCount(0, label.length) <= MAX_LABEL_CHARACTERS) {
+            "a label has more than $MAX_LABEL_CHARACTERS characters"
+        }
     }
-    require(rules.maxUnknownShare in 0.0..1.0) { "a share of unknown tokens is outside 0 to 1" }
 }
 
 private fun checkArtifact(artifact: Artifact) {
@@ -82,7 +86,6 @@ private fun checkArtifact(artifact: Artifact) {
     require(lengths.last() <= MAX_SEQ_LEN && lengths.size <= MAX_SEQ_LENS) {
         "${artifact.path} has lengths beyond $MAX_SEQ_LEN, or more than $MAX_SEQ_LENS"
     }
-    require(lengths.last() > NUM_SPECIAL) { "${artifact.path} has no room for a token" }
     require(artifact.entryPoints.size == lengths.size) {
         "${artifact.path} has not one entry point for each length"
     }

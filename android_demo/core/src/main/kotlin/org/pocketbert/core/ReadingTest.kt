@@ -2,24 +2,28 @@ package org.pocketbert.core
 
 import kotlin.math.abs
 
-/** The part of the self test that needs no engine: tokenizer, windows and decoder. */
+/** The part of the self test that needs no engine: tokenizer, rows and decoder. */
 internal class ReadingTest(
     private val vectors: Vectors,
     private val tokenizer: Tokenizer,
-    private val cutter: WindowCutter,
-    private val rules: SpanRules,
+    private val task: Task,
 ) {
     /** Returns in words what is made otherwise. */
     fun problems(): List<String> =
         vectors.texts.filterNot(::hasSameTokens).map { "the text “${it.text}” has other tokens" } +
-            vectors.questions.mapNotNull(::problemOf)
+            vectors.examples.mapNotNull(::problemOf)
 
-    /** Returns the rows of a question. */
-    fun windows(vector: QuestionVector): List<Window> = cutter.cut(
-        tokenizer.tokenize(vector.question),
-        tokenizer.tokenize(vector.context),
-        vectors.seqLens,
-    )
+    /** Returns the rows of an example, or null where the tokenizer leaves of it what is unreadable. */
+    fun exampleOf(vector: ExampleVector): TaskExample? = try {
+        task.example(vector.texts, tokenizer, vectors.seqLens)
+    } catch (_: UnreadableTextException) {
+        null
+    }
+
+    /** Returns whether an answer is what the vector states, but for what may differ a little. */
+    fun isSame(answer: Map<String, TaskValue>?, vector: ExampleVector): Boolean =
+        answer != null && answer.keys == vector.answer.keys &&
+            answer.all { (name, value) -> name in task.approximate || value == vector.answer[name] }
 
     private fun hasSameTokens(vector: TextVector): Boolean {
         val tokens = tokenizer.tokenize(vector.text)
@@ -30,50 +34,46 @@ internal class ReadingTest(
             all.map { listOf(places[tokens.start(it)], places[tokens.end(it)]) } == vector.offsets
     }
 
-    private fun problemOf(vector: QuestionVector): String? {
-        val windows = windows(vector)
+    private fun problemOf(vector: ExampleVector): String? {
+        val example = exampleOf(vector)
         return when {
-            !areSame(windows, vector) -> "the question “${vector.question}” has other windows"
-            !isDecodedAlike(windows, vector) ->
-                "the logits of “${vector.question}” have another answer"
+            example == null || !hasSameRows(example, vector) ->
+                "the example “${vector.name}” has other rows"
+            !isDecodedAlike(example, vector) ->
+                "the outputs of “${vector.name}” have another answer"
             else -> null
         }
     }
 
-    private fun areSame(windows: List<Window>, vector: QuestionVector): Boolean {
-        val places = CodePointPlaces(vector.context)
-        return windows.size == vector.windows.size &&
-            windows.zip(vector.windows).all { (own, stated) ->
-                val offsets = (0 until own.numContextTokens)
-                    .map { listOf(places[own.start(it)], places[own.end(it)]) }
+    private fun hasSameRows(example: TaskExample, vector: ExampleVector): Boolean =
+        example.rows.size == vector.rows.size &&
+            example.rows.zip(vector.rows).withIndex().all { (place, pair) ->
+                val (own, stated) = pair
                 own.seqLen == stated.seqLen &&
                     own.inputIds.take(own.numTokens) == stated.inputIds &&
-                    offsets == stated.offsets
+                    example.offsets(place) == stated.offsets
             }
-    }
 
-    private fun isDecodedAlike(windows: List<Window>, vector: QuestionVector): Boolean {
+    private fun isDecodedAlike(example: TaskExample, vector: ExampleVector): Boolean {
         // The student itself may have given no numbers, which its verdicts tell.
-        val score = vector.answer.score ?: return true
-        val search = SpanSearch(rules.maxAnswerTokens)
-        windows.zip(vector.windows).forEach { (window, stated) ->
-            search.add(window, numbers(stated.startLogits), numbers(stated.endLogits))
+        if (null in vector.answer.values) return true
+        vector.rows.forEachIndexed { place, row ->
+            example.add(place, row.outputs.mapValues { numbers(it.value) })
         }
-        val answer = search.answer(vector.context) ?: return false
-        return answer.isSpanOf(vector) && abs(answer.score - score) <= SCORE_TOLERANCE
+        val answer = example.fields()
+        return isSame(answer, vector) && task.approximate.all {
+            isNear(answer?.get(it)?.number, vector.answer[it]?.number)
+        }
     }
 
-    private fun numbers(values: List<Double?>): DoubleArray =
-        DoubleArray(values.size) { values[it] ?: Double.NaN }
+    private fun isNear(own: Double?, stated: Double?): Boolean =
+        own != null && stated != null && abs(own - stated) <= TOLERANCE
+
+    private fun numbers(values: List<Double?>): FloatArray =
+        FloatArray(values.size) { values[it]?.toFloat() ?: Float.NaN }
 
     private companion object {
-        /** Of a probability: the logits in the file have four decimals. */
-        const val SCORE_TOLERANCE = 1e-3
+        /** Of a probability: the outputs in the file have four decimals. */
+        const val TOLERANCE = 1e-3
     }
-}
-
-/** Returns whether an answer is what the vector states, its score aside. */
-internal fun Answer.isSpanOf(vector: QuestionVector): Boolean {
-    val stated = vector.answer
-    return text == stated.text && start == stated.utf16Start && end == stated.utf16End
 }

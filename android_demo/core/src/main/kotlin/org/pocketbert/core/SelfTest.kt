@@ -3,31 +3,26 @@ package org.pocketbert.core
 import kotlin.math.abs
 
 /**
- * The test of a bundle on the device that it is on, with what its `vectors.json` holds.
+ * The test of a bundle on the device that it is on, with what its `vectors.json` holds, whatever
+ * its task is.
  *
- * First the tokenizer, the windows and the decoder, which need no engine; then each engine. So a
+ * First the tokenizer, the rows and the decoder, which need no engine; then each engine. So a
  * failure says where to look.
  *
  * @throws DamagedBundleException that file cannot be read.
  */
 class SelfTest(bundle: Bundle, tokenizer: Tokenizer = bundle.tokenizer) {
-    private val rules = bundle.manifest.spanRules
-    private val settings = bundle.manifest.tokenizer
+    private val task = bundle.task
     private val vectors = readVectors(bundle)
-    private val reading = ReadingTest(
-        vectors,
-        tokenizer,
-        WindowCutter(rules, settings.specialTokens, settings.secondTokenType),
-        rules,
-    )
+    private val reading = ReadingTest(vectors, tokenizer, task)
 
-    /** Returns in words what the tokenizer, the windows or the decoder make otherwise. */
+    /** Returns in words what the tokenizer, the rows or the decoder make otherwise. */
     fun checkReading(): List<String> = reading.problems()
 
     /**
-     * Asks an engine all questions.
+     * Gives an engine all examples.
      *
-     * @param checkpoint is called before each window; what it throws ends the test.
+     * @param checkpoint is called before each row; what it throws ends the test.
      * @throws EngineException the engine failed.
      * @throws DamagedBundleException nothing is known of the engine's artifact.
      */
@@ -35,17 +30,22 @@ class SelfTest(bundle: Bundle, tokenizer: Tokenizer = bundle.tokenizer) {
         val path = engine.artifact.path
         val tolerance = vectors.tolerances[path]
             ?: throw DamagedBundleException(VECTORS, "$VECTORS has no tolerance for $path")
-        val asked = vectors.questions.map { vector ->
-            AskedQuestion(vector, reading.windows(vector), rules).apply { ask(engine, checkpoint) }
+        val given = vectors.examples.map { GivenExample(it, reading.exampleOf(it)) }
+        for (each in given) {
+            each.run { row ->
+                checkpoint()
+                engine.outputsOf(row, task)
+            }
         }
-        val judged = asked.filterNot { path in it.vector.otherAnswerIn }
+        val judged = given.filterNot { path in it.vector.otherAnswerIn }
+        val (same, other) = judged.partition { reading.isSame(it.fields, it.vector) }
         return EngineResult(
-            maxAbsDiff = asked.maxOfOrNull { it.maxAbsDiff } ?: 0.0,
+            maxAbsDiff = given.maxOfOrNull { it.maxAbsDiff } ?: 0.0,
             tolerance = tolerance,
-            numSame = judged.count { it.isSame },
+            numSame = same.size,
             numAsked = judged.size,
-            problems = asked.filter { it.maxAbsDiff > tolerance }.map { it.difference(tolerance) } +
-                judged.filterNot { it.isSame }.map { it.otherAnswer() },
+            problems = given.filter { it.maxAbsDiff > tolerance }.map { it.difference(tolerance) } +
+                other.map { it.otherAnswer() },
         )
     }
 }
@@ -53,9 +53,9 @@ class SelfTest(bundle: Bundle, tokenizer: Tokenizer = bundle.tokenizer) {
 /**
  * What became of one engine.
  *
- * @property maxAbsDiff the largest difference of a logit from the student's.
+ * @property maxAbsDiff the largest difference of an output from the student's.
  * @property tolerance of that difference.
- * @property numSame questions with the student's answer, of [numAsked]: those that are to have it.
+ * @property numSame examples with the student's answer, of [numAsked]: those that are to have it.
  * @property problems in words, what is wrong; empty is good.
  */
 class EngineResult(
@@ -66,43 +66,40 @@ class EngineResult(
     val problems: List<String>,
 )
 
-/** A question of the vectors, and what an engine makes of it. */
-private class AskedQuestion(
-    val vector: QuestionVector,
-    private val windows: List<Window>,
-    private val rules: SpanRules,
-) {
-    private var answer: Answer? = null
-
-    /** Of a logit from the student's; infinite where one is no number. */
-    var maxAbsDiff = 0.0
+/** An example of the vectors, and what an engine makes of it. */
+private class GivenExample(val vector: ExampleVector, private val example: TaskExample?) {
+    /** From the student's outputs; infinite where one is no number, or the rows are others. */
+    var maxAbsDiff = if (example == null) Double.POSITIVE_INFINITY else 0.0
         private set
 
-    val isSame: Boolean get() = answer?.isSpanOf(vector) == true
+    val fields: Map<String, TaskValue>? get() = example?.fields()
 
-    fun ask(engine: Engine, checkpoint: () -> Unit) {
-        var index = 0
-        answer = BestSpanDecoder(rules).decode(vector.context, windows) { window ->
-            checkpoint()
-            engine.logitsOf(window).also { compare(it, vector.windows.getOrNull(index++)) }
+    fun run(outputsOf: (Row) -> Outputs) {
+        example?.rows?.forEachIndexed { place, row ->
+            val outputs = outputsOf(row)
+            example.add(place, outputs)
+            compare(outputs, vector.rows.getOrNull(place))
         }
     }
 
     fun difference(tolerance: Double): String =
-        "logits of “${vector.question}” differ by $maxAbsDiff, the tolerance is $tolerance"
+        "outputs of “${vector.name}” differ by $maxAbsDiff, the tolerance is $tolerance"
 
     fun otherAnswer(): String =
-        "it answers “${vector.question}” with “${answer?.text}”, expected “${vector.answer.text}”"
+        "it answers “${vector.name}” with ${inWords(fields)}, expected ${inWords(vector.answer)}"
 
-    private fun compare(logits: Logits, stated: WindowVector?) {
-        if (stated == null) return note(Double.NaN) // the tokenizer cuts other windows
-        compare(logits.start, stated.startLogits)
-        compare(logits.end, stated.endLogits)
-    }
+    /** Returns the fields of an answer, in the order of their names. */
+    private fun inWords(answer: Map<String, TaskValue?>?): String =
+        answer?.toSortedMap()?.entries?.joinToString { "${it.key} ${it.value}" } ?: "nothing"
 
-    private fun compare(found: FloatArray, stated: List<Double?>) {
-        stated.forEachIndexed { place, logit ->
-            if (logit != null) note(abs((found.getOrNull(place) ?: Float.NaN) - logit))
+    private fun compare(outputs: Outputs, row: RowVector?) {
+        if (row == null) return note(Double.NaN) // the tokenizer makes other rows
+        for ((name, stated) in row.outputs) {
+            stated.forEachIndexed { place, number ->
+                if (number != null) {
+                    note(abs((outputs[name]?.getOrNull(place) ?: Float.NaN) - number))
+                }
+            }
         }
     }
 

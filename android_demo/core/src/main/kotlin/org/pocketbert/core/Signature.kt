@@ -10,7 +10,7 @@ internal const val SIGNATURE = "manifest.sig"
  *
  * Android's own Ed25519 came with API 33, so this asks BouncyCastle.
  *
- * @param signature nothing where the bundle has none.
+ * @param signature null where the bundle has none.
  * @param publicKey 32 bytes.
  * @throws UntrustedBundleException it is not signed, or not with this key.
  */

@@ -13,15 +13,17 @@ internal class SpanSearch(private val maxTokens: Int) {
     private var start = 0
     private var end = 0
 
-    /** @param logits of every place of the row. */
-    fun add(window: Window, logits: Logits) {
-        if (window.numTokens > starts.size) {
-            starts = DoubleArray(window.seqLen)
-            ends = DoubleArray(window.seqLen)
+    /** @param outputs logits of every place of the row. */
+    fun add(window: Window, outputs: Outputs) {
+        val numTokens = window.row.numTokens
+        if (numTokens > starts.size) {
+            starts = DoubleArray(window.row.seqLen)
+            ends = DoubleArray(window.row.seqLen)
         }
-        for (place in 0 until window.numTokens) {
-            starts[place] = logits.start[place].toDouble()
-            ends[place] = logits.end[place].toDouble()
+        val (start, end) = outputs.getValue(START_LOGITS) to outputs.getValue(END_LOGITS)
+        for (place in 0 until numTokens) {
+            starts[place] = start[place].toDouble()
+            ends[place] = end[place].toDouble()
         }
         add(window, starts, ends)
     }
@@ -41,7 +43,7 @@ internal class SpanSearch(private val maxTokens: Int) {
         }
     }
 
-    /** Returns the answer, or nothing where a logit was not a finite number. */
+    /** Returns the answer, or null where a logit was not a finite number. */
     fun answer(context: String): Answer? {
         val score = exp(best - sumOfStarts.value - sumOfEnds.value)
         if (score.isNaN()) return null

@@ -3,7 +3,21 @@ package org.pocketbert.core
 import org.pocketbert.core.UnreadableTextException.Reason
 
 /** Refuses what a student cannot read, and says why. */
-internal class TextCheck(private val rules: SpanRules, private val unknownId: Int) {
+internal class TextCheck(
+    private val maxCharacters: Int,
+    private val maxUnknownShare: Double,
+    private val unknownId: Int,
+) {
+    /**
+     * Returns the tokens of a text.
+     *
+     * @throws UnreadableTextException it cannot be read.
+     */
+    fun read(part: TextPart, text: String, tokenizer: Tokenizer): Tokens {
+        checkText(part, text)
+        return tokenizer.tokenize(text).also { checkTokens(part, it) }
+    }
+
     /**
      * Looks at a text before it is cut into tokens.
      *
@@ -11,9 +25,12 @@ internal class TextCheck(private val rules: SpanRules, private val unknownId: In
      */
     fun checkText(part: TextPart, text: String) {
         val size = text.codePointCount(0, text.length)
-        if (size > rules.maxTextCharacters) {
-            val most = rules.maxTextCharacters
-            refuse(part, Reason.TOO_LONG, "has $size characters, and at most $most are read")
+        if (size > maxCharacters) {
+            refuse(
+                part,
+                Reason.TOO_LONG,
+                "has $size characters, and at most $maxCharacters are read",
+            )
         }
         text.forEachCodePoint { point, start ->
             if (isSurrogate(point)) {
@@ -30,7 +47,7 @@ internal class TextCheck(private val rules: SpanRules, private val unknownId: In
     fun checkTokens(part: TextPart, tokens: Tokens) {
         if (tokens.size == 0) refuse(part, Reason.EMPTY, "holds no word that can be read")
         val numUnknown = (0 until tokens.size).count { tokens.id(it) == unknownId }
-        if (numUnknown > rules.maxUnknownShare * tokens.size) {
+        if (numUnknown > maxUnknownShare * tokens.size) {
             refuse(part, Reason.UNKNOWN_SCRIPT, "is for the most part not in the vocabulary")
         }
     }

@@ -9,7 +9,7 @@ import kotlinx.serialization.json.Json
 internal class Vectors(
     val texts: List<TextVector>,
     @SerialName("seq_lens") val seqLens: List<Int>,
-    val questions: List<QuestionVector>,
+    val examples: List<ExampleVector>,
     val tolerances: Map<String, Double>,
 )
 
@@ -22,35 +22,35 @@ internal class TextVector(
     @SerialName("utf16_offsets") val utf16Offsets: List<List<Int>>,
 )
 
-/** A question, its windows and its answer. */
+/**
+ * An example, its rows and the student's answer.
+ *
+ * @property texts by the names that the task gives.
+ * @property answer by the names of its fields; null where the student gave no number.
+ * @property otherAnswerIn artifacts that were seen to answer otherwise when the bundle was built.
+ */
 @Serializable
-internal class QuestionVector(
-    val question: String,
-    val context: String,
-    val windows: List<WindowVector>,
-    val answer: AnswerVector,
+internal data class ExampleVector(
+    val texts: Map<String, String>,
+    val rows: List<RowVector>,
+    val answer: Map<String, TaskValue?>,
     @SerialName("other_answer_in") val otherAnswerIn: List<String>,
-)
+) {
+    /** What people know it by: the shortest of its texts. */
+    val name: String get() = texts.values.minBy { it.length }
+}
 
-/** A row without its padding, and what the student makes of it; offsets in code points. */
+/**
+ * A row without its padding, and what the student makes of it; offsets in code points.
+ *
+ * @property outputs by their names; null where the student gave no number.
+ */
 @Serializable
-internal class WindowVector(
+internal class RowVector(
     @SerialName("seq_len") val seqLen: Int,
     @SerialName("input_ids") val inputIds: List<Int>,
-    val offsets: List<List<Int>>,
-    @SerialName("start_logits") val startLogits: List<Double?>,
-    @SerialName("end_logits") val endLogits: List<Double?>,
-)
-
-/** The student's answer. */
-@Serializable
-internal class AnswerVector(
-    val text: String,
-    val start: Int,
-    val end: Int,
-    @SerialName("utf16_start") val utf16Start: Int,
-    @SerialName("utf16_end") val utf16End: Int,
-    val score: Double?,
+    val offsets: List<List<Int>> = emptyList(),
+    val outputs: Map<String, List<Double?>>,
 )
 
 internal const val VECTORS = "vectors.json"
@@ -58,7 +58,26 @@ internal const val VECTORS = "vectors.json"
 /** @throws DamagedBundleException the bundle has none, or they cannot be read. */
 internal fun readVectors(bundle: Bundle): Vectors {
     val bytes = bundle.read(VECTORS)
-    return parsing(VECTORS) { json.decodeFromString(decode(bytes)) }
+    return parsing(VECTORS) {
+        json.decodeFromString<Vectors>(decode(bytes)).also { checkVectors(it, bundle.task) }
+    }
+}
+
+/** Refuses what the task cannot make anything of. */
+private fun checkVectors(vectors: Vectors, task: Task) {
+    require(vectors.seqLens.isNotEmpty()) { "it has no lengths" }
+    checkRoom(task, vectors.seqLens, "it")
+    for (example in vectors.examples) {
+        for (name in task.texts) require(name in example.texts) { "an example has no text $name" }
+        for (row in example.rows) {
+            for (output in task.outputs) {
+                val numbers = row.outputs[output.name]
+                require(numbers?.size == output.count(row.inputIds.size)) {
+                    "a row has ${numbers?.size} numbers of ${output.name}, which is not what it wants"
+                }
+            }
+        }
+    }
 }
 
 private val json = Json { ignoreUnknownKeys = true }

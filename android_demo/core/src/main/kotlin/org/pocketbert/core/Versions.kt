@@ -31,7 +31,7 @@ private fun isAtLeast(version: String, least: String): Boolean {
     return true
 }
 
-/** Returns the numbers between the dots, or nothing where there is another sign. */
+/** Returns the numbers between the dots, or null where there is another sign. */
 internal fun versionNumbers(version: String): List<Int>? =
     version.split('.').map { part ->
         // Kotlin's own reading of numbers takes digits of every script.

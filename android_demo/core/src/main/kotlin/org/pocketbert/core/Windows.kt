@@ -4,28 +4,19 @@ package org.pocketbert.core
 internal const val NUM_SPECIAL = 3
 
 /**
- * One row of input: `[CLS] question [SEP] part of the context [SEP]`, padded.
+ * One row: `[CLS] question [SEP] part of the context [SEP]`, and where its tokens stand in the
+ * context.
  *
- * @property inputIds as many as the row is long; so are the others.
- * @property attentionMask 1 for tokens, 0 for padding.
- * @property tokenTypeIds the second type for the context and its `[SEP]`, else 0; for models that
- *   take them.
- * @property numTokens of the row, padding left out.
  * @property first position of the first context token in the row.
  * @property numContextTokens in this row.
  */
-class Window internal constructor(
-    val inputIds: IntArray,
-    val attentionMask: IntArray,
-    val tokenTypeIds: IntArray,
-    val numTokens: Int,
+internal class Window(
+    val row: Row,
     val first: Int,
     val numContextTokens: Int,
     private val context: Tokens,
     private val contextStart: Int,
 ) {
-    val seqLen: Int get() = inputIds.size
-
     /** Where a context token of this row begins in the context, in UTF-16 units. */
     fun start(contextToken: Int): Int = context.start(contextStart + contextToken)
 
@@ -38,7 +29,7 @@ class Window internal constructor(
  *
  * @property secondTokenType of the context and its `[SEP]`, as the manifest has it.
  */
-class WindowCutter(
+internal class WindowCutter(
     private val rules: SpanRules,
     specialTokens: Map<String, Int>,
     private val secondTokenType: Int = 1,
@@ -84,10 +75,12 @@ class WindowCutter(
         ids[numTokens - 1] = sep
         ids.fill(pad, fromIndex = numTokens)
         return Window(
-            inputIds = ids,
-            attentionMask = IntArray(seqLen).apply { fill(1, 0, numTokens) },
-            tokenTypeIds = IntArray(seqLen).apply { fill(secondTokenType, first, numTokens) },
-            numTokens = numTokens,
+            row = Row(
+                inputIds = ids,
+                attentionMask = IntArray(seqLen).apply { fill(1, 0, numTokens) },
+                tokenTypeIds = IntArray(seqLen).apply { fill(secondTokenType, first, numTokens) },
+                numTokens = numTokens,
+            ),
             first = first,
             numContextTokens = end - start,
             context = context,

@@ -39,9 +39,9 @@ class AllocationTest {
         val tokens = WindowPropertiesTest.numbered(3000, from = 4)
         val cutter = WindowCutter(rules, WindowPropertiesTest.SPECIAL_IDS)
         val windows = cutter.cut(WindowPropertiesTest.numbered(9, from = 4), tokens, listOf(384))
-        val logits = Logits(FloatArray(384), FloatArray(384))
+        val outputs = logits(FloatArray(384), FloatArray(384))
         val context = "a ".repeat(3000)
-        val bytes = bytesOf { BestSpanDecoder(rules).decode(context, windows) { logits } }
+        val bytes = bytesOf { decode(rules, context, windows) { outputs } }
         assertTrue(bytes < 2 * Double.SIZE_BYTES * 384 + WORKSPACE, "$bytes")
     }
 

@@ -85,7 +85,8 @@ class ManifestTest(@param:TempDir private val temporary: Path) {
             "max_text_characters" to "10000001", "max_unknown_share" to "1.5",
             "score" to "\"another\"", "max_unknown_share" to "null",
         )) {
-            assertRefused { it["span_rules"] = changed(it, "span_rules", key to parse(value)) }
+            val message = assertRefused { it.editRules { this[key] = parse(value) } }
+            assertContains(message, if (value == "null") "null" else "task.rules.$key is ")
         }
         for ((key, value) in listOf(
             "kind" to "\"bpe\"", "special_tokens" to "{\"[PAD]\":0}", "num_pieces" to "0",
@@ -130,10 +131,74 @@ class ManifestTest(@param:TempDir private val temporary: Path) {
     private fun hashed(bytes: ByteArray): ByteArray =
         bytes + "\"manifest_sha256\":\"${sha256(bytes)}\",".toByteArray()
 
-    private fun assertRefused(change: (MutableMap<String, JsonElement>) -> Unit) {
+    @ParameterizedTest
+    @ValueSource(strings = ["token-labels", "Question-Answering", "question-answering "])
+    fun `a task that this app does not know is told, and asks for an update`(name: String) {
+        rewriteManifest(folder) { it["task"] = changed(it, "task", "name" to text(name)) }
+        val err = assertFailsWith<NewerBundleException> { openBundle(folder) }
+        assertEquals(
+            "the bundle was made for a task that this app does not know: $name",
+            err.message,
+        )
+    }
+
+    @Test
+    fun `a rule that the task does not know, or misses, is refused by its name`() {
+        val names = Fixture.opened.manifest.task.rules.keys
+        assertEquals(6, names.size)
+        for (name in names) {
+            val message = assertRefused { it.editRules { remove(name) } }
+            assertContains(message, "task.rules.$name is missing")
+        }
+        val message = assertRefused { it.editRules { this["extra"] = parse("true") } }
+        assertContains(message, "task.rules.extra is not known")
+        // The last change is there still, and a newer version may have more rules.
+        rewriteManifest(folder) { it["schema_version"] = text("1.1") }
+        assertEquals("1.1", openBundle(folder).manifest.schemaVersion)
+    }
+
+    @Test
+    fun `rules are flat, and no more than 64, labels are bounded, and an answer needs none`() {
+        for (value in listOf("null", "[]", "{}", "9007199254740993", "1e999", "NaN", "abc", "01")) {
+            assertRefused { it.editRules { this["max_answer_tokens"] = parse(value) } }
+            assertRefused { it.editRules { this["extra"] = parse(value) } }
+        }
+        val many = assertRefused {
+            it.editRules { repeat(60) { place -> this["extra $place"] = parse("1") } }
+        }
+        assertContains(many, "66 members")
+        assertRefused { it["task"] = changed(it, "task", "name" to text("")) }
+        for ((labels, message) in listOf(
+            listOf("good") to "task.labels is not empty",
+            listOf("a".repeat(1001)) to "1000 characters",
+            List(10_001) { "a" } to "10001 labels",
+        )) {
+            val stated = JsonArray(labels.map(::text))
+            val said = assertRefused { it["task"] = changed(it, "task", "labels" to stated) }
+            assertContains(said, message)
+        }
+    }
+
+    @Test
+    fun `an artifact that lacks an output of the task is refused`() {
+        val outputs = parse("[{\"artifact_name\":\"0\",\"dtype\":\"float32\",\"name\":\"logits\"}]")
+        val message = assertRefused { it["artifacts"] = artifacts(it, "outputs" to outputs) }
+        assertContains(message, "gives no start_logits")
+    }
+
+    /** Returns what is said. */
+    private fun assertRefused(change: (MutableMap<String, JsonElement>) -> Unit): String {
         Fixture.bundle.resolve(MANIFEST).readBytes().let(folder.resolve(MANIFEST)::writeBytes)
         rewriteManifest(folder, change)
-        assertFailsWith<DamagedBundleException> { openBundle(folder) }
+        val err = assertFailsWith<DamagedBundleException> { openBundle(folder) }
+        return err.message.orEmpty()
+    }
+
+    private fun MutableMap<String, JsonElement>.editRules(
+        change: MutableMap<String, JsonElement>.() -> Unit,
+    ) {
+        val rules = getValue("task").jsonObject.getValue("rules").jsonObject.toMutableMap()
+        this["task"] = changed(this, "task", "rules" to JsonObject(rules.apply(change)))
     }
 
     private fun changed(

@@ -42,7 +42,7 @@ class ReaderTest {
 
     @Test
     fun `a text is too long from one character on, and a pair is one`() {
-        val most = bundle.manifest.spanRules.maxTextCharacters
+        val most = bundle.maxTextCharacters
         val longest = "What is it?" + "\u200b".repeat(most - 12)
         reader.ask("What?", "$longest\ud83c\udf75")
         assertRefused(Reason.TOO_LONG, TextPart.CONTEXT) {
@@ -74,8 +74,8 @@ class ReaderTest {
     @ValueSource(floats = [Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY])
     fun `a logit that is no number gives no answer`(logit: Float) {
         for (place in listOf(0, 1, 9)) {
-            val broken = ScriptedEngine(engine.artifact) { window ->
-                engine.run(window).also { it.start[window.first + place] = logit }
+            val broken = ScriptedEngine(engine.artifact) { row ->
+                engine.run(row).also { it.getValue(START_LOGITS)[row.first + place] = logit }
             }
             val err = assertFailsWith<EngineException> {
                 Reader(bundle, broken).ask("What is it?", context)
@@ -86,8 +86,8 @@ class ReaderTest {
 
     @Test
     fun `a logit that is no number counts only at the context's tokens`() {
-        val broken = ScriptedEngine(engine.artifact) { window ->
-            engine.run(window).also { it.start.fill(Float.NaN, 0, window.first) }
+        val broken = ScriptedEngine(engine.artifact) { row ->
+            engine.run(row).also { it.getValue(START_LOGITS).fill(Float.NaN, 0, row.first) }
         }
         assertEquals("What", Reader(bundle, broken).ask("What is it?", context).text)
     }
@@ -95,8 +95,8 @@ class ReaderTest {
     @Test
     fun `an engine that throws is told, and may be asked again`() {
         var isBroken = true
-        val moody = ScriptedEngine(engine.artifact) { window ->
-            if (isBroken) throw IllegalStateException("the runtime gave up") else engine.run(window)
+        val moody = ScriptedEngine(engine.artifact) { row ->
+            if (isBroken) throw IllegalStateException("the runtime gave up") else engine.run(row)
         }
         val reader = Reader(bundle, moody)
         val err = assertFailsWith<EngineException> { reader.ask("What?", context) }
@@ -115,8 +115,13 @@ class ReaderTest {
 
     @Test
     fun `an engine with fewer logits than tokens is told`() {
-        val short = ScriptedEngine(engine.artifact) { Logits(FloatArray(64), FloatArray(5)) }
-        assertFailsWith<EngineException> { Reader(bundle, short).ask("What?", context) }
+        for (outputs in listOf(
+            logits(FloatArray(64), FloatArray(5)), mapOf(START_LOGITS to FloatArray(64)),
+        )) {
+            val short = ScriptedEngine(engine.artifact) { outputs }
+            val err = assertFailsWith<EngineException> { Reader(bundle, short).ask("What?", context) }
+            assertContains(err.message.orEmpty(), END_LOGITS)
+        }
     }
 
     @Test
@@ -150,32 +155,35 @@ class ReaderTest {
 /** Gives what it is told to. */
 class ScriptedEngine(
     override val artifact: Artifact,
-    private val logitsOf: (Window) -> Logits,
+    private val outputsOf: (Row) -> Outputs,
 ) : Engine {
-    override fun run(window: Window): Logits = logitsOf(window)
+    override fun run(row: Row): Outputs = outputsOf(row)
 
     override fun close() = Unit
 }
 
 /** Takes the first token of each window for the answer, and reuses its arrays as engines do. */
 private class FirstWordEngine(override val artifact: Artifact) : Engine {
-    private val logits = artifact.seqLens.last().let { Logits(FloatArray(it), FloatArray(it)) }
+    private val outputs = artifact.seqLens.last().let { logits(FloatArray(it), FloatArray(it)) }
 
     var numRun = 0
         private set
     var isClosed = false
         private set
 
-    override fun run(window: Window): Logits {
+    override fun run(row: Row): Outputs {
         numRun++
-        for (values in listOf(logits.start, logits.end)) {
+        for (values in outputs.values) {
             values.fill(0F)
-            values[window.first] = 5F
+            values[row.first] = 5F
         }
-        return logits
+        return outputs
     }
 
     override fun close() {
         isClosed = true
     }
 }
+
+/** Where the context begins, which has the second type. */
+private val Row.first: Int get() = tokenTypeIds.indexOf(1)

@@ -13,7 +13,7 @@ import kotlinx.serialization.json.jsonObject
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 
-/** The self test finds what is wrong on a phone: tokenizer, windows, decoder or engine. */
+/** The self test finds what is wrong on a phone: tokenizer, rows, decoder or engine. */
 class SelfTestTest(@param:TempDir private val temporary: Path) {
     private val bundle = Fixture.opened
     private val vectors = readVectors(bundle)
@@ -22,7 +22,7 @@ class SelfTestTest(@param:TempDir private val temporary: Path) {
     @Test
     fun `a good bundle has no problem`() {
         assertEquals(emptyList(), SelfTest(bundle).checkReading())
-        assertTrue(vectors.questions.any { it.windows.size > 1 } && vectors.texts.size > 10)
+        assertTrue(vectors.examples.any { it.rows.size > 1 } && vectors.texts.size > 10)
         val result = SelfTest(bundle).checkEngine(Student())
         assertEquals(emptyList(), result.problems)
         assertTrue(result.maxAbsDiff < 1e-5)
@@ -47,22 +47,42 @@ class SelfTestTest(@param:TempDir private val temporary: Path) {
         }
     }
 
+    private fun problemsWith(rule: Pair<String, Long>): List<String> {
+        val own = bundle.manifest
+        val rules = own.task.rules + (rule.first to TaskValue.Whole(rule.second))
+        val task = openTask(own.copy(task = own.task.copy(rules = rules)), KNOWN_TASKS)
+        return ReadingTest(vectors, bundle.tokenizer, task).problems()
+    }
+
     @Test
-    fun `other windows are found`() {
-        val rules = bundle.manifest.spanRules
-        val special = bundle.manifest.tokenizer.specialTokens
-        val cutter = WindowCutter(rules.copy(windowOverlapTokens = 7), special)
-        val problems = ReadingTest(vectors, bundle.tokenizer, cutter, rules).problems()
-        assertContains(problems.first(), "other windows")
+    fun `other rows are found`() {
+        assertContains(problemsWith("window_overlap_tokens" to 7L).first(), "other rows")
     }
 
     @Test
     fun `another decoder is found`() {
-        val rules = bundle.manifest.spanRules
-        val cutter = WindowCutter(rules, bundle.manifest.tokenizer.specialTokens)
-        val short = rules.copy(maxAnswerTokens = 1)
-        val problems = ReadingTest(vectors, bundle.tokenizer, cutter, short).problems()
-        assertContains(problems.first(), "another answer")
+        assertContains(problemsWith("max_answer_tokens" to 1L).first(), "another answer")
+    }
+
+    @Test
+    fun `an answer that lacks a field, or has another, is found`() {
+        val (first, others) = vectors.examples.first() to vectors.examples.drop(1)
+        fun problems(answer: Map<String, TaskValue?>): List<String> {
+            val examples = listOf(first.copy(answer = answer)) + others
+            val changed = Vectors(vectors.texts, vectors.seqLens, examples, vectors.tolerances)
+            return ReadingTest(changed, bundle.tokenizer, bundle.task).problems()
+        }
+        for (answer in listOf(
+            emptyMap(), first.answer - "text", first.answer + ("extra" to TaskValue.Truth(true)),
+            first.answer + ("text" to TaskValue.Text("e\u0301")),
+            first.answer + ("start" to TaskValue.Whole(1_000_000)),
+            first.answer + ("score" to TaskValue.Number(2.0)),
+            first.answer + ("score" to TaskValue.Text("high")),
+        )) {
+            assertContains(problems(answer).single(), "another answer")
+        }
+        // The student gave no numbers.
+        assertEquals(emptyList(), problems(first.answer + ("score" to null)))
     }
 
     @Test
@@ -71,7 +91,7 @@ class SelfTestTest(@param:TempDir private val temporary: Path) {
         val near = SelfTest(bundle).checkEngine(Student { it + 0.9F * tolerance.toFloat() })
         assertEquals(emptyList(), near.problems)
         val far = SelfTest(bundle).checkEngine(Student { it + 1.1F * tolerance.toFloat() })
-        assertEquals(vectors.questions.size, far.problems.size)
+        assertEquals(vectors.examples.size, far.problems.size)
         assertEquals(1.1 * tolerance, far.maxAbsDiff, absoluteTolerance = 1e-4)
         assertEquals(far.numAsked, far.numSame)
     }
@@ -91,12 +111,12 @@ class SelfTestTest(@param:TempDir private val temporary: Path) {
     }
 
     @Test
-    fun `an engine under a tokenizer that cuts other windows is no crash`() {
+    fun `an engine under a tokenizer that makes other rows is no crash`() {
         val letters = openTokenizer(SETTINGS_OF_BUNDLE.copy(maxInputCharsPerWord = 1)) {
             BundleFiles(bundle.folder).read(it)
         }
         val engine = ScriptedEngine(bundle.artifact("tflite")) {
-            Logits(FloatArray(it.seqLen), FloatArray(it.seqLen))
+            logits(FloatArray(it.seqLen), FloatArray(it.seqLen))
         }
         assertTrue(SelfTest(bundle, letters).checkEngine(engine).problems.isNotEmpty())
     }
@@ -118,6 +138,16 @@ class SelfTestTest(@param:TempDir private val temporary: Path) {
             vouchForVectors(folder)
             assertFailsWith<DamagedBundleException> { SelfTest(openBundle(folder)) }
         }
+        for ((part, other) in listOf(
+            "\"start_logits\":[" to "\"start_logits\":[0,",
+            "\"end_logits\":[" to "\"other_logits\":[",
+            "\"question\":" to "\"title\":", "\"start\":" to "\"start\":[],\"begin\":",
+        )) {
+            file.writeText(good.replace(part, other))
+            vouchForVectors(folder)
+            val err = assertFailsWith<DamagedBundleException>(part) { SelfTest(openBundle(folder)) }
+            assertEquals(VECTORS, err.path)
+        }
         file.writeText(good.replace("\"$path\":", "\"another.tflite\":"))
         vouchForVectors(folder)
         assertFailsWith<DamagedBundleException> {
@@ -130,15 +160,12 @@ class SelfTestTest(@param:TempDir private val temporary: Path) {
         it["files"] = JsonObject(it.getValue("files").jsonObject + (VECTORS to text(hash)))
     }
 
-    /** Gives the student's own logits, changed, in the order of the questions. */
+    /** Gives the student's own outputs, changed, in the order of the examples. */
     private inner class Student(private val change: (Float) -> Float = { it }) : Engine {
-        private val windows = vectors.questions.flatMap { it.windows }.iterator()
+        private val rows = vectors.examples.flatMap { it.rows }.iterator()
         override val artifact = bundle.artifact("tflite")
 
-        override fun run(window: Window): Logits {
-            val stated = windows.next()
-            return Logits(floats(stated.startLogits), floats(stated.endLogits))
-        }
+        override fun run(row: Row): Outputs = rows.next().outputs.mapValues { floats(it.value) }
 
         override fun close() = Unit
 

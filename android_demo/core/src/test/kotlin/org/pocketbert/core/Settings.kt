@@ -5,10 +5,9 @@ import kotlinx.serialization.Serializable
 
 /** `settings.json` of the vectors. */
 @Serializable
-class Settings(
-    val tokenizer: TokenizerSettings,
-    @SerialName("span_rules") val spanRules: SpanRules,
-)
+class Settings(val tokenizer: TokenizerSettings, val task: TaskDescription)
+
+internal val Settings.spanRules: SpanRules get() = spanRules(Rules(task.rules))
 
 /** `texts.json`. */
 @Serializable

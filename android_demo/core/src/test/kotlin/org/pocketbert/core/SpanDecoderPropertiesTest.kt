@@ -34,7 +34,7 @@ class SpanDecoderPropertiesTest {
         val rules = RULES.copy(maxAnswerTokens = maxTokens, windowOverlapTokens = 4)
         val (context, windows) = cut(numContext, rules)
         val logits = logitsFor(windows, values)
-        val answer = BestSpanDecoder(rules).decode(context, windows) { logits.getValue(it) }
+        val answer = decode(rules, context, windows) { logits.getValue(it) }
         val expected = tryAll(windows, logits, maxTokens)
         assertNotNull(answer)
         assertEquals(expected.start to expected.end, answer.start to answer.end)
@@ -52,9 +52,10 @@ class SpanDecoderPropertiesTest {
         val window = windows[place % windows.size]
         for (bad in listOf(Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY)) {
             val logits = logitsFor(windows, values)
-            val row = logits.getValue(window).run { if (place % 2 == 0) start else end }
+            val role = if (place % 2 == 0) START_LOGITS else END_LOGITS
+            val row = logits.getValue(window).getValue(role)
             row[window.first + place % window.numContextTokens] = bad
-            assertNull(BestSpanDecoder(RULES).decode(context, windows) { logits.getValue(it) })
+            assertNull(decode(RULES, context, windows) { logits.getValue(it) })
         }
     }
 
@@ -62,8 +63,8 @@ class SpanDecoderPropertiesTest {
     fun `logits that are far apart give a probability still`() {
         val (context, windows) = cut(2, RULES)
         for ((high, low) in listOf(3e38F to -3e38F, 0F to -3e38F, 1e4F to 9e3F)) {
-            val row = FloatArray(windows[0].seqLen) { low }.also { it[windows[0].first] = high }
-            val answer = BestSpanDecoder(RULES).decode(context, windows) { Logits(row, row) }
+            val row = FloatArray(windows[0].row.seqLen) { low }.also { it[windows[0].first] = high }
+            val answer = decode(RULES, context, windows) { logits(row, row) }
             assertEquals(Answer("a", 0, 1, 1.0), answer)
         }
     }
@@ -71,18 +72,19 @@ class SpanDecoderPropertiesTest {
     private class Span(val value: Double, val start: Int, val end: Int, val score: Double = 0.0)
 
     /** Looks at every span of every window, the sums by their definition. */
-    private fun tryAll(windows: List<Window>, logits: Map<Window, Logits>, maxTokens: Int): Span {
+    private fun tryAll(windows: List<Window>, logits: Map<Window, Outputs>, maxTokens: Int): Span {
         val spans = windows.flatMap { window ->
-            val start = contextOf(window, logits.getValue(window).start)
-            val end = contextOf(window, logits.getValue(window).end)
+            val start = contextOf(window, logits.getValue(window).getValue(START_LOGITS))
+            val end = contextOf(window, logits.getValue(window).getValue(END_LOGITS))
             start.indices.flatMap { first ->
                 (first until minOf(start.size, first + maxTokens)).map { last ->
                     Span(start[first] + end[last], window.start(first), window.end(last))
                 }
             }
         }
-        val starts = windows.flatMap { contextOf(it, logits.getValue(it).start) }
-        val ends = windows.flatMap { contextOf(it, logits.getValue(it).end) }
+        fun all(role: String) =
+            windows.flatMap { contextOf(it, logits.getValue(it).getValue(role)) }
+        val (starts, ends) = all(START_LOGITS) to all(END_LOGITS)
         val best = checkNotNull(spans.maxByOrNull { it.value }) // the first of equal ones
         val score = exp(best.value - ln(starts.sumOf(::exp)) - ln(ends.sumOf(::exp)))
         return Span(best.value, best.start, best.end, score)
@@ -99,9 +101,25 @@ class SpanDecoderPropertiesTest {
         return context to windows
     }
 
-    private fun logitsFor(windows: List<Window>, values: List<Float>): Map<Window, Logits> {
+    private fun logitsFor(windows: List<Window>, values: List<Float>): Map<Window, Outputs> {
         var next = 0
-        fun row(window: Window) = FloatArray(window.seqLen) { values[next++ % values.size] }
-        return windows.associateWith { Logits(row(it), row(it)) }
+        fun row(window: Window) = FloatArray(window.row.seqLen) { values[next++ % values.size] }
+        return windows.associateWith { logits(row(it), row(it)) }
     }
 }
+
+/** Returns the answer of windows, as the task finds it. */
+internal fun decode(
+    rules: SpanRules,
+    context: String,
+    windows: List<Window>,
+    outputsOf: (Window) -> Outputs,
+): Answer? {
+    val asked = AskedQuestion(context, windows, rules)
+    windows.forEachIndexed { place, window -> asked.add(place, outputsOf(window)) }
+    return asked.answer()
+}
+
+/** Returns outputs of the roles that question answering reads. */
+internal fun logits(start: FloatArray, end: FloatArray): Outputs =
+    mapOf(START_LOGITS to start, END_LOGITS to end)

@@ -31,8 +31,9 @@ class VectorsTest {
     fun `every question gives the windows and the answer of the student in PyTorch`() {
         val settings = Fixture.settings("uncased")
         val tokenizer = Fixture.openTokenizer("uncased")
+        val rules = settings.spanRules
         val cutter = WindowCutter(
-            settings.spanRules,
+            rules,
             settings.tokenizer.specialTokens,
             settings.tokenizer.secondTokenType,
         )
@@ -43,7 +44,7 @@ class VectorsTest {
             val question = tokenizer.tokenize(vector.question)
             val windows = cutter.cut(question, tokenizer.tokenize(vector.context), vector.seqLens)
             assertEquals(vector.windows.size, windows.size, vector.question)
-            val search = SpanSearch(settings.spanRules.maxAnswerTokens)
+            val search = SpanSearch(rules.maxAnswerTokens)
             for ((own, stated) in windows.zip(vector.windows)) {
                 assertSame(stated, own, CodePointPlaces(vector.context))
                 search.add(own, stated.startLogits, stated.endLogits)
@@ -53,9 +54,9 @@ class VectorsTest {
     }
 
     private fun assertSame(stated: AnsweredWindow, own: Window, places: CodePointPlaces) {
-        assertEquals(stated.inputIds, own.inputIds.asList())
-        assertEquals(stated.attentionMask, own.attentionMask.asList())
-        assertEquals(stated.tokenTypeIds, own.tokenTypeIds.asList())
+        assertEquals(stated.inputIds, own.row.inputIds.asList())
+        assertEquals(stated.attentionMask, own.row.attentionMask.asList())
+        assertEquals(stated.tokenTypeIds, own.row.tokenTypeIds.asList())
         assertEquals(stated.first, own.first)
         val spans = (0 until own.numContextTokens).map { listOf(own.start(it), own.end(it)) }
         assertEquals(stated.offsets, spans.map { it.map(places::get) })

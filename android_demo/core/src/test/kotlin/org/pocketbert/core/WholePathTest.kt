@@ -36,10 +36,10 @@ class WholePathTest {
         var numRun = 0
             private set
 
-        override fun run(window: Window): Logits {
+        override fun run(row: Row): Outputs {
             val recorded = windows[numRun++]
-            assertEquals(recorded.inputIds, window.inputIds.asList())
-            return Logits(floats(recorded.startLogits), floats(recorded.endLogits))
+            assertEquals(recorded.inputIds, row.inputIds.asList())
+            return logits(floats(recorded.startLogits), floats(recorded.endLogits))
         }
 
         override fun close() = Unit

@@ -11,7 +11,7 @@ import net.jqwik.api.Provide
 import net.jqwik.api.constraints.IntRange
 
 /** What holds of the windows of any question and context. */
-class WindowPropertiesTest {
+internal class WindowPropertiesTest {
     data class Setting(val rules: SpanRules, val seqLens: List<Int>)
 
     @Provide
@@ -38,12 +38,13 @@ class WindowPropertiesTest {
         var covered = 0
         for (window in windows) {
             checkRow(window, question, secondType)
-            assertEquals(setting.seqLens.first { it >= window.numTokens }, window.seqLen)
-            val start = window.inputIds[window.first] - 1000
+            assertEquals(setting.seqLens.first { it >= window.row.numTokens }, window.row.seqLen)
+            val ids = window.row.inputIds
+            val start = ids[window.first] - 1000
             assertTrue(start <= covered && start + window.numContextTokens > covered)
             covered = start + window.numContextTokens
             for (index in 0 until window.numContextTokens) {
-                assertEquals(start + index + 1000, window.inputIds[window.first + index])
+                assertEquals(start + index + 1000, ids[window.first + index])
                 assertEquals(2 * (start + index), window.start(index))
                 assertEquals(2 * (start + index) + 1, window.end(index))
             }
@@ -51,19 +52,21 @@ class WindowPropertiesTest {
         assertEquals(numContext, covered)
         val mostAsked = minOf(setting.rules.maxQuestionTokens, (setting.seqLens.last() - 3) / 2)
         assertEquals(minOf(numAsked, mostAsked) + 2, windows.first().first)
-        assertTrue(windows.dropLast(1).all { it.numTokens == setting.seqLens.last() })
+        assertTrue(windows.dropLast(1).all { it.row.numTokens == setting.seqLens.last() })
     }
 
     private fun checkRow(window: Window, question: Tokens, secondType: Int) {
         val numAsked = window.first - 2
         val asked = (0 until numAsked).map(question::id)
-        val padding = List(window.seqLen - window.numTokens) { 0 }
-        val row = window.inputIds.asList()
+        val padding = List(window.row.seqLen - window.row.numTokens) { 0 }
+        val row = window.row.inputIds.asList()
         assertEquals(listOf(2) + asked + 3, row.take(window.first))
         assertEquals(listOf(3) + padding, row.drop(window.first + window.numContextTokens))
-        assertEquals(List(window.numTokens) { 1 } + padding, window.attentionMask.asList())
-        val ofContext = List(window.numTokens - window.first) { secondType }
-        assertEquals(List(window.first) { 0 } + ofContext + padding, window.tokenTypeIds.asList())
+        val mask = window.row.attentionMask.asList()
+        assertEquals(List(window.row.numTokens) { 1 } + padding, mask)
+        val ofContext = List(window.row.numTokens - window.first) { secondType }
+        val types = window.row.tokenTypeIds.asList()
+        assertEquals(List(window.first) { 0 } + ofContext + padding, types)
     }
 
     companion object {
@@ -71,7 +74,6 @@ class WindowPropertiesTest {
             maxQuestionTokens = 64,
             maxAnswerTokens = 30,
             windowOverlapTokens = 128,
-            score = "softmax_over_all_windows",
             maxTextCharacters = 200_000,
             maxUnknownShare = 0.5,
         )

@@ -3,18 +3,16 @@ package org.pocketbert.engines
 import org.pocketbert.core.Artifact
 import org.pocketbert.core.Engine
 import org.pocketbert.core.EngineException
-import org.pocketbert.core.Logits
+import org.pocketbert.core.Outputs
+import org.pocketbert.core.Row
 import org.pocketbert.core.UnsupportedArtifactException
-import org.pocketbert.core.Window
 
 /** Runs a `.pte` file with ExecuTorch, which knows inputs and outputs by their positions. */
 class ExecuTorchEngine internal constructor(
     override val artifact: Artifact,
     private val module: ExecuTorchModule,
 ) : Engine {
-    private val outputs = OutputNames(artifact)
-    private val startPosition = positionOf(outputs.start)
-    private val endPosition = positionOf(outputs.end)
+    private val positions = outputNames(artifact).mapValues { positionOf(it.value) }
     private val calls: PreparedCalls
     private var isClosed = false
 
@@ -32,9 +30,9 @@ class ExecuTorchEngine internal constructor(
     }
 
     @Synchronized
-    override fun run(window: Window): Logits {
+    override fun run(row: Row): Outputs {
         if (isClosed) throw EngineException("the model was closed")
-        return guarded("ExecuTorch failed") { calls.run(window) }
+        return guarded("ExecuTorch failed") { calls.run(row) }
     }
 
     @Synchronized
@@ -44,25 +42,15 @@ class ExecuTorchEngine internal constructor(
         guarded("ExecuTorch failed") { module.close() }
     }
 
-    private fun prepare(method: String, rows: List<InputRow>): () -> Logits {
+    private fun prepare(method: String, rows: List<InputRow>): () -> Outputs {
         val call = module.prepare(method, rows)
-        val seqLen = rows.first().seqLen
         return {
-            val outputs = call()
-            Logits(
-                logitsAt(outputs, startPosition, seqLen),
-                logitsAt(outputs, endPosition, seqLen),
-            )
+            val given = call()
+            positions.mapValues { (_, position) ->
+                given.getOrNull(position)
+                    ?: throw EngineException("the model gave ${given.size} outputs")
+            }
         }
-    }
-
-    private fun logitsAt(outputs: List<FloatArray>, position: Int, seqLen: Int): FloatArray {
-        val logits = outputs.getOrNull(position)
-            ?: throw EngineException("the model gave ${outputs.size} outputs")
-        if (logits.size != seqLen) {
-            throw EngineException("the model gave ${logits.size} logits for a row of $seqLen")
-        }
-        return logits
     }
 
     private fun positionOf(artifactName: String): Int = artifactName.toIntOrNull()

@@ -1,14 +1,14 @@
 package org.pocketbert.engines
 
+import org.pocketbert.core.Row
 import org.pocketbert.core.TensorDescription
 import org.pocketbert.core.UnsupportedArtifactException
-import org.pocketbert.core.Window
 import java.nio.ByteBuffer
 
 /**
  * One input of a row, `(1, seqLen)`, in memory that a runtime reads where it lies.
  *
- * @throws UnsupportedArtifactException a window has nothing for this input, or not in its dtype.
+ * @throws UnsupportedArtifactException a row has nothing for this input, or not in its dtype.
  */
 internal class InputRow(private val description: TensorDescription, val seqLen: Int) {
     /** What the artifact knows it by. */
@@ -26,8 +26,8 @@ internal class InputRow(private val description: TensorDescription, val seqLen: 
 
     val bytes: ByteBuffer = directBytes(seqLen * if (isLong) Long.SIZE_BYTES else Int.SIZE_BYTES)
 
-    fun fill(window: Window) {
-        val numbers = values(window)
+    fun fill(row: Row) {
+        val numbers = values(row)
         for (i in 0 until seqLen) {
             if (isLong) {
                 bytes.putLong(Long.SIZE_BYTES * i, numbers[i].toLong())
@@ -38,9 +38,9 @@ internal class InputRow(private val description: TensorDescription, val seqLen: 
     }
 }
 
-private fun valuesOf(role: String): (Window) -> IntArray = when (role) {
-    "input_ids" -> Window::inputIds
-    "attention_mask" -> Window::attentionMask
-    "token_type_ids" -> Window::tokenTypeIds
+private fun valuesOf(role: String): (Row) -> IntArray = when (role) {
+    "input_ids" -> Row::inputIds
+    "attention_mask" -> Row::attentionMask
+    "token_type_ids" -> Row::tokenTypeIds
     else -> throw UnsupportedArtifactException("the artifact wants an input $role")
 }

@@ -3,8 +3,8 @@ package org.pocketbert.engines
 import org.pocketbert.core.Artifact
 import org.pocketbert.core.Engine
 import org.pocketbert.core.EngineException
-import org.pocketbert.core.Logits
-import org.pocketbert.core.Window
+import org.pocketbert.core.Outputs
+import org.pocketbert.core.Row
 import java.nio.Buffer
 import java.nio.ByteBuffer
 
@@ -13,7 +13,7 @@ class LiteRtEngine internal constructor(
     override val artifact: Artifact,
     private val model: LiteRtModel,
 ) : Engine {
-    private val outputs = OutputNames(artifact)
+    private val outputs = outputNames(artifact)
     private val calls: PreparedCalls
     private var isClosed = false
 
@@ -26,16 +26,16 @@ class LiteRtEngine internal constructor(
             if (signature.inputs != inputNames) {
                 throw EngineException("$name takes ${signature.inputs}, not $inputNames")
             }
-            val absent = setOf(outputs.start, outputs.end) - signature.outputs
+            val absent = outputs.values - signature.outputs.keys
             if (absent.isNotEmpty()) throw EngineException("$name gives no ${absent.first()}")
         }
         calls = PreparedCalls(artifact, ::prepare)
     }
 
     @Synchronized
-    override fun run(window: Window): Logits {
+    override fun run(row: Row): Outputs {
         if (isClosed) throw EngineException("the model was closed")
-        return guarded("LiteRT failed") { calls.run(window) }
+        return guarded("LiteRT failed") { calls.run(row) }
     }
 
     @Synchronized
@@ -45,30 +45,28 @@ class LiteRtEngine internal constructor(
         guarded("LiteRT failed") { model.close() }
     }
 
-    private fun prepare(signature: String, rows: List<InputRow>): () -> Logits {
-        val seqLen = rows.first().seqLen
-        val start = directBytes(Float.SIZE_BYTES * seqLen)
-        val end = directBytes(Float.SIZE_BYTES * seqLen)
+    private fun prepare(signature: String, rows: List<InputRow>): () -> Outputs {
+        val counts = model.signatures.getValue(signature).outputs
+        val given = outputs.mapValues { counts.getValue(it.value) }
+        val bytes = given.mapValues { directBytes(Float.SIZE_BYTES * it.value) }
+        val numbers = given.mapValues { FloatArray(it.value) }
         val call = model.prepare(
             signature,
             rows.associate { it.artifactName to it.bytes },
-            mapOf(outputs.start to start, outputs.end to end),
+            bytes.mapKeys { outputs.getValue(it.key) },
         )
-        val logits = Logits(FloatArray(seqLen), FloatArray(seqLen))
         return {
             // LiteRT writes at a buffer's position, and moves it.
-            rewind(start)
-            rewind(end)
+            bytes.values.forEach(::rewind)
             call()
-            read(start, logits.start)
-            read(end, logits.end)
-            logits
+            for ((role, own) in numbers) read(bytes.getValue(role), own)
+            numbers
         }
     }
 
-    private fun read(bytes: ByteBuffer, logits: FloatArray) {
+    private fun read(bytes: ByteBuffer, numbers: FloatArray) {
         rewind(bytes)
-        bytes.asFloatBuffer().get(logits)
+        bytes.asFloatBuffer().get(numbers)
     }
 
     /** By the method that Android 8 has, too: there a `ByteBuffer` inherits it. */

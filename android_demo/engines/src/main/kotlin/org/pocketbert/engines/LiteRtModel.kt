@@ -17,8 +17,8 @@ internal interface LiteRtModel : AutoCloseable {
     ): () -> Unit
 }
 
-/** The names of a signature's tensors. */
-internal class SignatureTensors(val inputs: Set<String>, val outputs: Set<String>)
+/** The names of a signature's tensors, and how many numbers each output has. */
+internal class SignatureTensors(val inputs: Set<String>, val outputs: Map<String, Int>)
 
 /** Loads a file, which is mapped into memory, not read. */
 internal fun loadInterpreter(path: Path, numThreads: Int): LiteRtModel =
@@ -32,7 +32,9 @@ private class AndroidInterpreter(private val interpreter: Interpreter) : LiteRtM
         get() = interpreter.signatureKeys.associateWith {
             SignatureTensors(
                 interpreter.getSignatureInputs(it).toSet(),
-                interpreter.getSignatureOutputs(it).toSet(),
+                interpreter.getSignatureOutputs(it).associateWith { output ->
+                    interpreter.getOutputTensorFromSignature(output, it).numElements()
+                },
             )
         }
 

@@ -4,22 +4,15 @@ import org.pocketbert.core.Artifact
 import org.pocketbert.core.UnsupportedArtifactException
 
 /**
- * What an artifact knows its two outputs by.
+ * Returns what an artifact knows its outputs by, by their roles.
  *
- * @throws UnsupportedArtifactException it has none for a role, or not in floats.
+ * @throws UnsupportedArtifactException one is not in floats.
  */
-internal class OutputNames(private val artifact: Artifact) {
-    val start: String = nameOf("start_logits")
-    val end: String = nameOf("end_logits")
-
-    private fun nameOf(role: String): String {
-        val output = artifact.outputs.firstOrNull { it.name == role }
-            ?: throw UnsupportedArtifactException("the artifact gives no $role")
-        if (output.dtype != "float32") {
-            throw UnsupportedArtifactException(
-                "the artifact gives $role as ${output.dtype}, not as float32",
-            )
-        }
-        return output.artifactName
+internal fun outputNames(artifact: Artifact): Map<String, String> = artifact.outputs.associate {
+    if (it.dtype != "float32") {
+        throw UnsupportedArtifactException(
+            "the artifact gives ${it.name} as ${it.dtype}, not as float32",
+        )
     }
+    it.name to it.artifactName
 }

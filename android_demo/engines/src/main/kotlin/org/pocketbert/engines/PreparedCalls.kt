@@ -2,9 +2,9 @@ package org.pocketbert.engines
 
 import org.pocketbert.core.Artifact
 import org.pocketbert.core.EngineException
-import org.pocketbert.core.Logits
+import org.pocketbert.core.Outputs
+import org.pocketbert.core.Row
 import org.pocketbert.core.UnsupportedArtifactException
-import org.pocketbert.core.Window
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
@@ -12,13 +12,13 @@ import java.nio.ByteOrder
  * The calls of an artifact: one for each of its lengths, with memory that is used again each time.
  *
  * @param prepare binds an entry point of the artifact to its inputs.
- * @throws UnsupportedArtifactException it wants an input that no window has.
+ * @throws UnsupportedArtifactException it wants an input that no row has.
  */
 internal class PreparedCalls(
     private val artifact: Artifact,
-    prepare: (entryPoint: String, inputs: List<InputRow>) -> () -> Logits,
+    prepare: (entryPoint: String, inputs: List<InputRow>) -> () -> Outputs,
 ) {
-    private class Call(val inputs: List<InputRow>, val run: () -> Logits)
+    private class Call(val inputs: List<InputRow>, val run: () -> Outputs)
 
     private val calls: Map<Int, Call> =
         artifact.seqLens.zip(artifact.entryPoints).associate { (seqLen, entryPoint) ->
@@ -26,12 +26,12 @@ internal class PreparedCalls(
             seqLen to Call(inputs, prepare(entryPoint, inputs))
         }
 
-    /** @throws EngineException the artifact has not the length of this window. */
-    fun run(window: Window): Logits {
-        val call = calls[window.seqLen] ?: throw EngineException(
-            "the model takes rows of ${artifact.seqLens}, not of ${window.seqLen}",
+    /** @throws EngineException the artifact has not the length of this row. */
+    fun run(row: Row): Outputs {
+        val call = calls[row.seqLen] ?: throw EngineException(
+            "the model takes rows of ${artifact.seqLens}, not of ${row.seqLen}",
         )
-        call.inputs.forEach { it.fill(window) }
+        call.inputs.forEach { it.fill(row) }
         return call.run()
     }
 }

@@ -20,12 +20,16 @@ internal class DesktopModel(path: Path, numThreads: Int) : LiteRtModel {
         .associateWith { lite.TfLiteInterpreterGetSignatureRunner(interpreter, it) }
 
     override val signatures = runners.mapValues { (_, runner) ->
+        succeed(lite.TfLiteSignatureRunnerAllocateTensors(runner))
         SignatureTensors(
             names(lite.TfLiteSignatureRunnerGetInputCount(runner)) {
                 lite.TfLiteSignatureRunnerGetInputName(runner, it)
             },
             names(lite.TfLiteSignatureRunnerGetOutputCount(runner)) {
                 lite.TfLiteSignatureRunnerGetOutputName(runner, it)
+            }.associateWith {
+                val bytes = lite.TfLiteSignatureRunnerGetOutputTensor(runner, it).bytes()
+                (bytes / Float.SIZE_BYTES).toInt()
             },
         )
     }
@@ -36,7 +40,6 @@ internal class DesktopModel(path: Path, numThreads: Int) : LiteRtModel {
         outputs: Map<String, ByteBuffer>,
     ): () -> Unit {
         val runner = runners.getValue(signature)
-        succeed(lite.TfLiteSignatureRunnerAllocateTensors(runner))
         return { run(runner, inputs, outputs) }
     }
 

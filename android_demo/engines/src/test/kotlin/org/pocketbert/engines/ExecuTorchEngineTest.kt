@@ -11,21 +11,21 @@ import kotlin.test.assertFailsWith
 class ExecuTorchEngineTest {
     private val bundle = fixtureBundle()
     private val artifact = bundle.artifact("executorch")
-    private val windows = windowsOf(bundle, artifact)
+    private val rows = rowsOf(artifact)
 
     private fun open(module: ExecuTorchModule, artifact: Artifact = this.artifact): Engine =
         ExecuTorchFactory(1) { _, _ -> module }.open(bundle, artifact)
 
     @Test
-    fun eachLengthGivesTheLogitsOfItsOwnWindow() {
+    fun eachLengthGivesTheLogitsOfItsOwnRow() {
         val engine = open(FakeModule())
-        for (window in windows + windows) assertLogits(window, engine)
+        for (row in rows + rows) assertLogits(row, engine)
     }
 
     @Test
     fun inputsOf64BitsGiveTheSameLogits() {
         val engine = open(FakeModule(), artifact.withInputsOf("int64"))
-        for (window in windows) assertLogits(window, engine)
+        for (row in rows) assertLogits(row, engine)
     }
 
     @Test
@@ -39,22 +39,22 @@ class ExecuTorchEngineTest {
                 },
             ),
         )
-        for (window in windows) assertLogits(window, engine)
+        for (row in rows) assertLogits(row, engine)
     }
 
     @Test
     fun memoryIsPreparedOnceForEachLength() {
         val module = FakeModule()
         val engine = open(module)
-        repeat(3) { windows.forEach(engine::run) }
+        repeat(3) { rows.forEach(engine::run) }
         assertEquals(artifact.seqLens.size, module.numPrepared)
     }
 
     @Test
-    fun windowOfAnotherLengthIsRefused() {
+    fun rowOfAnotherLengthIsRefused() {
         val one = artifact.copy(seqLens = listOf(64), entryPoints = listOf("forward"))
         val engine = open(FakeModule(), one)
-        assertFailsWith<EngineException> { engine.run(windows.first()) }
+        assertFailsWith<EngineException> { engine.run(rows.first()) }
     }
 
     @Test
@@ -62,11 +62,10 @@ class ExecuTorchEngineTest {
         val changes = listOf<(List<FloatArray>) -> List<FloatArray>>(
             { emptyList() },
             { it.take(1) },
-            { logits -> logits.map { it.copyOf(it.size - 1) } },
         )
         for (change in changes) {
             val engine = open(FakeModule(change = change))
-            assertFailsWith<EngineException> { engine.run(windows.first()) }
+            assertFailsWith<EngineException> { engine.run(rows.first()) }
         }
     }
 
@@ -77,8 +76,8 @@ class ExecuTorchEngineTest {
         )
         val module = FakeModule(change = { thrown.removeFirstOrNull()?.let { throw it } ?: it })
         val engine = open(module)
-        repeat(3) { assertFailsWith<EngineException> { engine.run(windows.first()) } }
-        assertLogits(windows.first(), engine)
+        repeat(3) { assertFailsWith<EngineException> { engine.run(rows.first()) } }
+        assertLogits(rows.first(), engine)
     }
 
     @Test
@@ -87,7 +86,7 @@ class ExecuTorchEngineTest {
         val engine = open(module)
         repeat(2) { engine.close() }
         assertEquals(1, module.numClosed)
-        assertFailsWith<EngineException> { engine.run(windows.first()) }
+        assertFailsWith<EngineException> { engine.run(rows.first()) }
     }
 
     @Test
@@ -99,14 +98,13 @@ class ExecuTorchEngineTest {
     }
 
     @Test
-    fun artifactThatNoWindowCanFeedIsRefusedAndClosed() {
+    fun artifactThatNoRowCanFeedIsRefusedAndClosed() {
         val inputs = artifact.inputs
         val changed = listOf(
             artifact.withInputsOf("float32"),
             artifact.copy(inputs = inputs.map { it.copy(name = "pixels") }),
             artifact.copy(inputs = inputs.map { it.copy(artifactName = "ids") }),
             artifact.copy(inputs = inputs.drop(1)),
-            artifact.copy(outputs = artifact.outputs.drop(1)),
             artifact.copy(outputs = artifact.outputs.map { it.copy(dtype = "float16") }),
         )
         for (each in changed) {

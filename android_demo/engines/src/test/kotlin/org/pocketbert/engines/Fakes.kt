@@ -1,7 +1,7 @@
 package org.pocketbert.engines
 
 import org.pocketbert.core.Engine
-import org.pocketbert.core.Window
+import org.pocketbert.core.Row
 import java.nio.ByteBuffer
 import kotlin.test.assertContentEquals
 
@@ -48,7 +48,8 @@ internal class FakeModel(
         listOf("len_32", "len_64").associateWith {
             SignatureTensors(
                 setOf("input_ids", "attention_mask"),
-                setOf("start_logits", "end_logits"),
+                listOf("start_logits", "end_logits")
+                    .associateWith { _ -> it.removePrefix("len_").toInt() },
             )
         },
     private val before: () -> Unit = {},
@@ -78,12 +79,12 @@ internal class FakeModel(
     }
 }
 
-/** Asserts that a window comes back as a fake model makes it, and no other. */
-internal fun assertLogits(window: Window, engine: Engine) {
-    val logits = engine.run(window)
-    fun expected(logit: (Long, Long) -> Float) = FloatArray(window.seqLen) {
-        logit(window.inputIds[it].toLong(), window.attentionMask[it].toLong())
+/** Asserts that a row comes back as a fake model makes it, and no other. */
+internal fun assertLogits(row: Row, engine: Engine) {
+    val outputs = engine.run(row)
+    fun expected(logit: (Long, Long) -> Float) = FloatArray(row.seqLen) {
+        logit(row.inputIds[it].toLong(), row.attentionMask[it].toLong())
     }
-    assertContentEquals(expected(::startLogit), logits.start)
-    assertContentEquals(expected(::endLogit), logits.end)
+    assertContentEquals(expected(::startLogit), outputs.getValue("start_logits"))
+    assertContentEquals(expected(::endLogit), outputs.getValue("end_logits"))
 }

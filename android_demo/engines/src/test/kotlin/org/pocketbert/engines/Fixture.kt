@@ -2,8 +2,7 @@ package org.pocketbert.engines
 
 import org.pocketbert.core.Artifact
 import org.pocketbert.core.Bundle
-import org.pocketbert.core.Window
-import org.pocketbert.core.WindowCutter
+import org.pocketbert.core.Row
 import org.pocketbert.core.openBundle
 import java.nio.file.Path
 
@@ -15,19 +14,12 @@ internal fun fixtureBundle(): Bundle =
 internal fun givenBundle(): Bundle =
     System.getProperty("pocketbert.bundle")?.let { openBundle(Path.of(it)) } ?: fixtureBundle()
 
-/** For each length of an artifact, the shortest first, a full window and one with padding. */
-internal fun windowsOf(bundle: Bundle, artifact: Artifact): List<Window> {
-    val settings = bundle.manifest
-    val cutter = WindowCutter(
-        settings.spanRules,
-        settings.tokenizer.specialTokens,
-        settings.tokenizer.secondTokenType,
-    )
-    val question = bundle.tokenizer.tokenize("Who?")
-    return artifact.seqLens.flatMap { seqLen ->
-        listOf("the tower ".repeat(seqLen), "the tower").map { text ->
-            cutter.cut(question, bundle.tokenizer.tokenize(text), listOf(seqLen)).first()
-        }
+/** For each length of an artifact, the shortest first, a full row and one with padding. */
+internal fun rowsOf(artifact: Artifact): List<Row> = artifact.seqLens.flatMap { seqLen ->
+    listOf(seqLen, 7).map { numTokens ->
+        fun padded(value: (Int) -> Int) =
+            IntArray(seqLen) { if (it < numTokens) value(it) else 0 }
+        Row(padded { 2 + it % 90 }, padded { 1 }, padded { if (it > 3) 1 else 0 }, numTokens)
     }
 }
 

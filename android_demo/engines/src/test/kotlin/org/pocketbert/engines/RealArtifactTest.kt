@@ -7,6 +7,7 @@ import org.junit.jupiter.api.io.TempDir
 import org.pocketbert.core.EngineException
 import org.pocketbert.core.Reader
 import org.pocketbert.core.SelfTest
+import org.pocketbert.core.ask
 import java.nio.file.Path
 import kotlin.io.path.readBytes
 import kotlin.io.path.writeBytes

@@ -12,22 +12,27 @@ import androidx.compose.ui.Modifier
 import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.unit.dp
 import org.pocketbert.core.Artifact
-import org.pocketbert.core.Manifest
+import org.pocketbert.ui.state.BundleState
 import org.pocketbert.ui.state.DemoActions
 import org.pocketbert.ui.state.Screen
 
 /** Where the model comes from, how it was checked, and the notices that its licences ask for. */
 @Composable
-fun AboutScreen(manifest: Manifest, libraries: Map<String, String>, actions: DemoActions) {
+fun AboutScreen(
+    bundle: BundleState.Ready,
+    libraries: Map<String, String>,
+    actions: DemoActions,
+) {
     val texts = LocalTexts.current
     Frame(texts.about, onBack = { actions.show(Screen.ASK) }) { padding ->
         Page(padding) {
+            val manifest = bundle.manifest
             val student = manifest.student
             Part(
                 texts.model,
                 texts.modelName to student.name,
                 texts.architecture to student.architecture,
-                texts.longestText to texts.characters(manifest.spanRules.maxTextCharacters),
+                texts.longestText to texts.characters(bundle.maxTextCharacters),
                 texts.weights to student.weightsSha256,
             )
             Part(

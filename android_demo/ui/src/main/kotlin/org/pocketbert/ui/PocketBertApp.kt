@@ -58,6 +58,6 @@ fun Screens(
         Screen.ASK -> AskScreen(state, actions, samples)
         Screen.EDIT -> EditScreen(state.input.text, actions)
         Screen.SELF_TEST -> SelfTestScreen(state.selfTest, actions)
-        Screen.ABOUT -> AboutScreen(bundle.manifest, libraries, actions)
+        Screen.ABOUT -> AboutScreen(bundle, libraries, actions)
     }
 }

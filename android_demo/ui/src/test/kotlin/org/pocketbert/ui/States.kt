@@ -2,7 +2,6 @@ package org.pocketbert.ui
 
 import org.pocketbert.core.Answer
 import org.pocketbert.core.EngineResult
-import org.pocketbert.core.Manifest
 import org.pocketbert.core.TextPart
 import org.pocketbert.core.UnreadableTextException.Reason
 import org.pocketbert.core.openBundle
@@ -22,7 +21,9 @@ import java.nio.file.Path
 /** The bundle that the tests of all modules read. */
 val FIXTURE: Path = Path.of("..", "core", "src", "test", "resources", "bundle")
 
-private val manifest: Manifest by lazy { openBundle(FIXTURE).manifest }
+private val ready by lazy {
+    openBundle(FIXTURE).let { BundleState.Ready(it.manifest, it.maxTextCharacters) }
+}
 
 val EXECUTORCH = EngineChoice("executorch", "ExecuTorch")
 val TFLITE = EngineChoice("tflite", "TFLite")
@@ -30,7 +31,7 @@ val TFLITE = EngineChoice("tflite", "TFLite")
 /** The ask screen before anything was asked, and what all others are made from. */
 fun idleState(sample: Sample = englishSamples.first()) = DemoState(
     screen = Screen.ASK,
-    bundle = BundleState.Ready(manifest),
+    bundle = ready,
     engines = listOf(EXECUTORCH, TFLITE),
     input = Input(sample.text, sample.questions.first(), EXECUTORCH.backend),
 )

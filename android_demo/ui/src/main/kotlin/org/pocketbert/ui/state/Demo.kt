@@ -17,6 +17,7 @@ import org.pocketbert.core.Bundle
 import org.pocketbert.core.EngineFactory
 import org.pocketbert.core.TextPart
 import org.pocketbert.core.UnreadableTextException
+import org.pocketbert.core.ask
 import kotlin.time.DurationUnit
 import kotlin.time.TimeSource
 
@@ -69,8 +70,8 @@ class Demo(
     }
 
     override fun changeText(text: String) {
-        val rules = bundle?.manifest?.spanRules ?: return
-        val kept = beginningOf(text, rules.maxTextCharacters)
+        val most = bundle?.maxTextCharacters ?: return
+        val kept = beginningOf(text, most)
         val answer = if (kept.length == text.length) AnswerState.Idle else tooLong(text)
         stop {
             val input = it.input.copy(text = kept, numLeftOut = text.length - kept.length)
@@ -137,7 +138,8 @@ class Demo(
             try {
                 val opened = openBundle()
                 bundle = opened
-                publish { it.copy(bundle = BundleState.Ready(opened.manifest)) }
+                val ready = BundleState.Ready(opened.manifest, opened.maxTextCharacters)
+                publish { it.copy(bundle = ready) }
                 warmUp()
             } catch (failure: Throwable) {
                 ensureActive()

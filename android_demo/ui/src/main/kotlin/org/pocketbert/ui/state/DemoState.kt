@@ -26,7 +26,7 @@ sealed interface BundleState {
 
     data class Failed(val problem: Problem) : BundleState
 
-    data class Ready(val manifest: Manifest) : BundleState
+    data class Ready(val manifest: Manifest, val maxTextCharacters: Int) : BundleState
 }
 
 /** What became of the question. It belongs to the text, question and engine that the state has. */

@@ -31,7 +31,7 @@ data class Input(
         listOf(if (text.length <= MAX_SAVED_CHARACTERS) text else "", question, backend)
 
     companion object {
-        /** Returns the input that was saved, or nothing where that cannot be read. */
+        /** Returns the input that was saved, or null where that cannot be read. */
         fun restored(saved: List<String>?): Input? =
             saved?.takeIf { it.size == 3 }?.let { (text, question, backend) ->
                 Input(text, question, backend)

@@ -25,7 +25,7 @@ class AnswerTest {
 
     @Test
     fun `latency counts the reading and not the loading`() = demoTest {
-        executorch.onRun = { window -> Vectors.logitsOf(window).also { clock += 7.milliseconds } }
+        executorch.onRun = { window -> Vectors.outputsOf(window).also { clock += 7.milliseconds } }
         tflite.onRun = executorch.onRun
         tflite.onOpen = { clock += 900.milliseconds }
         demo.chooseEngine("tflite")
@@ -111,7 +111,7 @@ class AnswerTest {
                 assertEquals(EngineStage.RUNNING, assertIs<Problem.EngineFailed>(problem).stage)
                 assertTrue(executorch.opened.single().isClosed)
 
-                executorch.onRun = Vectors::logitsOf
+                executorch.onRun = Vectors::outputsOf
                 demo.ask()
                 settle()
                 assertEquals(Vectors.short.answer, answer)

@@ -24,7 +24,7 @@ class CancellationTest {
     private fun DemoFixture.whileItRuns(number: Int = 1, act: () -> Unit) {
         executorch.onRun = { window ->
             if (executorch.opened.last().numRuns == number) act()
-            Vectors.logitsOf(window)
+            Vectors.outputsOf(window)
         }
     }
 
@@ -104,7 +104,7 @@ class CancellationTest {
         val executorch = FakeFactory("executorch", onRun = { window ->
             isIn.countDown()
             mayGoOn.await()
-            Vectors.logitsOf(window)
+            Vectors.outputsOf(window)
         })
         Executors.newFixedThreadPool(4).asCoroutineDispatcher().use { threads ->
             val start = Input(Vectors.long.text, Vectors.long.question, "executorch")

@@ -12,8 +12,8 @@ import org.pocketbert.core.Artifact
 import org.pocketbert.core.Bundle
 import org.pocketbert.core.Engine
 import org.pocketbert.core.EngineFactory
-import org.pocketbert.core.Logits
-import org.pocketbert.core.Window
+import org.pocketbert.core.Outputs
+import org.pocketbert.core.Row
 import org.pocketbert.ui.FIXTURE
 import java.nio.file.Files
 import java.util.concurrent.atomic.AtomicBoolean
@@ -23,16 +23,17 @@ class Asked(val question: String, val text: String, val answer: String, val numW
 
 /** What the fixture bundle's `vectors.json` states. */
 object Vectors {
-    private val questions: JsonArray =
+    private val examples: JsonArray =
         Json.parseToJsonElement(Files.readString(FIXTURE.resolve("vectors.json")))
-            .jsonObject.getValue("questions").jsonArray
+            .jsonObject.getValue("examples").jsonArray
 
-    val asked: List<Asked> = questions.map { it.jsonObject }.map { vector ->
+    val asked: List<Asked> = examples.map { it.jsonObject }.map { vector ->
+        val texts = vector.getValue("texts").jsonObject
         Asked(
-            question = vector.text("question"),
-            text = vector.text("context"),
+            question = texts.text("question"),
+            text = texts.text("context"),
             answer = vector.getValue("answer").jsonObject.text("text"),
-            numWindows = vector.getValue("windows").jsonArray.size,
+            numWindows = vector.getValue("rows").jsonArray.size,
         )
     }
 
@@ -40,18 +41,21 @@ object Vectors {
     val short: Asked = asked.minBy { it.numWindows }
     val long: Asked = asked.maxBy { it.numWindows }
 
-    private val logits: Map<List<Int>, Logits> = questions
-        .flatMap { it.jsonObject.getValue("windows").jsonArray }
+    private val outputs: Map<List<Int>, Outputs> = examples
+        .flatMap { it.jsonObject.getValue("rows").jsonArray }
         .map { it.jsonObject }
-        .associate { window ->
-            val ids = window.getValue("input_ids").jsonArray.map { it.jsonPrimitive.int }
-            ids to Logits(window.floats("start_logits"), window.floats("end_logits"))
+        .associate { row ->
+            val ids = row.getValue("input_ids").jsonArray.map { it.jsonPrimitive.int }
+            val stated = row.getValue("outputs").jsonObject
+            ids to stated.keys.associateWith { stated.floats(it) }
         }
 
-    /** The student's logits, or zeros for a row that it was not asked. */
-    fun logitsOf(window: Window): Logits =
-        logits[window.inputIds.take(window.numTokens)]
-            ?: Logits(FloatArray(window.seqLen), FloatArray(window.seqLen))
+    /** The student's outputs, or zeros for a row that it was not given. */
+    fun outputsOf(row: Row): Outputs =
+        outputs[row.inputIds.take(row.numTokens)] ?: zeros(row)
+
+    fun zeros(row: Row): Outputs =
+        listOf("start_logits", "end_logits").associateWith { FloatArray(row.seqLen) }
 
     private fun JsonObject.text(key: String) = getValue(key).jsonPrimitive.content
 
@@ -62,7 +66,7 @@ object Vectors {
 /** An engine without a model. It notices what must not happen to one. */
 class FakeEngine(
     override val artifact: Artifact,
-    private val onRun: (Window) -> Logits,
+    private val onRun: (Row) -> Outputs,
 ) : Engine {
     private val isRunning = AtomicBoolean()
 
@@ -74,12 +78,12 @@ class FakeEngine(
     var isClosed = false
         private set
 
-    override fun run(window: Window): Logits {
+    override fun run(row: Row): Outputs {
         check(!isClosed) { "it was closed" }
         check(isRunning.compareAndSet(false, true)) { "it runs already" }
         try {
             numRuns++
-            return onRun(window)
+            return onRun(row)
         } finally {
             isRunning.set(false)
         }
@@ -97,7 +101,7 @@ class FakeFactory(
     override val backend: String,
     override val label: String = backend,
     var onOpen: () -> Unit = {},
-    var onRun: (Window) -> Logits = Vectors::logitsOf,
+    var onRun: (Row) -> Outputs = Vectors::outputsOf,
 ) : EngineFactory {
     val opened = mutableListOf<FakeEngine>()
 

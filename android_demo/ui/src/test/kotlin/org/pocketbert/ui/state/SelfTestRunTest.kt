@@ -2,7 +2,6 @@ package org.pocketbert.ui.state
 
 import org.junit.jupiter.api.Test
 import org.pocketbert.core.EngineException
-import org.pocketbert.core.Logits
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertIs
@@ -29,7 +28,7 @@ class SelfTestRunTest {
 
     @Test
     fun `an engine that answers otherwise fails, with its problems in words`() = demoTest {
-        tflite.onRun = { Logits(FloatArray(it.seqLen), FloatArray(it.seqLen)) }
+        tflite.onRun = { Vectors.zeros(it) }
         val (_, first, second) = done()
         assertTrue(first.hasPassed)
         assertFalse(second.hasPassed)
@@ -53,7 +52,7 @@ class SelfTestRunTest {
         val seen = mutableListOf<SelfTestState>()
         executorch.onRun = { window ->
             seen += state.selfTest
-            Vectors.logitsOf(window)
+            Vectors.outputsOf(window)
         }
         done()
         val counts = seen.map { assertIs<SelfTestState.Running>(it).steps[1].progress }
@@ -63,7 +62,7 @@ class SelfTestRunTest {
     @Test
     fun `leaving the screen ends it before the next window`() = demoTest {
         demo.show(Screen.SELF_TEST)
-        executorch.onRun = { window -> Vectors.logitsOf(window).also { demo.show(Screen.ASK) } }
+        executorch.onRun = { window -> Vectors.outputsOf(window).also { demo.show(Screen.ASK) } }
         demo.runSelfTest()
         settle()
         assertEquals(SelfTestState.NotRun, state.selfTest)

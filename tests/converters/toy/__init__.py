@@ -1,0 +1,1 @@
+"""A fourth backend: weights in an ``.npz`` file, and NumPy to compute with them."""
