@@ -18,7 +18,7 @@ from pipeline.conversion.recipe import Recipe
 from pipeline.quantization.budget import Cost
 from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks.question_answering.squad import Question
+from pipeline.tasks.task import Example
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def with_task_library(
     made: Made,
     student: Student,
     *,
-    examples: Sequence[Question],
+    examples: Sequence[Example],
     run: Run,
 ) -> Made:
     """Adds the variant for Google's Task Library and what that says of it, or why there is none."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.values.artifact import Arrays
+from converters.values.artifact import Arrays, Artifact
 from pipeline.bundle import vectors
 from pipeline.bundle.manifest import VECTORS
 from pipeline.bundle.open import Bundle, Problem
@@ -74,9 +74,15 @@ def run(opened: Bundle, *, names: Sequence[str] = (), run: Run) -> SelfTestResul
     problems = [Problem(path=VECTORS, problem=problem) for problem in test.check_reading()]
     if problems:  # engines would be asked the wrong rows
         return SelfTestResult(done=(), problems=tuple(problems), skipped=tuple(skipped))
-    rows = [_inputs(row) for vector in stated.examples for row in test.rows(vector)]
+    rows = [row for vector in stated.examples for row in test.rows(vector)]
     jobs = [
-        runtimes.job(artifact, runtime, rows, num_threads=run.num_threads_each, verb="test")
+        runtimes.job(
+            artifact,
+            runtime,
+            [_inputs(row, artifact) for row in rows],
+            num_threads=run.num_threads_each,
+            verb="test",
+        )
         for artifact, runtime in pairs
     ]
     outcomes = run.run_jobs(jobs, max_parallel=run.num_parallel)
@@ -106,11 +112,6 @@ def _recorded(results: Results) -> Engine:
     return answer
 
 
-def _inputs(row: Row) -> Arrays:
-    """Returns a row as the input of an engine; an artifact takes what it knows of it."""
-    tensors = {
-        "input_ids": row.input_ids,
-        "attention_mask": row.attention_mask,
-        "token_type_ids": row.token_type_ids,
-    }
-    return {name: np.array([values], np.int32) for name, values in tensors.items()}
+def _inputs(row: Row, artifact: Artifact) -> Arrays:
+    """Returns what an artifact takes of a row: not all take types of tokens."""
+    return {spec.name: np.array([getattr(row, spec.name)], np.int32) for spec in artifact.inputs}

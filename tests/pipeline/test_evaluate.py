@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def test_question_that_cannot_be_asked_is_named_and_counts_as_wrong(run, answers
     first, second, *_ = ASKED
     found = run(squad(asked("a", first, answers[first]), asked("b", second, "zebra"), bad))
     assert found.exit_code == 0
-    score = asdict(found.scores["pytorch"])
+    score = found.scores["pytorch"].to_json()
     assert score == pytest.approx({"exact_match": 100 / 3, "f1": 100 / 3, "count": 3})
     (unreadable,) = found.unreadable
     assert unreadable.id == "bad"

@@ -45,10 +45,11 @@ def make_test(folder: Path, **changes) -> SelfTest:
 def engine(built):
     """The real one: LiteRT with the bundle's artifact."""
     with open_bundle(built.folder) as opened:
-        runner = load_artifact(artifact=opened.artifacts[0], runtime="litert", num_threads=1)
+        (artifact,) = opened.artifacts
+    runner = load_artifact(artifact=artifact, runtime="litert", num_threads=1)
 
     def answer(window):
-        return {name: logits[0] for name, logits in runner.run(_inputs(window)).items()}
+        return {name: logits[0] for name, logits in runner.run(_inputs(window, artifact)).items()}
 
     return answer
 
