@@ -21,7 +21,8 @@ demo: $(VENV)/.installed
 	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "How many steps lead to the lantern room?"
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --durations=50
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder \
+		--durations=50
 
 # What a change is tried with first: all but the tests that convert, train or install.
 check: lint

@@ -177,7 +177,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             sys.exit(f"{options.json} holds trials of other options: name another file")
         figures = kept
     if figures["teacher"] is None:
-        figures["teacher"] = asdict(_ask(options.teacher, options))
+        figures["teacher"] = dict(_ask(options.teacher, options).values)
     done = {each["trial"] for each in figures["results"]}
     for key in options.trials:
         if key not in done:

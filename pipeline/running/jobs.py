@@ -117,24 +117,30 @@ def run_jobs(
     *,
     max_parallel: int,
     on_progress: Callable[[str, int], None] = lambda name, done: None,
-    on_done: Callable[[Outcome[Result]], None] = lambda outcome: None,
+    on_done: Callable[[int, Outcome[Result]], None] = lambda place, outcome: None,
 ) -> list[Outcome[Result]]:
     """Runs jobs, at most ``max_parallel`` at a time, and returns their outcomes in order.
 
     When the caller is interrupted, processes that still run are ended first.
+
+    Args:
+        jobs: Their names need not differ.
+        max_parallel: How many run at a time.
+        on_progress: Called with a job's name and how many units it is done with.
+        on_done: Called with a job's place among them and its outcome, as soon as it ends.
     """
     running = _Running()
     _give_back_memory()
 
-    def run(job: Job[Result]) -> Outcome[Result]:
+    def run(place: int, job: Job[Result]) -> Outcome[Result]:
         outcome = _run(job, running, lambda done: on_progress(job.name, done))
         if not running.is_ended:
-            on_done(outcome)
+            on_done(place, outcome)
         return outcome
 
     with ThreadPoolExecutor(max_workers=max_parallel) as pool:
         try:
-            futures = [pool.submit(run, job) for job in jobs]
+            futures = [pool.submit(run, place, job) for place, job in enumerate(jobs)]
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -80,41 +80,47 @@ class Run:
         not make it again. A job that fails leaves nothing.
 
         Args:
-            jobs: Of different names.
+            jobs: Their names need not differ.
             max_parallel: How many run at a time.
             kept: Returns where the result of a job is kept, and is called where there is a cache;
                 None for results that are not worth keeping.
         """
-        cache = self.cache if kept is not None else None
-        places = {job.name: kept(job) for job in jobs} if kept is not None and cache else {}
-        outcomes = dict(self._taken(places))
+        places = {}
+        if kept is not None and self.cache is not None:
+            places = {number: kept(job) for number, job in enumerate(jobs)}
+        outcomes = {
+            number: outcome
+            for number, place in places.items()
+            if (outcome := self._taken(jobs[number].name, place)) is not None
+        }
+        missing = [number for number in range(len(jobs)) if number not in outcomes]
 
-        def done(outcome: Outcome[Result]) -> None:
-            if outcome.error is None and cache is not None:
-                place = places[outcome.name]
-                cache.keep(place.key, place.pack(outcome.get()))
+        def done(place: int, outcome: Outcome[Result]) -> None:
+            kept_at = places.get(missing[place])
+            if outcome.error is None and kept_at is not None and self.cache is not None:
+                self.cache.keep(kept_at.key, kept_at.pack(outcome.get()))
             self.progress.done(outcome)
 
-        missing = [job for job in jobs if job.name not in outcomes]
-        with self.progress.count(missing) as update:
-            for outcome in workers.run_jobs(
-                missing, max_parallel=max_parallel, on_progress=update, on_done=done
-            ):
-                outcomes[outcome.name] = outcome
-        return [outcomes[job.name] for job in jobs]
+        to_run = [jobs[number] for number in missing]
+        with self.progress.count(to_run) as update:
+            made = workers.run_jobs(
+                to_run, max_parallel=max_parallel, on_progress=update, on_done=done
+            )
+        outcomes.update(zip(missing, made, strict=True))
+        return [outcomes[number] for number in range(len(jobs))]
 
-    def _taken(self, places: dict[str, Kept[Result]]) -> Iterator[tuple[str, Outcome[Result]]]:
-        """Yields what the cache holds of some results, as outcomes by name."""
-        for name, place in places.items():
-            begin = time.perf_counter()
-            contents = None if self.cache is None else self.cache.take(place.key)
-            if contents is not None:
-                outcome = Outcome(
-                    name=name,
-                    value=place.unpack(contents),
-                    seconds=time.perf_counter() - begin,
-                    peak_rss_bytes=peak_rss_bytes(),
-                    is_reused=True,
-                )
-                self.progress.done(outcome)
-                yield name, outcome
+    def _taken(self, name: str, place: Kept[Result]) -> Outcome[Result] | None:
+        """Returns what the cache holds of a job's result as its outcome; None where it is not."""
+        begin = time.perf_counter()
+        contents = None if self.cache is None else self.cache.take(place.key)
+        if contents is None:
+            return None
+        outcome = Outcome(
+            name=name,
+            value=place.unpack(contents),
+            seconds=time.perf_counter() - begin,
+            peak_rss_bytes=peak_rss_bytes(),
+            is_reused=True,
+        )
+        self.progress.done(outcome)
+        return outcome

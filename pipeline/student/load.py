@@ -115,7 +115,10 @@ def load(model: str | None = None) -> Student:
     """
     source, folder = find_model(model)
     config = read_config(folder)
-    task = task_of_model(architecture(config), config)
+    try:
+        task = task_of_model(architecture(config), config)
+    except InputError as err:
+        raise InputError(f"{folder / 'config.json'}: {err.message}", hint=err.hint) from err
     network, tokenizer = _read_network(folder, config)
     return Student(
         name=_name(source),

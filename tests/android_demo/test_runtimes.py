@@ -122,7 +122,7 @@ def registered() -> dict[str, set[Operator]]:
     """What LiteRT and TensorFlow register here."""
     names = ("litert", "tensorflow")
     jobs = [
-        Job(name=f"operators of {name}", function=registered_by, arguments={"runtime": name})
+        Job(name=f"operators that {name} has", function=registered_by, arguments={"runtime": name})
         for name in names
     ]
     outcomes = run_jobs(jobs, max_parallel=1)

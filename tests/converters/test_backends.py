@@ -284,7 +284,7 @@ def test_runner_calls_what_the_artifact_names_and_nothing_else(
         "tries": [(artifact, rows), *((each, rows) for each in named), (artifact, unserved)],
         "runtime": runtime.name,
     }
-    jobs = [Job(name=f"try {runtime.name}", function=try_each, arguments=arguments)]
+    jobs = [Job(name=f"try {runtime.name} with each", function=try_each, arguments=arguments)]
     good, *bad, last = run_jobs(jobs, max_parallel=1)[0].get()
     assert good == ""
     assert len(bad) == len(wrong)

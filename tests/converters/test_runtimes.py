@@ -8,7 +8,7 @@ import pytest
 from converters import backends
 from converters.values.artifact import Arrays, Artifact, TensorSpec
 from pipeline.comparison.runtimes import load_artifact
-from pipeline.running.jobs import Job, Report, run_jobs
+from pipeline.running.jobs import Job, run_jobs
 from tests.fuzz.mutate import CORPUS
 
 SEQ_LENS = (8, 16)
@@ -62,7 +62,7 @@ def test_outputs_that_a_caller_keeps_stay_as_they_were(runtime: backends.Runtime
 
 
 def run_and_keep(
-    *, artifact: Artifact, runtime: str, rows: Sequence[Arrays], report: Report
+    *, artifact: Artifact, runtime: str, rows: Sequence[Arrays]
 ) -> tuple[list[dict[str, np.ndarray]], ...]:
     """Runs all rows in one runner; the body of a worker.
 
@@ -72,10 +72,9 @@ def run_and_keep(
     """
     runner = load_artifact(artifact=artifact, runtime=runtime, num_threads=1)
     kept, copied, alone = [], [], []
-    for done, row in enumerate(rows):
+    for row in rows:
         kept.append(runner.run(row))
         copied.append({name: each.copy() for name, each in kept[-1].items()})
-        report(done)
     for row in rows:
         fresh = load_artifact(artifact=artifact, runtime=runtime, num_threads=1)
         alone.append(fresh.run(row))

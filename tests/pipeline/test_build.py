@@ -328,10 +328,10 @@ def test_build_with_damaged_entries_makes_them_anew(
         raw[-1] ^= 1
         path.write_bytes(raw)
     cache = StageCache(folder)
-    result = build_one(tmp_path / "bundle", cache=cache)
+    result = build_one(tmp_path / "bundle", run=quiet_run(cache=cache))
     assert result.reused == ()
     assert_same_files(read(result.folder), read(one.folder))
-    result = build_one(tmp_path / "again", cache=cache)
+    result = build_one(tmp_path / "again", run=quiet_run(cache=cache))
     assert sorted(set(result.reused)) == TFLITE_STAGES
     assert {path.name for path in folder.iterdir()} == names
 
@@ -340,7 +340,9 @@ def test_build_where_no_cache_can_be_is_as_any_other(
     one: BuildResult, build_one: Build, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    result = build_one(tmp_path / "bundle", cache=StageCache(tmp_path / "file" / "stages"))
+    result = build_one(
+        tmp_path / "bundle", run=quiet_run(cache=StageCache(tmp_path / "file" / "stages"))
+    )
     assert result.reused == ()
     assert_same_files(read(result.folder), read(one.folder))
 
@@ -353,7 +355,7 @@ def test_build_under_a_limit_of_f1_says_why_a_runtime_gave_none(
     with pytest.raises(
         GateError, match=r"--max-score-drop 50 cannot be judged: litert: run litert cr"
     ):
-        build_one(tmp_path / "bundle", budget=Budget(max_score_drop=50), cache=None)
+        build_one(tmp_path / "bundle", budget=Budget(max_score_drop=50), run=quiet_run())
     assert not (tmp_path / "bundle").exists()
 
 
@@ -378,7 +380,7 @@ def test_parity_is_seen_now_whatever_builds_have_kept(
 ) -> None:
     folder = Path(shutil.copytree(stages_folder, tmp_path / "pocketbert" / "stages"))
     falsify_logits(folder)
-    believed = build_one(tmp_path / "bundle", cache=StageCache(folder))
+    believed = build_one(tmp_path / "bundle", run=quiet_run(cache=StageCache(folder)))
     assert sorted(set(believed.reused)) == TFLITE_STAGES
     assert not believed.passed
     found = pocketbert(

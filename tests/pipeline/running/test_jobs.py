@@ -205,7 +205,7 @@ def test_run_jobs_keeps_output_from_the_terminal_and_tells_progress(capfd):
         jobs,
         max_parallel=1,
         on_progress=lambda name, done: progress.append((name, done)),
-        on_done=lambda outcome: ended.append(outcome.name),
+        on_done=lambda place, outcome: ended.append(outcome.name),
     )
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
@@ -270,7 +270,7 @@ SLEEPERS = """
 files = [Path(name) for name in sys.argv[1:]]
 try:
     run_jobs([jobs.job(jobs.sleep, pid_file=file) for file in files], max_parallel=2,
-             on_done=lambda outcome: print("done", outcome.name))
+             on_done=lambda place, outcome: print("done", outcome.name))
 except KeyboardInterrupt:
     print("interrupted")
 """

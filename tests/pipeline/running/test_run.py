@@ -71,6 +71,21 @@ def test_jobs_run_once_and_are_told_in_order(
     assert marks == {"note 1": "done", "note 2": "reused", "note 3": "done"}
 
 
+def test_jobs_of_one_name_have_each_its_own_outcome(tmp_path: Path) -> None:
+    arguments = [{"log": tmp_path / "log", "number": number} for number in (1, 2)]
+    jobs = [Job(name="note", function=note, arguments=each) for each in arguments]
+    run = quiet_run(cache=StageCache(tmp_path / "stages"))
+    for is_reused in (False, True):
+        outcomes = run.run_jobs(jobs, kept=by_number)
+        assert [outcome.get() for outcome in outcomes] == [1, 2]
+        assert [outcome.is_reused for outcome in outcomes] == [is_reused] * 2
+    assert [outcome.get() for outcome in run.run_jobs(jobs)] == [1, 2]
+
+
+def by_number(job: Job) -> Kept:
+    return Kept(key=fingerprint(job.arguments["number"]), pack=pack, unpack=unpack)
+
+
 def test_jobs_without_a_cache_run_every_time(tmp_path: Path) -> None:
     log, run = tmp_path / "log", quiet_run()
     for _ in range(2):
