@@ -53,10 +53,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 LONGEST = (
-    "mutations/test_mutations.py", "pipeline/test_build.py", "pipeline/comparison/test_localize.py",
-    "test_embedded_student.py", "test_benchmarks.py", "pipeline/test_build_gates.py",
+    "android_demo/test_maven.py", "pipeline/test_build.py", "ios_demo/test_swift.py",
+    "test_embedded_student.py", "mutations/test_mutations.py",
+    "pipeline/comparison/test_localize.py", "test_benchmarks.py", "pipeline/test_build_gates.py",
     "pipeline/commands/test_build.py", "converters/test_backends.py", "fuzz/test_fuzz.py",
-    "converters/tflite/test_task_library.py", "android_demo/test_maven.py",
+    "converters/tflite/test_task_library.py",
     "converters/test_audit.py", "converters/coreml/test_layout.py",
     "converters/test_workarounds.py", "converters/test_static_activations.py",
     "pipeline/test_distill.py", "pipeline/comparison/task_library/test_variant.py",
@@ -64,7 +65,7 @@ LONGEST = (
 )  # fmt: skip
 """Files that take more than half a minute, the longest first."""
 CONVERTING_FILES = (
-    *LONGEST, "test_wheel.py", "android_demo/test_runtimes.py", "ios_demo/test_swift.py",
+    *LONGEST, "test_wheel.py", "android_demo/test_runtimes.py",
     "ios_demo/test_xcode.py", "converters/coreml/test_weights.py",
     "converters/coreml_evaluator/test_evaluator.py", "converters/test_fourth_backend.py",
     "converters/coreml_evaluator/test_inventory.py", "converters/test_imports.py",
