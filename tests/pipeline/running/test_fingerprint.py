@@ -198,6 +198,7 @@ def test_conversion_key_changes_with_the_sources_of_every_room(
     traced: TracedModel, weights: ModelWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = shutil.ignore_patterns("embedded", "__pycache__")
+    assert {folder.name for folder in fingerprint.SOURCES} == {"pipeline", "converters"}
     rooms = {path.parent for folder in fingerprint.SOURCES for path in folder.rglob("*.py")}
     keys = []
     for number, room in enumerate([None, *sorted(rooms)]):
