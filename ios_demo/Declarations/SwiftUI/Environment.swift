@@ -10,6 +10,8 @@ public enum DynamicTypeSize: Sendable {
 public struct EnvironmentValues: Sendable {
   public var dynamicTypeSize = DynamicTypeSize.large
 
+  public init() {}
+
   /// What views find while a test looks at them; SwiftUI has nothing of the kind.
   @TaskLocal public static var current = EnvironmentValues()
 }

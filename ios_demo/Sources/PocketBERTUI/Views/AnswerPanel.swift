@@ -68,7 +68,7 @@ struct ProblemCard: View {
   var body: some View {
     let words = problem.words
     VStack(alignment: .leading, spacing: 4) {
-      WordLabel(words.title, symbol: "exclamationmark.triangle").font(.headline)
+      WordLabel(of: words.title, symbol: "exclamationmark.triangle").font(.headline)
       Text(words.body)
       Text(words.advice)
       if problem.isOfEngine { Text(verbatim: problem.details).font(.footnote).textSelection(.enabled) }
@@ -95,7 +95,7 @@ struct ProblemView: View {
   var body: some View {
     let words = problem.words
     ContentUnavailableView {
-      WordLabel(words.title, symbol: "exclamationmark.triangle")
+      WordLabel(of: words.title, symbol: "exclamationmark.triangle")
     } description: {
       Text(words.body)
       Text(words.advice)

@@ -29,7 +29,7 @@ struct WordLabel: View {
     self.symbol = symbol
   }
 
-  init(_ word: LocalizedStringResource, symbol: String) {
+  init(of word: LocalizedStringResource, symbol: String) {
     self.word = Text(word)
     self.symbol = symbol
   }

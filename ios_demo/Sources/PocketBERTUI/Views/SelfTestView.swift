@@ -29,7 +29,7 @@ struct SelfTestView: View {
 
   @ViewBuilder private var verdict: some View {
     if let hasPassed = demo.state.selfTest.hasPassed {
-      WordLabel(Self.words(hasPassed), symbol: hasPassed ? "checkmark.circle" : "xmark.circle")
+      WordLabel(of: Self.words(hasPassed), symbol: hasPassed ? "checkmark.circle" : "xmark.circle")
     }
   }
 
