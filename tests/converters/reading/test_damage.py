@@ -50,9 +50,9 @@ def test_fork_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     TypeError("bad"), RecursionError("bad"), RuntimeError("bad\nmore"), UnicodeError("bad"),
 ])  # fmt: skip
 def test_whatever_a_parser_raises_of_a_file_is_the_files_fault(error: Exception) -> None:
-    with pytest.raises(InputError, match=r"^/a/file cannot be read as a kind: .?bad.?$") as caught:
-        with refused(Path("/a/file"), "a kind"):
-            raise error
+    told = r"^/a/file cannot be read as a kind: .?bad.?$"
+    with pytest.raises(InputError, match=told) as caught, refused(Path("/a/file"), "a kind"):
+        raise error
     assert caught.value.__cause__ is error
 
 
@@ -74,9 +74,9 @@ def test_what_is_not_the_files_fault_passes_as_it_is(error: BaseException) -> No
 
 @pytest.mark.parametrize("error", [ValueError("bad\nmore"), RuntimeError("bad")])
 def test_file_that_a_runtime_does_not_load_is_named_with_the_runtime(error: Exception) -> None:
-    with pytest.raises(InputError, match=r"^litert cannot load /a/file: bad$") as caught:
-        with loaded_by("litert", Path("/a/file")):
-            raise error
+    told = r"^litert cannot load /a/file: bad$"
+    with pytest.raises(InputError, match=told) as caught, loaded_by("litert", Path("/a/file")):
+        raise error
     assert caught.value.__cause__ is error
 
 

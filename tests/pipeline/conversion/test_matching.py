@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from converters.weights.quantized import QuantizedWeight, quantize
+from converters.weights.quantized import QuantizedWeight, StoredMatrix, quantize
 from pipeline.conversion.matching import find_integers, how_far, nearest_weight
 
 ROWS, COLUMNS, GROUP = 6, 64, 32
@@ -51,20 +51,11 @@ def test_scale_that_a_choice_for_least_error_would_take_is_none_too_small() -> N
 def test_each_weight_is_found_among_the_integers_of_others() -> None:
     originals = {name: make_weight(seed) for seed, name in enumerate(("query", "key", "absent"))}
     held = {name: quantize(originals[name], bits=8) for name in ("key", "query")}
-    stored = [_Stored(each) for each in held.values()]
+    stored = [StoredMatrix(name="constant", weight=each) for each in held.values()]
     found = find_integers(stored, originals, is_static=False)
     assert {name: each.values.tolist() for name, each in found.items()} == {
         name: each.values.tolist() for name, each in held.items()
     }
-
-
-class _Stored:
-    """A matrix of a file."""
-
-    name = "constant"
-
-    def __init__(self, weight: QuantizedWeight) -> None:
-        self.weight = weight
 
 
 def test_scales_in_units_of_each_output_are_brought_back_to_the_weight() -> None:
