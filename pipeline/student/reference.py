@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from converters.values.errors import InputError, PocketBertError
-from pipeline.bundle.manifest import StudentPart, TokenizerPart
+from pipeline.bundle.manifest_parts import StudentPart, TokenizerPart
 from pipeline.bundle.open import Bundle
 from pipeline.running import user_cache
 from pipeline.student import trim

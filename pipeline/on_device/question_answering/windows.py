@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.row import Row, make_row
 from pipeline.on_device.wordpiece import Tokens

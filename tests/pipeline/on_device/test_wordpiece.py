@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.unicode import UnicodeTables
 from pipeline.on_device.wordpiece import Tokens, WordPiece, open_tokenizer, utf16_offsets
 from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
