@@ -7,6 +7,9 @@ from typing import Literal
 
 from converters.values.errors import InputError
 
+EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
+"""What training needs beside PyTorch, and the extra that brings it."""
+
 Mode = Literal["task", "pre-training"]
 Alignment = Literal["last", "all"]
 MixedPrecision = Literal["no", "bf16", "fp16"]
