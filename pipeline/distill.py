@@ -21,7 +21,7 @@ from pipeline.distillation.models import (
     make_student,
     spread_layers,
 )
-from pipeline.distillation.settings import Cadence, Data, Settings
+from pipeline.distillation.settings import EXTRA, PACKAGES, Cadence, Data, Settings
 from pipeline.student.load import Checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = {"task": tuple(READERS), "pre-training": ("ForMaskedLM",)}
 """How the architecture of a teacher of each mode ends."""
-
-EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,10 @@ def distill(
     eval_every: Annotated[int, typer.Option(min=1, help="Updates.")] = 500,
     save_every: Annotated[int, typer.Option(min=1, help="Updates.")] = 250,
     mixed_precision: Annotated[MixedPrecision, typer.Option(help="Of the matrix products.")] = "no",
+    no_answer_share: Annotated[
+        float,
+        typer.Option(min=0, max=0.9, help="Of questions, asked of a text that lacks the answer."),
+    ] = 0.0,
     fp16_weights: Annotated[
         bool, typer.Option("--fp16-weights", help="Store the student in fp16.")
     ] = False,
@@ -120,6 +124,7 @@ def distill(
         freeze_embeddings=freeze_embeddings,
         ema_decay=ema_decay,
         mixed_precision=mixed_precision,
+        no_answer_share=no_answer_share,
         seed=seed,
     )
     without_effect = {
@@ -127,6 +132,7 @@ def distill(
         "held_out": (eval_data is not None, "--eval-data is what the student is judged by"),
         "temperature": (settings.weights.soft == 0, "soft targets count nothing"),
         "align": (settings.weights.cosine == 0, "hidden states count nothing"),
+        "no_answer_share": (mode == "pre-training", "raw text holds no question"),
         "skip_bad": (mode == "pre-training", "no line of raw text is bad"),
     }
     for name, (has_none, reason) in without_effect.items():

@@ -10,11 +10,12 @@ bundle's tokenizer tells which pieces were kept, and the student that is found i
 import json
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from converters.values.errors import InputError, PocketBertError
 from pipeline.bundle.manifest_parts import StudentPart, TokenizerPart
 from pipeline.bundle.open import Bundle
 from pipeline.running import user_cache
-from pipeline.student import trim
 from pipeline.student.load import EMBEDDED, Student, load
 from pipeline.tokenizer.tokenization import bundle_tokenizer, tokenizer_part
 
@@ -69,7 +70,7 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
                 f"{part.weights_sha256[:12]}…",
             )
         _check_reading(student, reading)
-        return trim.to_vocabulary(student, tokenizer)
+        return _trimmed(student, tokenizer)
     place = None if part.name == EMBEDDED else _remembered(part)
     try:
         student = load(place)
@@ -79,9 +80,16 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
         raise _not_found(part, "the model there has other weights now")
     try:
         _check_reading(student, reading)
-        return trim.to_vocabulary(student, tokenizer)
+        return _trimmed(student, tokenizer)
     except InputError as err:
         raise _not_found(part, err.message) from err
+
+
+def _trimmed(student: Student, tokenizer: Tokenizer) -> Student:
+    """Returns a student with the vocabulary of a bundle."""
+    from pipeline.student import trim  # which brings PyTorch, as a student does
+
+    return trim.to_vocabulary(student, tokenizer)
 
 
 def _check_reading(student: Student, stated: TokenizerPart) -> None:
