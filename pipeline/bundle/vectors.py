@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import (
+from pipeline.bundle.manifest_parts import (
     MAX_LABELS,
     MAX_SEQ_LEN,
     MAX_TEXT_CHARACTERS,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.bundle.vectors import ExampleVector, Value, Vectors
 from pipeline.on_device.row import Row
 from pipeline.on_device.task import DeviceTask, Outputs

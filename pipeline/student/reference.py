@@ -14,10 +14,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from converters.values.errors import InputError, PocketBertError
-from pipeline.bundle.manifest import StudentPart, TokenizerPart
+from pipeline.bundle.manifest_parts import StudentPart, TokenizerPart
 from pipeline.bundle.open import Bundle
 from pipeline.running import user_cache
-from pipeline.student import trim
 from pipeline.student.load import EMBEDDED, Student, load
 from pipeline.tasks import task_of_bundle
 from pipeline.tokenizer.tokenization import bundle_tokenizer, tokenizer_part
@@ -93,6 +92,8 @@ def _as_bundled(student: Student, opened: Bundle, tokenizer: Tokenizer) -> Stude
         InputError: Its files are read otherwise than when the bundle was built.
         ManifestDamagedError: A rule is unknown, missing or out of its bounds.
     """
+    from pipeline.student import trim  # which brings PyTorch, as a student does
+
     _check_reading(student, opened.manifest.tokenizer)
     task = task_of_bundle(opened.manifest)
     if task.NAME != student.task.NAME or task.labels != student.task.labels:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 from tokenizers import Tokenizer
 
-from pipeline.bundle.manifest import TaskPart
+from pipeline.bundle.manifest_parts import TaskPart
 from pipeline.on_device.text_classification.rules import ClassificationRules, LongText, ProblemType
 from pipeline.tasks.text_classification import RULES, TextClassification
 from pipeline.tasks.text_classification.labelled import LabelledText

@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.bundle.vectors import Value
 from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.question_answering.windows import best_answer, cut

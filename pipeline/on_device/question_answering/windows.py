@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.row import Row, make_row
 from pipeline.on_device.texts import window_starts

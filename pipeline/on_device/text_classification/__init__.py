@@ -6,7 +6,8 @@
 from collections.abc import Mapping, Sequence
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import ManifestDamagedError, TokenizerPart
+from pipeline.bundle.manifest import ManifestDamagedError
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.bundle.vectors import Value
 from pipeline.on_device.row import Row
 from pipeline.on_device.task import Outputs

@@ -5,7 +5,7 @@ The same rules as ``pipeline/tasks/text_classification``, on lists of numbers.
 
 from collections.abc import Sequence
 
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.row import Row, make_row
 from pipeline.on_device.text_classification.rules import ClassificationRules
 from pipeline.on_device.texts import window_starts

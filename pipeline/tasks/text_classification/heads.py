@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, get_args
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import MAX_LABEL_CHARACTERS
+from pipeline.bundle.manifest_parts import MAX_LABEL_CHARACTERS
 from pipeline.on_device.text_classification.rules import ProblemType
 
 if TYPE_CHECKING:

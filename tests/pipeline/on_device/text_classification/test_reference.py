@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import ManifestDamagedError, TaskPart, TokenizerPart
+from pipeline.bundle.manifest import ManifestDamagedError
+from pipeline.bundle.manifest_parts import TaskPart, TokenizerPart
 from pipeline.on_device.text_classification import TextClassification, check_labels
 from pipeline.on_device.text_classification.answers import answer_of, sigmoid, softmax
 from pipeline.on_device.text_classification.fitting import longest_first
