@@ -21,7 +21,7 @@ from pipeline.distillation.models import (
     make_student,
     spread_layers,
 )
-from pipeline.distillation.settings import Cadence, Data, Settings
+from pipeline.distillation.settings import EXTRA, PACKAGES, Cadence, Data, Settings
 from pipeline.student.load import Checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = {"task": tuple(READERS), "pre-training": ("ForMaskedLM",)}
 """How the architecture of a teacher of each mode ends."""
-
-EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +101,6 @@ def distill(
         resume: Goes on from the folder's checkpoint.
         command: The line that the user gave, for the model card.
     """
-    _check_installed()
     begin = time.monotonic()
     accelerator = _accelerator(settings)
     folder = RunFolder(destination, half=half)
@@ -113,42 +110,29 @@ def distill(
     settings = replace(settings, layer_map=_layer_map(settings, teacher, start))
     faults = Faults(allowed=data.skip_bad)
     objective = read_objective(
-        data,
-        architecture=type(teacher.network).__name__,
-        tokenizer=teacher.tokenizer,
-        settings=settings,
-        faults=faults,
-    )
+        data, architecture=type(teacher.network).__name__, tokenizer=teacher.tokenizer,
+        settings=settings, faults=faults,
+    )  # fmt: skip
     settings = replace(settings, steps=_steps(settings, objective))
     run = _describe(settings, data, teacher, start, accelerator)
-    if accelerator.is_main_process:
-        folder.open(run)
-    accelerator.wait_for_everyone()
+    _open(folder, run, accelerator)
     network = _network(start, teacher, settings, accelerator)
     state = _train(network, teacher, objective, settings, cadence, folder, accelerator)
     result = Distilled(
-        folder=destination,
-        steps=state.step,
-        best_step=state.best_step,
-        scores=state.best,
-        num_parameters=network.num_parameters(),
-        num_left_out=len(faults.found),
-        seconds=time.monotonic() - begin,
-        is_main=accelerator.is_main_process,
-    )
-    if accelerator.is_main_process:
-        write_card(
-            folder.card,
-            student=network,
-            teacher=teacher,
-            run=run,
-            command=command,
-            scores=result.scores,
-            best_step=result.best_step,
-        )
-        folder.finish(result.to_json())
+        folder=destination, steps=state.step, best_step=state.best_step, scores=state.best,
+        num_parameters=network.num_parameters(), num_left_out=len(faults.found),
+        seconds=time.monotonic() - begin, is_main=accelerator.is_main_process,
+    )  # fmt: skip
+    _finish(folder, result, network, teacher, run, command)
     accelerator.end_training()
     return result
+
+
+def _open(folder: RunFolder, run: dict[str, Any], accelerator: "Accelerator") -> None:
+    """Opens the folder in the main process, before any other goes on."""
+    if accelerator.is_main_process:
+        folder.open(run)
+    accelerator.wait_for_everyone()
 
 
 def _train(
@@ -187,12 +171,37 @@ def _train(
     return state
 
 
+def _finish(
+    folder: RunFolder,
+    result: Distilled,
+    network: "PreTrainedModel",
+    teacher: Checkpoint,
+    run: dict[str, Any],
+    command: str,
+) -> None:
+    """Writes the model card and the result, in the main process alone."""
+    if not result.is_main:
+        return
+    write_card(
+        folder.card,
+        student=network,
+        teacher=teacher,
+        run=run,
+        command=command,
+        scores=result.scores,
+        best_step=result.best_step,
+    )
+    folder.finish(result.to_json())
+
+
 def _accelerator(settings: Settings) -> "Accelerator":
     """Returns what trains on whatever this machine has.
 
     Raises:
+        MissingPackageError: What trains is not installed.
         InputError: A batch cannot be cut into equal parts for it.
     """
+    _check_installed()
     from accelerate import Accelerator
 
     # Several processes on CPUs are told apart only where it is said that there is nothing else.

@@ -22,7 +22,10 @@ from pipeline.distillation.settings import (
     Settings,
 )
 
-_DATA = "Questions: SQuAD files and QAMR folders; pre-training: text files. Repeatable."
+_DATA = (
+    "Labelled examples of the task; for question answering SQuAD files and QAMR folders. "
+    "Pre-training: text files. Repeatable."
+)
 
 
 def distill(
@@ -33,7 +36,7 @@ def distill(
     more_data: Annotated[
         list[Path] | None, typer.Argument(metavar="[DATA]...", help="More of the same.")
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="On questions, or on raw text.")] = "task",
+    mode: Annotated[Mode, typer.Option(help="On labelled examples, or on raw text.")] = "task",
     student: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Go on from this DistilBERT.")
     ] = None,
@@ -49,7 +52,7 @@ def distill(
     hard_weight: Annotated[float | None, typer.Option(min=0, help="1; pre-training 2.")] = None,
     cosine_weight: Annotated[float | None, typer.Option(min=0, help="1.")] = None,
     temperature: Annotated[float, typer.Option(min=0.01, help="Of the soft targets.")] = 2.0,
-    epochs: Annotated[float, typer.Option(min=0, help="Passes over the questions.")] = 3.0,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over the examples.")] = 3.0,
     steps: Annotated[int, typer.Option(min=0, help="Updates, in place of epochs.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Examples in an update.")] = 24,
     accumulate: Annotated[int, typer.Option(min=1, help="Parts that a batch is cut into.")] = 1,
@@ -72,11 +75,15 @@ def distill(
     ] = 0.0,
     eval_data: Annotated[Path | None, typer.Option(help="Data to judge the student by.")] = None,
     held_out: Annotated[
-        int, typer.Option(min=0, help="Else: questions, or lines of text, that are kept apart.")
+        int, typer.Option(min=0, help="Else: examples, or lines of text, that are kept apart.")
     ] = 400,
     eval_every: Annotated[int, typer.Option(min=1, help="Updates.")] = 500,
     save_every: Annotated[int, typer.Option(min=1, help="Updates.")] = 250,
     mixed_precision: Annotated[MixedPrecision, typer.Option(help="Of the matrix products.")] = "no",
+    no_answer_share: Annotated[
+        float,
+        typer.Option(min=0, max=0.9, help="Of questions, asked of a text that lacks the answer."),
+    ] = 0.0,
     fp16_weights: Annotated[
         bool, typer.Option("--fp16-weights", help="Store the student in fp16.")
     ] = False,
@@ -87,7 +94,7 @@ def distill(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in -o.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Trains a DistilBERT on what a teacher says of questions, or of raw text."""
+    """Trains a DistilBERT on what a teacher says of labelled examples, or of raw text."""
     from pipeline import distill as flow
 
     defaults = DEFAULT_WEIGHTS[mode]
@@ -117,6 +124,7 @@ def distill(
         freeze_embeddings=freeze_embeddings,
         ema_decay=ema_decay,
         mixed_precision=mixed_precision,
+        no_answer_share=no_answer_share,
         seed=seed,
     )
     without_effect = {
@@ -124,6 +132,7 @@ def distill(
         "held_out": (eval_data is not None, "--eval-data is what the student is judged by"),
         "temperature": (settings.weights.soft == 0, "soft targets count nothing"),
         "align": (settings.weights.cosine == 0, "hidden states count nothing"),
+        "no_answer_share": (mode == "pre-training", "raw text holds no question"),
         "skip_bad": (mode == "pre-training", "no line of raw text is bad"),
     }
     for name, (has_none, reason) in without_effect.items():

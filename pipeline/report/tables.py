@@ -48,7 +48,7 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
 
 
 def _agreement(parity: Parity) -> str:
-    agreement = f"{100 * parity.answer_agreement:.1f} % of {parity.num_inputs}"
+    agreement = number(100 * parity.answer_agreement, f"{{:.1f}} % of {parity.num_inputs}")
     if not parity.num_near_ties:
         return agreement
     return f"{agreement}, {parity.num_near_ties} near tie{'s' * (parity.num_near_ties > 1)}"
@@ -150,6 +150,36 @@ def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
     return emulated + [
         f"[yellow]SKIPPED[/] {escape(each.runtime)}: {escape(each.reason)}" for each in skipped
     ]
+
+
+def cut(count: int, *, task: "Task") -> list[str]:
+    """Returns a line on how many examples a part was not read of; none where there is none."""
+    if not count:
+        return []
+    return [f"[yellow]{count} {task.NOUN}{'s' * (count > 1)} longer than a row: the end was cut[/]"]
+
+
+def cut_in(parity: Sequence[Parity]) -> list[str]:
+    """Returns a line for each length at which a part of some examples was not read."""
+    by_length = {each.seq_len: (each.num_cut, each.task) for each in parity}
+    return [
+        f"at {seq_len} tokens: {line}"
+        for seq_len, (count, task) in sorted(by_length.items())
+        for line in cut(count, task=task)
+    ]
+
+
+def drift_tables(parity: Sequence[Parity]) -> list[Table]:
+    """Returns how far answers have moved, where the task measures that; else nothing."""
+    figures = parity[0].task.DRIFT if parity else ()
+    if not figures:
+        return []
+    made = table("runtime", "length", "KL, nats", *(each.title for each in figures))
+    for each in parity:
+        numbers = [number(each.drift.get(figure.name, math.nan), "{:.4f}") for figure in figures]
+        divergence = number(each.kl_divergence, "{:.2g}")
+        made.add_row(each.runtime, str(each.seq_len), divergence, *numbers)
+    return [made]
 
 
 def unreadable(examples: "Sequence[Unreadable]", consequence: str, *, task: "Task") -> list[str]:

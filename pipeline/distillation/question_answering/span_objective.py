@@ -15,8 +15,9 @@ from converters.values.errors import InputError
 from pipeline.distillation.losses import hard_target_loss
 from pipeline.distillation.objective import Batch, Position, pad, seeded
 from pipeline.distillation.question_answering.rows import Row, Source
-from pipeline.tasks.question_answering import spans
-from pipeline.tasks.question_answering.squad import Question, score
+from pipeline.tasks.question_answering import QuestionAnswering, spans
+from pipeline.tasks.question_answering.spans import Answer
+from pipeline.tasks.question_answering.squad import Question
 from pipeline.tasks.task import Row as InputRow
 from pipeline.tokenizer.tokenization import second_type, special_id
 
@@ -45,12 +46,15 @@ class SpanObjective:
         tokenizer: Tokenizer,
         batch_size: int,
         max_seq_len: int,
+        no_answer_share: float = 0.0,
         seed: int,
     ) -> None:
+        """Takes the sources, and how the rows are drawn from them; see ``Settings``."""
         self._sources = sources
         self._ends = list(itertools.accumulate(len(source) for source in sources))
         self._batch_size = batch_size
         self._max_seq_len = max_seq_len
+        self._no_answer_share = no_answer_share
         self._seed = seed
         self._pad = special_id(tokenizer, "[PAD]")
         self._second_type = second_type(tokenizer)
@@ -116,6 +120,10 @@ class SpanObjective:
         source = self._sources[which]
         begin = self._ends[which] - len(source)
         rng = seeded(self._seed, epoch, index)
+        if self._no_answer_share and rng.random() < self._no_answer_share:
+            row = source.draw_without_answer(index - begin, rng=rng, max_seq_len=self._max_seq_len)
+            if row is not None:
+                return row
         return source.draw(index - begin, rng=rng, max_seq_len=self._max_seq_len)
 
     def _batch(self, rows: Sequence[Row], *, after: Position) -> Batch:
@@ -153,7 +161,7 @@ class SpanObjective:
         return hard_target_loss(student=self.logits(outputs, batch), targets=targets)
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, str]]:
+    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, Answer]]:
         """Returns the answers to a share of the held-out questions, by number."""
         examples = self._held_out[part]
         rows = [
@@ -171,14 +179,14 @@ class SpanObjective:
                 for given, (_, number, place) in zip(logits, chunk, strict=True):
                     outputs[number][place] = given
         return [
-            (example.id, spans.decode(encoded, [given[i] for i in sorted(given)]).text)
+            (example.id, spans.decode(encoded, [given[i] for i in sorted(given)]))
             for (example, encoded), given in zip(examples, outputs, strict=True)
         ]
 
-    def score(self, results: list[tuple[str, str]]) -> dict[str, float]:
-        """Returns exact match and F1 in percent."""
-        found = score(dict(results), [example for example, _ in self._held_out])
-        return {"exact_match": found.exact_match, "f1": found.f1}
+    def score(self, results: list[tuple[str, Answer]]) -> dict[str, float]:
+        """Returns exact match and F1 in percent; "no answer" counts where the data has it."""
+        examples = [example for example, _ in self._held_out]
+        return QuestionAnswering().scores(dict(results), examples)
 
 
 def _run(model: torch.nn.Module, rows: Sequence[InputRow]) -> list[dict[str, np.ndarray]]:
