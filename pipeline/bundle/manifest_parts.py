@@ -26,7 +26,7 @@ MAX_TEXT_CHARACTERS = 10**7
 MAX_ARTIFACT_BYTES = 2**34
 """No phone loads as much."""
 MAX_RULES = 64
-"""Of a task; question answering has six."""
+"""Of a task; question answering has six, text classification eight."""
 MAX_LABELS = 10_000
 """Of a classifier; those with most labels have a few thousand."""
 MAX_LABEL_CHARACTERS = 1_000
@@ -116,7 +116,7 @@ class TokenizerPart(Part):
 class TaskPart(Part):
     """What the student answers, and by which rules; the specification of each task has the rest."""
 
-    name: str = Field(min_length=1, description="Such as question-answering.")
+    name: str = Field(min_length=1, description="Such as text-classification.")
     rules: dict[str, Rule] = Field(
         max_length=MAX_RULES, description="Which there are, and their bounds, the task says."
     )

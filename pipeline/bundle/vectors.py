@@ -40,7 +40,9 @@ _Place = Annotated[int, Field(ge=0, le=2 * MAX_TEXT_CHARACTERS)]
 """In a text; a character outside of the first plane takes two units of UTF-16."""
 _Span = tuple[_Place, _Place]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
-Value = bool | Whole | _Number | str
+_Values = Annotated[tuple[_Number, ...], Field(max_length=MAX_LABELS)]
+_Names = Annotated[tuple[str, ...], Field(max_length=MAX_LABELS)]
+Value = bool | Whole | _Number | str | _Names | _Values
 """Of one field of an answer."""
 
 

@@ -16,6 +16,7 @@ from pipeline.commands.ask import ask
 from pipeline.commands.bench import bench
 from pipeline.commands.build import build
 from pipeline.commands.bundle import bundle
+from pipeline.commands.classify import classify
 from pipeline.commands.distill import distill
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
@@ -33,7 +34,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (build, inspect, doctor, ask, bench, bundle, parity, tokenize, verify, distill):
+for command in (
+    build,
+    inspect,
+    doctor,
+    ask,
+    classify,
+    bench,
+    bundle,
+    parity,
+    tokenize,
+    verify,
+    distill,
+):
     app.command()(command)
 app.command("eval")(evaluate)
 

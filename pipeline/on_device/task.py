@@ -45,6 +45,6 @@ class DeviceTask(Protocol):
 
     def answer(
         self, texts: Mapping[str, str], rows: Sequence[Row], outputs: Sequence[Outputs]
-    ) -> Mapping[str, Value]:
+    ) -> Mapping[str, Value | None]:
         """Returns the answer as ``vectors.json`` has it; ``outputs`` holds those of each row."""
         ...
