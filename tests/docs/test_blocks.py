@@ -13,7 +13,7 @@ import typer
 from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering
 
 from pipeline.commands.app import app
-from tests.command import ROOT
+from tests.command import ROOT, WARM_COMMAND
 from tests.conftest import BuiltBundle
 from tests.docs.blocks import ALL, PAGES, RUN, Block, blocks
 from tests.pipeline.distillation.small_data import qamr_row, write_qamr
@@ -110,7 +110,8 @@ def execute(block: Block, folder: Path) -> None:
     """Runs a block in a folder, by the Python that runs this."""
     tools = folder / ".tools"
     tools.mkdir(exist_ok=True)
-    for name, options in (("pocketbert", "-m pocketbert"), ("python", "")):
+    command = "-m pocketbert" if block.how == "soak" else f"-m tests.warm flows -c '{WARM_COMMAND}'"
+    for name, options in (("pocketbert", command), ("python", "")):
         tool = tools / name
         added = block.options if name == "pocketbert" else ""
         tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@" {added}\n')
