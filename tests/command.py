@@ -18,9 +18,8 @@ from tests import warm
 ROOT = Path(__file__).parents[1]
 COMMAND = (sys.executable, "-c", "from pipeline.commands.app import main; main()")
 _NOWHERE = os.open(os.devnull, os.O_RDONLY)
-_INSTALL = "from tests.warm import install; install(); "
-WARM_COMMAND = _INSTALL + COMMAND[-1]
-"""The code of ``pocketbert``, where its processes may be forks."""
+WARM = "from tests.warm import install; install()\n"
+"""Begins code whose processes may be forks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +91,7 @@ def python(
         process = None
         if cwd == ROOT or not any(cwd.iterdir()):  # what it holds could be imported
             process = warm.start(
-                "flows", ["-c", _INSTALL + code, *map(str, arguments)], env=surroundings, cwd=cwd,
+                "flows", ["-c", WARM + code, *map(str, arguments)], env=surroundings, cwd=cwd,
                 umask=permissions.umask() if umask == -1 else umask,
                 files={0: _NOWHERE, 1: stdout.fileno(), 2: stderr.fileno()},
             )  # fmt: skip

@@ -69,6 +69,7 @@ is_wanted = True
 """Whether the test that runs may have forks."""
 FREE = {
     "XDG_CACHE_HOME", "TMPDIR", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", FOLDER,
+    "PATH", "PWD", "OLDPWD", "SHLVL", "_",  # a shell sets them
     "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR",  # PyTorch sets them itself
 }  # fmt: skip
 """Variables that no import reads; a process that differs from its server in another is fresh."""
