@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from converters import backends
-from pipeline import __version__, distill
+from pipeline import __version__
 from pipeline.comparison.task_library import environment
+from pipeline.distillation import course
 
 _PINNED = ("torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface-hub")
 
@@ -36,7 +37,7 @@ def examine() -> tuple[Finding, ...]:
     ]
     for name, packages in backends.BACKENDS.items():
         found.append(_capability("backend", name, packages, extra=name))
-    found.append(_capability("training", distill.EXTRA, distill.PACKAGES, extra=distill.EXTRA))
+    found.append(_capability("training", course.EXTRA, course.PACKAGES, extra=course.EXTRA))
     for runtime in backends.RUNTIMES:
         reason = backends.why_unavailable(runtime)
         hint = backends.install_line(runtime.extra)

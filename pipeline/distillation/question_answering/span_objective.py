@@ -12,19 +12,13 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from converters.values.errors import InputError
-from pipeline.distillation.losses import hard_target_loss
-from pipeline.distillation.objective import Batch, Position, pad, seeded
+from pipeline.distillation.losses import hard_target_loss, soft_target_loss
+from pipeline.distillation.objective import Batch, Position, pad, pooled, seeded
 from pipeline.distillation.question_answering.rows import Row, Source
 from pipeline.tasks.question_answering import spans
 from pipeline.tasks.question_answering.squad import Question, score
 from pipeline.tasks.task import Row as InputRow
 from pipeline.tokenizer.tokenization import second_type, special_id
-
-POOL_BATCHES = 50
-"""Batches that are drawn together, sorted by length and shuffled, so that little is padding."""
-
-INPUT_NAMES = ("input_ids", "attention_mask")
-"""Of a student, which is always a DistilBERT."""
 
 EVALUATION_LENGTHS = (64, 128, 192, 256, 320, 384)
 EVALUATION_BATCH = 16
@@ -43,6 +37,7 @@ class SpanObjective:
         *,
         held_out: Sequence[Question],
         tokenizer: Tokenizer,
+        input_names: tuple[str, ...],
         batch_size: int,
         max_seq_len: int,
         seed: int,
@@ -63,7 +58,7 @@ class SpanObjective:
                 spans.encode(
                     example,
                     tokenizer=tokenizer,
-                    input_names=INPUT_NAMES,
+                    input_names=input_names,
                     seq_lens=lengths,
                 ),
             )
@@ -87,29 +82,15 @@ class SpanObjective:
 
     def batches(self, start: Position | None) -> Iterator[Batch]:
         """Yields batches of rows of similar length, in an order that the seed decides."""
-        position = start or {"epoch": 0, "batch": 0}
-        skipped = position["batch"]
-        for epoch in itertools.count(position["epoch"]):
-            first_pool = skipped // POOL_BATCHES
-            skipped -= first_pool * POOL_BATCHES
-            order = list(range(self.num_examples))
-            seeded(self._seed, epoch).shuffle(order)
-            for pool in range(first_pool, -(-self.batches_per_epoch // POOL_BATCHES)):
-                drawn = self._draw_pool(order, epoch, pool)
-                for index, rows in enumerate(drawn[skipped:], start=skipped):
-                    done = pool * POOL_BATCHES + index + 1
-                    yield self._batch(rows, after={"epoch": epoch, "batch": done})
-                skipped = 0
-
-    def _draw_pool(self, order: list[int], epoch: int, pool: int) -> list[list[Row]]:
-        first = pool * POOL_BATCHES
-        last = min(first + POOL_BATCHES, self.batches_per_epoch)
-        size = self._batch_size
-        rows = [self._draw(index, epoch) for index in order[first * size : last * size]]
-        rows.sort(key=lambda row: len(row.ids))
-        batches = [rows[i : i + size] for i in range(0, len(rows), size)]
-        seeded(self._seed, epoch, pool).shuffle(batches)
-        return batches
+        drawn = pooled(
+            self._draw,
+            num_examples=self.num_examples,
+            batch_size=self._batch_size,
+            seed=self._seed,
+            start=start,
+        )
+        for rows, after in drawn:
+            yield self._batch(rows, after=after)
 
     def _draw(self, index: int, epoch: int) -> Row:
         which = bisect.bisect_right(self._ends, index)
@@ -140,6 +121,14 @@ class SpanObjective:
         positions = 2.0 * len(batch.names)
         tokens = float(batch.inputs["attention_mask"].sum())
         return {"soft": positions, "hard": positions, "cosine": tokens}
+
+    def soft_loss(self, outputs: Any, taught: Any, batch: Batch, *, temperature: float) -> Tensor:
+        """Returns the divergence of start and end from the teacher's, summed."""
+        return soft_target_loss(
+            student=self.logits(outputs, batch),
+            teacher=self.logits(taught, batch),
+            temperature=temperature,
+        )
 
     def logits(self, outputs: Any, batch: Batch) -> Tensor:
         """Returns start and end logits over the tokens, ``(2 * batch, seq_len)``."""
@@ -189,7 +178,7 @@ def _run(model: torch.nn.Module, rows: Sequence[InputRow]) -> list[dict[str, np.
             name: torch.from_numpy(np.concatenate([row.inputs[name] for row in rows]))
             .long()
             .to(device)
-            for name in INPUT_NAMES
+            for name in rows[0].inputs
         }
     )
     logits = {name: getattr(outputs, name).float().cpu().numpy() for name in spans.OUTPUT_NAMES}
