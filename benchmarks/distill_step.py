@@ -171,7 +171,8 @@ def make_settings(options: argparse.Namespace) -> Settings:
         temperature=2.0, steps=10**9, epochs=0, batch_size=options.batch_size, accumulate=1,
         learning_rate=DEFAULT_LEARNING_RATE["task"], warmup=0.0, weight_decay=0.01,
         dropout=0.0, attention_dropout=0.0, max_seq_len=options.seq_len, freeze_embeddings=False,
-        ema_decay=0.0, mixed_precision=options.mixed_precision, seed=0,
+        ema_decay=0.0, mixed_precision=options.mixed_precision, no_answer_share=0.0,
+        seed=0,
     )  # fmt: skip
 
 

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
-FRAMEWORKS = ("tensorflow", "executorch", "torchao")
+FRAMEWORKS = ("tensorflow", "executorch", "torchao", "transformers", "sklearn")
 
 
 @contextlib.contextmanager
 def coremltools_without_frameworks() -> Iterator[None]:
     """Hides frameworks while coremltools is imported.
 
-    coremltools 9.0 imports every framework that it finds: TensorFlow, ExecuTorch and, through
-    torchao, Triton. With TensorFlow 2.21 first and Triton 3.7.1 second the process ends in a
-    segmentation fault; besides, each of the three takes seconds to import, in every process that
-    opens a Core ML package, and nothing here uses it. It can go when coremltools imports a
-    framework only for a model of that framework's.
+    coremltools 9.0 imports every framework that it finds: TensorFlow, ExecuTorch, through torchao
+    Triton, Transformers and scikit-learn. With TensorFlow 2.21 first and Triton 3.7.1 second the
+    process ends in a segmentation fault; besides, each takes a second or more to import, in every
+    process that opens a Core ML package, and nothing here uses it. It can go when coremltools
+    imports a framework only for a model of that framework's.
     """
     # What is imported already is too late to hide.
     hidden = [name for name in FRAMEWORKS if name not in sys.modules]

@@ -93,13 +93,10 @@ def ask(
     artifacts = opened.artifacts
     task = task_of_bundle(opened.manifest)
     tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
+    input_names = tuple(spec.name for spec in artifacts[0].inputs)
+    seq_lens = artifacts[0].seq_lens
     encoded = [
-        task.encode(
-            example,
-            tokenizer=tokenizer,
-            input_names=tuple(spec.name for spec in artifacts[0].inputs),
-            seq_lens=artifacts[0].seq_lens,
-        )
+        task.encode(example, tokenizer=tokenizer, input_names=input_names, seq_lens=seq_lens)
         for example in examples
     ]
     pairs, skipped = runtimes.choose(names, artifacts)

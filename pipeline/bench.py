@@ -75,41 +75,46 @@ def bench(
     find = functools.partial(reference.find, opened, named=named_reference)
     roofs: tuple[Roof, ...] = ()
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
-        if with_peers or not names or PYTORCH in names:
-            try:
-                student = find()
-            except reference.ReferenceNotFoundError as err:
-                own, *of_peers = _without_student(err, with_peers=with_peers)
-                skipped = [own, *skipped, *of_peers]
-            else:
-                if not names or PYTORCH in names:
-                    pytorch = of_student(student, find, num_threads=run.num_threads)
-                    contestants.insert(0, pytorch)
-                if with_peers:
-                    found, missing = peers.prepare(
-                        student, find, seq_lens=seq_lens, folder=Path(folder), run=run
-                    )
-                    contestants += found
-                    skipped += missing
-                    roofs = roofline.measure(student, seq_lens=seq_lens, run=run)
+        student, skipped = _find(find, names, skipped, with_peers=with_peers)
+        if student is not None and _asks_pytorch(names):
+            contestants.insert(0, of_student(student, find, num_threads=run.num_threads))
+        if student is not None and with_peers:
+            found, missing = peers.prepare(
+                student, find, seq_lens=seq_lens, folder=Path(folder), run=run
+            )
+            contestants, skipped = contestants + found, skipped + missing
+            roofs = roofline.measure(student, seq_lens=seq_lens, run=run)
         if not contestants:
             raise runtimes.nothing_ran(skipped)
         rows = contest.measure(
             contestants, _inputs(opened, seq_lens), model=opened.manifest.student.name,
             num_repetitions=num_repetitions, run=run,
         )  # fmt: skip
-    return Measured(
-        rows=tuple(roofline.with_shares(rows, roofs)), skipped=tuple(skipped), roofs=roofs
-    )
+    shared = roofline.with_shares(rows, roofs)
+    return Measured(rows=tuple(shared), skipped=tuple(skipped), roofs=roofs)
 
 
-def _without_student(error: reference.ReferenceNotFoundError, *, with_peers: bool) -> list[Skipped]:
-    """Returns what cannot run where the PyTorch student is not found."""
-    skipped = [Skipped(runtime=PYTORCH, reason=f"{error.message}; {error.hint}")]
-    if with_peers:
-        reason = "they are made from the PyTorch student, which was not found"
-        skipped += [Skipped(runtime=name, reason=reason) for name in peers.RUNTIMES]
-    return skipped
+def _asks_pytorch(names: Sequence[str]) -> bool:
+    return not names or PYTORCH in names
+
+
+def _find(
+    find: Callable[[], Student],
+    names: Sequence[str],
+    skipped: list[Skipped],
+    *,
+    with_peers: bool,
+) -> tuple[Student | None, list[Skipped]]:
+    """Returns the PyTorch student where it is needed, and all that cannot run without it."""
+    if not (with_peers or _asks_pytorch(names)):
+        return None, skipped
+    try:
+        return find(), skipped
+    except reference.ReferenceNotFoundError as err:
+        own = Skipped(runtime=PYTORCH, reason=f"{err.message}; {err.hint}")
+    reason = "they are made from the PyTorch student, which was not found"
+    of_peers = [Skipped(runtime=name, reason=reason) for name in peers.RUNTIMES if with_peers]
+    return None, [own, *skipped, *of_peers]
 
 
 def _inputs(opened: Bundle, seq_lens: Sequence[int]) -> list[Arrays]:
@@ -181,13 +186,15 @@ def save_base(folder: Path, *, num_layers: int = 6) -> Path:
         num_layers: DistilBERT-base has six.
 
     Returns:
-        The folder, with the embedded student's tokenizer.
+        The folder, with the embedded student's task and tokenizer.
     """
     import torch
-    from transformers import DistilBertConfig, DistilBertForQuestionAnswering
+    import transformers
 
+    embedded = load()
     torch.manual_seed(0)
-    config = DistilBertConfig(n_layers=num_layers)
-    DistilBertForQuestionAnswering(config).save_pretrained(folder)
-    write_vocabulary(load().tokenizer, folder)
+    config = transformers.DistilBertConfig(n_layers=num_layers)
+    kind = getattr(transformers, f"DistilBert{embedded.task.ARCHITECTURE_SUFFIX}")
+    kind(config).save_pretrained(folder)
+    write_vocabulary(embedded.tokenizer, folder)
     return folder

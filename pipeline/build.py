@@ -1,7 +1,7 @@
 """The main path: from a student to a verified bundle."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,21 @@ class BuildResult:
         return content
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What a bundle is to be; ``build`` says what each field means."""
+
+    destination: Path
+    backends: Sequence[str]
+    recipe: Recipe | None
+    budget: Budget
+    seq_lens: tuple[int, ...]
+    trim_corpus: Path | None
+    compute_units: str | None
+    for_task_library: bool
+    key: Ed25519PrivateKey | None
+
+
 def build(
     model: str | None,
     *,
@@ -164,53 +179,45 @@ def build(
         run: Its threads, cache and progress.
 
     Raises:
-        PocketBertError: As the command line reports it. A failed parity gate raises nothing: the
-            bundle is written, its manifest records the failure, and the result tells. So it is with
-            a backend that fails while others do not: the bundle holds what could be built. A broken
-            budget raises, and writes nothing.
+        PocketBertError: As the command line reports it. A failed gate or a failed backend raises
+            nothing while another was built: the manifest and the result tell of it. A broken budget
+            raises, and writes nothing.
     """
-    chosen, skipped = checks.choose_backends(backends)
-    units = checks.choose_compute_units(compute_units, chosen)
-    remarks = checks.check_activations(recipe, chosen)
-    atomic_folder.check_destination(destination)
-    with run.stage("load"):
-        student = load(model)
-        lengths = check_seq_lens(seq_lens, longest=student.max_seq_len)
-        if for_task_library:
-            variant.check_wanted(student, backends=chosen, seq_lens=lengths, recipe=recipe)
-        checks.check_free_space(destination, student, num_artifacts=len(chosen) + for_task_library)
-    trimming = None
-    if trim_corpus is not None:
-        with run.stage("trim vocabulary"):
-            student, trimming = trim(student, trim_corpus)
+    asked = _Asked(
+        destination=destination, backends=backends, recipe=recipe, budget=budget,
+        seq_lens=seq_lens, trim_corpus=trim_corpus, compute_units=compute_units,
+        for_task_library=for_task_library, key=key,
+    )  # fmt: skip
+    return _build(model, examples, asked, run)
+
+
+def _build(model: str | None, examples: Given, asked: _Asked, run: Run) -> BuildResult:
+    """Builds a bundle, stage by stage."""
+    backends, skipped = checks.choose_backends(asked.backends)
+    units = checks.choose_compute_units(asked.compute_units, backends)
+    remarks = checks.check_activations(asked.recipe, backends)
+    atomic_folder.check_destination(asked.destination)
+    student, seq_lens = _load(model, asked, backends, run)
+    student, trimming = _trim(student, asked, run)
     given = sort_out(
         read(examples, task=student.task), task=student.task, tokenizer=student.tokenizer
     )
     with run.stage("trace"):
-        traced = trace(student, seq_lens=lengths)
-    quantizer = calibrated(student, recipe, given.readable, run=run)
-    with atomic_folder.staged(destination) as folder:
+        traced = trace(student, seq_lens=seq_lens)
+    quantizer = calibrated(student, asked.recipe, given.readable, run=run)
+    with atomic_folder.staged(asked.destination) as folder:
         attempt = functools.partial(
-            _attempt, student=student, traced=traced, quantizer=quantizer, backends=chosen,
-            options=BackendOptions(compute_units=units), budget=budget, examples=given.readable,
-            folder=folder, run=run,
+            _attempt, student=student, traced=traced, quantizer=quantizer, backends=backends,
+            options=BackendOptions(compute_units=units), budget=asked.budget,
+            examples=given.readable, folder=folder, run=run,
         )  # fmt: skip
-        steps: tuple[Step, ...] = ()
-        if recipe is not None:
-            made = attempt(recipe)
-        else:
-            made, steps = search(
-                student, quantizer, budget, examples=given.readable, attempt=attempt, run=run
-            )
-        budget.check(made.cost)
-        if for_task_library:
-            made = with_task_library(made, student, examples=given.readable, run=run)
-        write_bundle(folder, student, made, steps, examples=given.readable, key=key, run=run)
+        made, steps = _make(attempt, student, quantizer, asked, examples=given.readable, run=run)
+        write_bundle(folder, student, made, steps, examples=given.readable, key=asked.key, run=run)
     reference.remember(student)
     return BuildResult(
-        folder=destination,
+        folder=asked.destination,
         task=student.task,
-        made=made.moved(folder, destination),
+        made=made.moved(folder, asked.destination),
         skipped=(*skipped, *made.skipped),
         unreadable=given.unreadable,
         remarks=remarks,
@@ -219,6 +226,51 @@ def build(
         reused=tuple(run.progress.reused),
         seconds=run.progress.seconds,
     )
+
+
+def _load(
+    model: str | None, asked: _Asked, backends: Sequence[str], run: Run
+) -> tuple[Student, tuple[int, ...]]:
+    """Returns the student and the lengths, both fit for what was asked."""
+    with run.stage("load"):
+        student = load(model)
+        seq_lens = check_seq_lens(asked.seq_lens, longest=student.max_seq_len)
+        if asked.for_task_library:
+            variant.check_wanted(student, backends=backends, seq_lens=seq_lens, recipe=asked.recipe)
+        num_artifacts = len(backends) + asked.for_task_library
+        checks.check_free_space(asked.destination, student, num_artifacts=num_artifacts)
+    return student, seq_lens
+
+
+def _trim(student: Student, asked: _Asked, run: Run) -> tuple[Student, Trimming | None]:
+    """Returns the student with the vocabulary that was asked for, and what that saves."""
+    if asked.trim_corpus is None:
+        return student, None
+    with run.stage("trim vocabulary"):
+        return trim(student, asked.trim_corpus)
+
+
+def _make(
+    attempt: Callable[[Recipe], Made],
+    student: Student,
+    quantizer: Quantizer,
+    asked: _Asked,
+    *,
+    examples: Sequence[Example],
+    run: Run,
+) -> tuple[Made, tuple[Step, ...]]:
+    """Returns what the recipe gives, or the best that a search finds, within the budget."""
+    steps: tuple[Step, ...] = ()
+    if asked.recipe is not None:
+        made = attempt(asked.recipe)
+    else:
+        made, steps = search(
+            student, quantizer, asked.budget, examples=examples, attempt=attempt, run=run
+        )
+    asked.budget.check(made.cost)
+    if asked.for_task_library:
+        made = with_task_library(made, student, examples=examples, run=run)
+    return made, steps
 
 
 def _attempt(

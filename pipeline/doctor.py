@@ -7,7 +7,7 @@ from importlib import metadata
 from converters import backends
 from pipeline import __version__
 from pipeline.comparison.task_library import environment
-from pipeline.distillation import course
+from pipeline.distillation.settings import EXTRA, PACKAGES
 
 _PINNED = ("torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface-hub")
 
@@ -37,7 +37,7 @@ def examine() -> tuple[Finding, ...]:
     ]
     for name, packages in backends.BACKENDS.items():
         found.append(_capability("backend", name, packages, extra=name))
-    found.append(_capability("training", course.EXTRA, course.PACKAGES, extra=course.EXTRA))
+    found.append(_capability("training", EXTRA, PACKAGES, extra=EXTRA))
     for runtime in backends.RUNTIMES:
         reason = backends.why_unavailable(runtime)
         hint = backends.install_line(runtime.extra)

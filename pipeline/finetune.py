@@ -7,18 +7,14 @@ import torch
 
 from converters.values.errors import InputError
 from pipeline.distillation.course import Course, Place, Trained, with_steps
-from pipeline.distillation.data import HEADS, read_objective
+from pipeline.distillation.data import HEADS, READERS, read_objective
 from pipeline.distillation.faults import Faults
 from pipeline.distillation.fine_tuning import make_model, trim_vocabulary
 from pipeline.distillation.models import check_length
 from pipeline.distillation.objective import Learner
 from pipeline.distillation.settings import Cadence, Data, Settings
 from pipeline.student.load import Checkpoint, input_names, load_checkpoint
-
-SUFFIXES = {
-    "question-answering": "ForQuestionAnswering",
-    "text-classification": "ForSequenceClassification",
-}
+from pipeline.tasks import TASKS
 
 
 def finetune(
@@ -84,11 +80,13 @@ def finetune(
 
 def _suffix(task: str) -> str:
     """Returns how the architecture of a task's models ends."""
-    if task not in SUFFIXES:
+    suffixes = {each.NAME: each.ARCHITECTURE_SUFFIX for each in TASKS}
+    known = [name for name, suffix in suffixes.items() if suffix in READERS]
+    if task not in known:
         raise InputError(
-            f"there is no task {task} to train for", hint=f"give one of: {', '.join(SUFFIXES)}"
+            f"there is no task {task} to train for", hint=f"give one of: {', '.join(known)}"
         )
-    return SUFFIXES[task]
+    return suffixes[task]
 
 
 def _new_head(

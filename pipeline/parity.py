@@ -17,8 +17,9 @@ from pipeline.conversion.recipe import read_recipe
 from pipeline.report import page
 from pipeline.running.run import Run
 from pipeline.student import reference
+from pipeline.student.load import Student
 from pipeline.tasks.examples import Given, read, sort_out
-from pipeline.tasks.task import Task, Unreadable
+from pipeline.tasks.task import Example, Task, Unreadable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,28 @@ def check_bundle(
         PocketBertError: The student is not found, nothing could run, or the report would take the
             place of something else.
     """
+    _check_asked(names, with_blocks=with_blocks, report=report)
+    student = reference.find(opened, named=named_reference)
+    given = read(examples, task=student.task, limit=limit)
+    sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
+    chosen = sorted_out.readable
+    verdicts, skipped = _judge(opened, student, chosen, names, run)
+    blocks: Sequence[Localization] = ()
+    if with_blocks:
+        blocks = localize(student, opened.artifacts, examples=chosen, names=names, run=run)
+    if report is not None:
+        page.write_report(report, student, opened.artifacts, verdicts, skipped, blocks)
+    return BundleParity(
+        task=student.task,
+        verdicts=tuple(verdicts),
+        skipped=tuple(skipped),
+        unreadable=sorted_out.unreadable,
+        localization=tuple(blocks) if with_blocks else None,
+    )
+
+
+def _check_asked(names: Sequence[str], *, with_blocks: bool, report: Path | None) -> None:
+    """Refuses, before anything runs, what could not be done in the end."""
     if with_blocks and set(names) == {variant.RUNTIME}:
         raise InputError(
             f"--localize looks into artifacts, and {variant.RUNTIME} gives answers alone",
@@ -88,38 +111,19 @@ def check_bundle(
         )
     if report is not None:
         page.check_report_folder(report)
-    student = reference.find(opened, named=named_reference)
-    given = read(examples, task=student.task, limit=limit)
-    sorted_out = sort_out(given, task=student.task, tokenizer=student.tokenizer)
-    chosen = sorted_out.readable
+
+
+def _judge(
+    opened: Bundle, student: Student, examples: Sequence[Example], names: Sequence[str], run: Run
+) -> tuple[list[Parity], list[Skipped]]:
+    """Returns the verdicts on the artifacts and on the variant for the Task Library."""
+    recipe = read_recipe(opened.folder / RECIPE_FILE)
     verdicts, skipped = parity.check(
-        student,
-        opened.artifacts,
-        examples=chosen,
-        recipe=read_recipe(opened.folder / RECIPE_FILE),
-        names=names,
-        run=run,
+        student, opened.artifacts, examples=examples, recipe=recipe, names=names, run=run
     )
-    second, not_run = variant.check_bundle(opened, student, examples=chosen, names=names, run=run)
+    second, not_run = variant.check_bundle(opened, student, examples=examples, names=names, run=run)
     verdicts += second
     skipped = [each for each in skipped if each.runtime != variant.RUNTIME] + not_run
     if not verdicts:
         raise runtimes.nothing_ran(skipped)
-    blocks = None
-    if with_blocks:
-        blocks = localize(
-            student, opened.artifacts, examples=chosen, names=names,
-            run=run,
-        )  # fmt: skip
-    found = BundleParity(
-        task=student.task,
-        verdicts=tuple(verdicts),
-        skipped=tuple(skipped),
-        unreadable=sorted_out.unreadable,
-        localization=None if blocks is None else tuple(blocks),
-    )
-    if report is not None:
-        page.write_report(
-            report, student, opened.artifacts, found.verdicts, found.skipped, blocks or ()
-        )
-    return found
+    return verdicts, skipped

@@ -4,16 +4,14 @@ import shutil
 from pathlib import Path
 
 from pipeline.bundle import open
-from pipeline.bundle.manifest import (
+from pipeline.bundle.manifest import Manifest, read_manifest, write_manifest
+from pipeline.bundle.manifest_parts import (
     ArtifactPart,
-    Manifest,
     StudentPart,
     TaskPart,
     TensorPart,
     TokenizerPart,
     VerdictPart,
-    read_manifest,
-    write_manifest,
 )
 from pipeline.bundle.open import Problem, verify
 from pipeline.bundle.platforms import files_by_platform

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -15,6 +16,7 @@ from transformers import (
     ElectraForQuestionAnswering,
     MobileBertConfig,
     MobileBertForQuestionAnswering,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 
@@ -63,41 +65,58 @@ def make_model(
         spread: Standard deviation of its weights; MobileBERT has less.
     """
     torch.manual_seed(seed)
-    shared = {"vocab_size": VOCABULARY_SIZE, "max_position_embeddings": NUM_POSITIONS}
-    model: PreTrainedModel
+    config = make_config(
+        architecture, width=width, num_layers=num_layers, num_heads=num_heads, spread=spread
+    )
+    classes: dict[str, type[PreTrainedModel]] = {
+        "distilbert": DistilBertForQuestionAnswering,
+        "bert": BertForQuestionAnswering,
+        "mobilebert": MobileBertForQuestionAnswering,
+        "electra": ElectraForQuestionAnswering,
+    }
+    return classes[architecture](config).eval()
+
+
+def make_config(
+    architecture: str,
+    *,
+    width: int = 64,
+    num_layers: int = 2,
+    num_heads: int = 4,
+    spread: float = 0.2,
+    **stated: Any,
+) -> PreTrainedConfig:
+    """Returns the configuration of a small encoder; the arguments are those of ``make_model``.
+
+    Args:
+        stated: Added to it.
+    """
+    shared = {
+        "vocab_size": VOCABULARY_SIZE, "max_position_embeddings": NUM_POSITIONS, **stated,
+    }  # fmt: skip
     if architecture == "distilbert":
-        model = DistilBertForQuestionAnswering(
-            DistilBertConfig(
-                **shared,
-                dim=width,
-                n_layers=num_layers,
-                n_heads=num_heads,
-                hidden_dim=2 * width,
-                initializer_range=spread,
-            )
+        return DistilBertConfig(
+            **shared,
+            dim=width,
+            n_layers=num_layers,
+            n_heads=num_heads,
+            hidden_dim=2 * width,
+            initializer_range=spread,
         )
-    else:
-        shared |= {
-            "hidden_size": width, "num_hidden_layers": num_layers,
-            "num_attention_heads": num_heads, "intermediate_size": 2 * width,
-            "initializer_range": spread,
-        }  # fmt: skip
-        if architecture == "bert":
-            model = BertForQuestionAnswering(BertConfig(**shared))
-        elif architecture == "electra":
-            model = ElectraForQuestionAnswering(ElectraConfig(**shared, embedding_size=32))
-        else:
-            # It has no layer norms to tame its sums, which int8 would drown in noise.
-            shared["initializer_range"] = 0.4 * spread
-            model = MobileBertForQuestionAnswering(
-                MobileBertConfig(
-                    **shared,
-                    embedding_size=32,
-                    intra_bottleneck_size=32,
-                    num_feedforward_networks=2,
-                )
-            )
-    return model.eval()
+    shared |= {
+        "hidden_size": width, "num_hidden_layers": num_layers,
+        "num_attention_heads": num_heads, "intermediate_size": 2 * width,
+        "initializer_range": spread,
+    }  # fmt: skip
+    if architecture == "bert":
+        return BertConfig(**shared)
+    if architecture == "electra":
+        return ElectraConfig(**shared, embedding_size=32)
+    # It has no layer norms to tame its sums, which int8 would drown in noise.
+    shared["initializer_range"] = 0.4 * spread
+    return MobileBertConfig(
+        **shared, embedding_size=32, intra_bottleneck_size=32, num_feedforward_networks=2
+    )
 
 
 def vary_norms_and_biases(model: PreTrainedModel, *, seed: int = 0) -> None:

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -79,17 +80,42 @@ def _keep_compiled_in(folder: Path) -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
 
 
-def load_bert_base(*, longest: int, num_threads: int) -> Runner:
+def load_bert_base(*, head: "Head", longest: int, num_threads: int) -> Runner:
     """Loads BERT-base with random weights, which are as fast as trained ones."""
     import torch
 
     torch.set_num_threads(num_threads)
     torch.manual_seed(0)
-    return TorchRunner(make_bert_base(longest), output_names=("start_logits", "end_logits"))
+    return TorchRunner(make_bert_base(head, longest=longest), output_names=head.output_names)
 
 
-def make_bert_base(longest: int) -> "PreTrainedModel":
-    """Returns BERT-base, with positions for rows of this length."""
-    from transformers import BertConfig, BertForQuestionAnswering
+def make_bert_base(head: "Head", *, longest: int) -> "PreTrainedModel":
+    """Returns BERT-base with a student's kind of head, and positions for rows of this length."""
+    import transformers
 
-    return BertForQuestionAnswering(BertConfig(max_position_embeddings=max(512, longest)))
+    config = transformers.BertConfig(max_position_embeddings=max(512, longest))
+    config.num_labels = head.num_labels
+    made: PreTrainedModel = getattr(transformers, f"Bert{head.architecture_suffix}")(config)
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What a student has on top of its encoder.
+
+    Attributes:
+        architecture_suffix: As its task has it.
+    """
+
+    architecture_suffix: str
+    num_labels: int
+    output_names: tuple[str, ...]
+
+    @classmethod
+    def of_student(cls, student: "Student") -> Self:
+        """Returns that of a student."""
+        return cls(
+            architecture_suffix=student.task.ARCHITECTURE_SUFFIX,
+            num_labels=len(student.model.config.id2label or ()),
+            output_names=student.output_names,
+        )

@@ -98,13 +98,8 @@ def prepare(
         run: Its threads, cache and progress.
     """
     skipped: list[Skipped] = []
-    jobs: list[Job[Any]] = [
-        Job(
-            name=COMPILED,
-            function=peer_runners.try_compiler,
-            arguments={"folder": folder / COMPILED},
-        )
-    ]
+    compiler = {"folder": folder / COMPILED}
+    jobs = [Job[Any](name=COMPILED, function=peer_runners.try_compiler, arguments=compiler)]
     for peer in peers:
         missing = backends.missing_packages(peer.packages)
         if missing:
@@ -118,7 +113,7 @@ def prepare(
             }  # fmt: skip
             name = f"{peer.runtime} {precision}"
             jobs.append(Job(name=name, function=export, arguments=arguments))
-    contestants = [_bert_base(longest=seq_lens[-1], num_threads=run.num_threads)]
+    contestants = [_bert_base(student, longest=seq_lens[-1], num_threads=run.num_threads)]
     for outcome in run.run_jobs(jobs, max_parallel=2):
         if outcome.error is not None:
             runtime, _, at = outcome.name.partition(" ")
@@ -246,17 +241,19 @@ def _compiled(
     )  # fmt: skip
 
 
-def _bert_base(*, longest: int, num_threads: int) -> Contestant:
+def _bert_base(student: Student, *, longest: int, num_threads: int) -> Contestant:
     import torch
 
+    head = peer_runners.Head.of_student(student)
     with torch.device("meta"):
-        weights = sum(weight.nbytes for weight in peer_runners.make_bert_base(longest).parameters())
+        model = peer_runners.make_bert_base(head, longest=longest)
+        weights = sum(weight.nbytes for weight in model.parameters())
     return Contestant(
         runtime=BERT_BASE,
         precision="fp32",
         size_bytes=weights,
         modules=("torch", "transformers.models.bert.modeling_bert", "pipeline.student.trace"),
         load=functools.partial(
-            peer_runners.load_bert_base, longest=longest, num_threads=num_threads
+            peer_runners.load_bert_base, head=head, longest=longest, num_threads=num_threads
         ),
     )

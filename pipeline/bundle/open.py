@@ -16,13 +16,12 @@ from pipeline.bundle.manifest import (
     FILE_NAME,
     RECIPE,
     VECTORS,
-    ArtifactPart,
     Manifest,
     ManifestDamagedError,
     Platform,
-    TensorPart,
     read_manifest,
 )
+from pipeline.bundle.manifest_parts import ArtifactPart, TensorPart
 from pipeline.bundle.signature import Signature
 from pipeline.files.checksums import check_files, hash_file, problem_of_file
 from pipeline.files.other_files import refuse_other_file

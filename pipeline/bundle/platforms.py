@@ -9,15 +9,8 @@ from typing import Any, get_args
 
 from converters.values.errors import GateError, InputError
 from pipeline.bundle import archive, signature
-from pipeline.bundle.manifest import (
-    FILE_NAME,
-    UNICODE_TABLES,
-    VECTORS,
-    VOCABULARY,
-    ArtifactPart,
-    Platform,
-    VerdictPart,
-)
+from pipeline.bundle.manifest import FILE_NAME, VECTORS, Platform
+from pipeline.bundle.manifest_parts import UNICODE_TABLES, VOCABULARY, ArtifactPart, VerdictPart
 from pipeline.bundle.open import Bundle, open_bundle, verify
 
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import (
+from pipeline.bundle.manifest_parts import (
     MAX_LABELS,
     MAX_SEQ_LEN,
     MAX_TEXT_CHARACTERS,
@@ -40,7 +40,9 @@ _Place = Annotated[int, Field(ge=0, le=2 * MAX_TEXT_CHARACTERS)]
 """In a text; a character outside of the first plane takes two units of UTF-16."""
 _Span = tuple[_Place, _Place]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
-Value = bool | Whole | _Number | str
+_Values = Annotated[tuple[_Number, ...], Field(max_length=MAX_LABELS)]
+_Names = Annotated[tuple[str, ...], Field(max_length=MAX_LABELS)]
+Value = bool | Whole | _Number | str | _Names | _Values
 """Of one field of an answer."""
 
 

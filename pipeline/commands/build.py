@@ -65,7 +65,7 @@ def build(
         Path | None,
         typer.Option(
             metavar="CORPUS",
-            help="Text or SQuAD .json: drop the vocabulary that it never needs.",
+            help="Text, or examples of the task in .json: drop the vocabulary they never need.",
         ),
     ] = None,
     task_library: Annotated[

@@ -26,9 +26,12 @@ from pipeline.running.terminal import Terminal, lines, one_line, warnings_in_pla
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder or zip.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-DATA_HELP = "Labelled questions: JSON in SQuAD's layout, or an example a line."
+DATA_HELP = (
+    "Labelled examples of the task; for question answering JSON in SQuAD's layout, or an example "
+    "a line."
+)
 Data = Annotated[Path | None, typer.Option(help=DATA_HELP)]
-Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first questions.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first examples.")]
 Runtimes = Annotated[list[str] | None, typer.Option("--runtime", help="Only these; repeatable.")]
 Reference = Annotated[
     str | None, typer.Option("--reference", metavar="MODEL", help="Where the student is.")

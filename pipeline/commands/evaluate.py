@@ -29,11 +29,11 @@ def evaluate(
     reference: Reference = None,
     as_json: AsJson = False,
 ) -> int:
-    """Scores exact match and F1 as the official SQuAD script does.
+    """Scores answers to labelled examples as the task's official script does.
 
-    That of SQuAD 1.1, or, where the data holds questions without an answer, that of SQuAD 2.0: then
-    "no answer" is an answer, given where [CLS] is ahead of the best span. A question that cannot be
-    read counts as wrong, and is named.
+    For question answering that is exact match and F1 of SQuAD 1.1, or, where the data holds
+    questions without an answer, of SQuAD 2.0: then "no answer" is an answer, given where [CLS] is
+    ahead of the best span. An example that cannot be read counts as wrong, and is named.
     """
     from pipeline import evaluate as flow
     from pipeline.report import tables

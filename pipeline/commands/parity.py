@@ -116,14 +116,11 @@ def _package_parity(
         )
     if not inputs:
         raise InputError("a package needs --inputs X.npz", hint="write it with numpy.savez")
-    verdicts, skipped = flow.check_apart(
-        package,
-        reference=Path(reference),
-        inputs=inputs,
-        names=names,
-        function=function,
-        num_threads=num_threads(),
-    )
+    asked = flow.Comparison(
+        package=package, reference=Path(reference), inputs=tuple(inputs), names=tuple(names),
+        function=function, num_threads=num_threads(),
+    )  # fmt: skip
+    verdicts, skipped = flow.check_apart(asked)
     if not verdicts:
         raise nothing_ran(skipped)
     payload = {

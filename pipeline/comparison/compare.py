@@ -274,7 +274,7 @@ def _compare_answer(
         margin=margin,
         max_abs_diff=float(np.max([np.abs(actual - own).max() for actual, own in pairs])),
         likeness=task.likeness(answer, case.answer),
-        is_labelled=bool(example.labels),
+        is_labelled=example.is_labelled,
         worth=worth,
         score_drop=own[counted] - worth[counted] if counted in worth else 0.0,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from converters.values.artifact import Arrays
 from pipeline.comparison.cases import Case, reference_cases
-from pipeline.comparison.hard_rows import hard_examples, refill_padding
+from pipeline.comparison.hard_rows import hard_examples, refill_padding, takes_one_row
 from pipeline.comparison.kept_runs import StudentRuns
 from pipeline.comparison.verdict import HardRows
 from pipeline.student.load import Student
@@ -86,7 +86,7 @@ def _exam(
 ) -> Exam:
     """Returns all examples at a length, and the hard ones that take one row of it."""
     encoded = student.encode(hard, seq_lens=(seq_len,))
-    fitting = [each for each, item in zip(hard, encoded, strict=True) if len(item.rows) == 1]
+    fitting = [each for each, item in zip(hard, encoded, strict=True) if takes_one_row(item)]
     hard_cases = reference_cases(student, fitting, (seq_len,), runs)
     size = student.tokenizer.get_vocab_size()
     return Exam(

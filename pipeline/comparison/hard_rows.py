@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from converters.values.artifact import Arrays
 from converters.values.errors import InputError
 from pipeline.student.load import Student
-from pipeline.tasks.task import Example, long_text
+from pipeline.tasks.task import Encoded, Example, long_text
 
 LENGTH_STEP = 32
 """Tokens between one length and the next."""
@@ -144,7 +144,12 @@ def _fits(student: Student, example: Example, max_seq_len: int) -> bool:
         (encoded,) = student.encode([example], seq_lens=(max_seq_len,))
     except InputError:
         return False
-    return len(encoded.rows) == 1
+    return takes_one_row(encoded)
+
+
+def takes_one_row(encoded: Encoded) -> bool:
+    """Returns whether a row holds all of an example, so that others hold the very same tokens."""
+    return len(encoded.rows) == 1 and not encoded.is_cut
 
 
 def _whole_words(tokenizer: Tokenizer) -> Sequence[str]:

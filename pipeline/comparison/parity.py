@@ -90,17 +90,11 @@ def check(
         )
         stage.is_reused = runs.is_reused
     with run.stage("audit"):
-        subjects = _subjects(
-            student, {artifact.backend: artifact for artifact, _ in pairs}, recipe, exams, run
-        )
+        by_backend = {artifact.backend: artifact for artifact, _ in pairs}
+        subjects = _subjects(student, by_backend, recipe, exams, run)
     jobs = [
-        runtimes.job(
-            artifact,
-            runtime,
-            [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows],
-            num_threads=run.num_threads_each,
-        )
-        for artifact, runtime in pairs
+        runtimes.job(artifact, name, _rows(artifact, exams), num_threads=run.num_threads_each)
+        for artifact, name in pairs
     ]
     # The evaluator of Core ML, which is last, takes longest: it starts first.
     outcomes = run.run_jobs(jobs[::-1], kept=kept_run, max_parallel=run.num_parallel)[::-1]
@@ -109,6 +103,11 @@ def check(
         for (artifact, runtime), outcome in zip(pairs, outcomes, strict=True)
         for verdict in _judge(student, subjects[artifact.backend], runtime, exams, outcome)
     ], skipped
+
+
+def _rows(artifact: Artifact, exams: Mapping[int, Exam]) -> list[Arrays]:
+    """Returns what an artifact is asked: the rows of each of its lengths, one after the other."""
+    return [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows]
 
 
 def _subjects(
@@ -196,8 +195,8 @@ def _judge(
     if outcome.error is not None:
         reason = outcome.error.message
     else:
-        rows = [row for seq_len in artifact.seq_lens for row in exams[seq_len].rows]
-        reason = _misshapen(rows, outcome.get().outputs, student.task.outputs)
+        given = outcome.get().outputs
+        reason = _misshapen(_rows(artifact, exams), given, student.task.outputs)
     if reason:
         return [
             failed_parity(artifact, runtime, task=student.task, seq_len=seq_len, reason=reason)

@@ -37,7 +37,7 @@ def worth_of(answers: Sequence[Any], cases: Sequence[Case], *, task: Task) -> Wo
         cases: What the PyTorch student made of each example.
         task: Scores answers.
     """
-    labelled = [pair for pair in zip(cases, answers, strict=True) if pair[0].example.labels]
+    labelled = [pair for pair in zip(cases, answers, strict=True) if pair[0].example.is_labelled]
     if not labelled:
         return Worth()
     own, theirs = (

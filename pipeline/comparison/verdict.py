@@ -12,6 +12,7 @@ from converters.values.precision import Precision
 from pipeline.comparison.cases import Case
 from pipeline.comparison.compare import (
     ComparedInput,
+    LogitMetrics,
     compare_answers,
     compare_logits,
     count_errors,
@@ -83,7 +84,7 @@ class Parity:
     cosine: float = math.nan
     snr_db: float = math.nan
     kl_divergence: float = math.nan
-    answer_agreement: float = 0.0
+    answer_agreement: float = math.nan
     num_near_ties: int = 0
     likeness: Mapping[str, float] = field(default_factory=dict)
     worth: Worth = field(default_factory=Worth)
@@ -165,41 +166,23 @@ def judge(
     agreement = 1 - outcomes.count("changed") / len(outcomes)
     gates = [
         at_least("finite", float(is_finite(outputs, specs)), 1.0),
-        at_most("max_abs_diff", logits.max_abs_diff, thresholds.max_abs_diff),
-        at_least("cosine", logits.cosine, thresholds.cosine),
-        at_least("snr_db", logits.snr_db, thresholds.snr_db),
+        *_logit_gates(logits, thresholds),
         at_least("answer_agreement", agreement, thresholds.answer_agreement),
+        *([] if hard is None else _hard_gates(hard, task, noise, thresholds)),
+        *([] if weight_problems is None else [_weights_gate(weight_problems)]),
     ]
-    if hard is not None:
-        gates.append(_hard_rows_gate(hard, specs, thresholds))
-        gates.append(_padding_gate(hard, task, noise, thresholds))
-        if hard.own_weights is not None:
-            gates.append(_own_weights_gate(hard, hard.own_weights, specs))
-    if weight_problems is not None:
-        detail = "; ".join(weight_problems)
-        gates.append(at_least("weights", float(not weight_problems), 1.0, detail=detail))
     failed = [gate for gate in gates if gate.verdict == "fail"]
     return Parity(
-        backend=artifact.backend,
-        runtime=runtime,
-        precision=artifact.precision,
-        seq_len=seq_len,
-        verdict="fail" if failed else "pass",
-        task=task,
-        **vars(logits),
-        answer_agreement=agreement,
-        num_near_ties=outcomes.count("near tie"),
-        likeness={
-            each.name: float(np.mean([one.likeness[each.name] for one in compared]))
-            for each in task.LIKENESS
-        },
+        backend=artifact.backend, runtime=runtime, precision=artifact.precision, seq_len=seq_len,
+        verdict="fail" if failed else "pass", task=task, **vars(logits),
+        answer_agreement=agreement, num_near_ties=outcomes.count("near tie"),
+        likeness=_mean_likeness(compared, task),
         worth=worth_of([each.answer for each in compared], cases, task=task),
-        num_inputs=len(compared),
-        gates=tuple(gates),
+        num_inputs=len(compared), gates=tuple(gates),
         reason="; ".join(_reason(gate) for gate in failed),
         worst=tuple(sorted(compared, key=badness_by(task), reverse=True)[:NUM_WORST]),
         error_counts=count_errors(cases, outputs, specs) if not math.isnan(logits.snr_db) else (),
-    )
+    )  # fmt: skip
 
 
 def as_json(parity: Sequence[Parity], skipped: Sequence[Skipped]) -> dict[str, Any]:
@@ -224,6 +207,36 @@ def failed_parity(
         gates=(at_least("runs", 0.0, 1.0),),
         reason=reason,
     )
+
+
+def _mean_likeness(compared: Sequence[ComparedInput], task: Task) -> dict[str, float]:
+    """Returns the means over inputs of what tells how alike two answers are."""
+    return {
+        each.name: float(np.mean([one.likeness[each.name] for one in compared]))
+        for each in task.LIKENESS
+    }
+
+
+def _logit_gates(logits: LogitMetrics, thresholds: Thresholds) -> list[Gate]:
+    return [
+        at_most("max_abs_diff", logits.max_abs_diff, thresholds.max_abs_diff),
+        at_least("cosine", logits.cosine, thresholds.cosine),
+        at_least("snr_db", logits.snr_db, thresholds.snr_db),
+    ]
+
+
+def _weights_gate(problems: Sequence[str]) -> Gate:
+    return at_least("weights", float(not problems), 1.0, detail="; ".join(problems))
+
+
+def _hard_gates(hard: HardRows, task: Task, noise: float, thresholds: Thresholds) -> list[Gate]:
+    gates = [
+        _hard_rows_gate(hard, task.outputs, thresholds),
+        _padding_gate(hard, task, noise, thresholds),
+    ]
+    if hard.own_weights is not None:
+        gates.append(_own_weights_gate(hard, hard.own_weights, task.outputs))
+    return gates
 
 
 def _hard_rows_gate(hard: HardRows, specs: Sequence[OutputSpec], thresholds: Thresholds) -> Gate:

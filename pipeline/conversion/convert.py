@@ -19,7 +19,7 @@ from pipeline.conversion import audit
 from pipeline.files.permissions import open_up
 from pipeline.running.cache import Contents, Kept, as_array, from_array
 from pipeline.running.fingerprint import of_trace, stage_key
-from pipeline.running.jobs import Job
+from pipeline.running.jobs import Job, Outcome
 from pipeline.running.run import Run
 
 _PACKAGES = ("torch", "numpy")
@@ -93,21 +93,21 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as scratch:
         program = Path(scratch, "traced.pt2")
         traced.save(program)
+        common = {"program": program, "weights": weights, "options": options}
         jobs = [
-            Job(
-                name=f"convert {name}",
-                function=convert_saved,
-                arguments={
-                    "program": program,
-                    "backend": name,
-                    "weights": weights,
-                    "options": options,
-                    "folder": folder / name,
-                },
-            )
+            Job(name=f"convert {name}", function=convert_saved,
+                arguments={**common, "backend": name, "folder": folder / name})
             for name in backends
-        ]
+        ]  # fmt: skip
         outcomes = run.run_jobs(jobs, kept=kept, max_parallel=2)
+    unbuilt = _unbuilt(backends, outcomes, folder)
+    return [outcome.get() for outcome in outcomes if outcome.error is None], unbuilt
+
+
+def _unbuilt(
+    backends: Sequence[str], outcomes: Sequence[Outcome[Artifact]], folder: Path
+) -> list[Unbuilt]:
+    """Returns what failed, and leaves nothing of it, in a build that is worth going on with."""
     unbuilt = [
         Unbuilt.of_backend(name, outcome.error)
         for name, outcome in zip(backends, outcomes, strict=True)
@@ -116,7 +116,7 @@ def convert(
     _check_worth_going_on(unbuilt, num_backends=len(backends))
     for each in unbuilt:
         shutil.rmtree(folder / each.backend, ignore_errors=True)
-    return [outcome.get() for outcome in outcomes if outcome.error is None], unbuilt
+    return unbuilt
 
 
 def _check_worth_going_on(unbuilt: Sequence[Unbuilt], *, num_backends: int) -> None:

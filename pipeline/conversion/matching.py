@@ -72,13 +72,20 @@ def how_far(weight: QuantizedWeight, original: np.ndarray) -> str:
 
 
 def _likeness(weight: QuantizedWeight, original: np.ndarray) -> float:
-    """Returns the cosine between a weight and an original, over a few of their rows; or zero."""
+    """Returns the mean cosine between a few rows of a weight and those of an original; or zero.
+
+    Each row by itself, for the scales may be in units of each row's output.
+    """
     rows = slice(None, None, max(1, len(original) // 16))
     some = QuantizedWeight(
         values=weight.values[rows], scales=weight.scales[rows], bits=weight.bits
     ).dequantize()
-    likeness = cosine(actual=some.astype(np.float32), reference=original[rows])
-    return 0.0 if math.isnan(likeness) else likeness  # zeros are like nothing
+    cosines = [
+        cosine(actual=given, reference=wanted)
+        for given, wanted in zip(some.astype(np.float32), original[rows], strict=True)
+    ]
+    known = [each for each in cosines if not math.isnan(each)]  # zeros are like nothing
+    return float(np.mean(known)) if known else 0.0
 
 
 def _gains(weight: QuantizedWeight, original: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from pipeline.distillation.card import write_card
 from pipeline.distillation.checkpoints import RunFolder
 from pipeline.distillation.data import fingerprint, list_files
 from pipeline.distillation.faults import Faults
-from pipeline.distillation.settings import Cadence, Data, Settings
+from pipeline.distillation.settings import EXTRA, PACKAGES, Cadence, Data, Settings
 from pipeline.student.load import Checkpoint
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from pipeline.distillation.checkpoints import State
     from pipeline.distillation.objective import Objective
-
-EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
 
 OF_A_TEACHER = ("layer_map", "num_layers", "align", "weights", "temperature")
 """Settings that say nothing where there is no teacher."""

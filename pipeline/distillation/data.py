@@ -43,7 +43,7 @@ def read_objective(
         InputError: A file is absent, empty or malformed.
     """
     if settings.mode == "pre-training":
-        from pipeline.distillation.masked_lm import MaskedLanguageObjective
+        from pipeline.distillation.pre_training.masked_lm import MaskedLanguageObjective
 
         return MaskedLanguageObjective(
             data.paths,

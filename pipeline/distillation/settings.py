@@ -7,6 +7,9 @@ from typing import Literal
 
 from converters.values.errors import InputError
 
+EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
+"""What training needs beside PyTorch, and the extra that brings it."""
+
 Mode = Literal["task", "pre-training"]
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 """What a classifier's outputs mean, by the names that Transformers gives them."""
@@ -86,6 +89,8 @@ class Settings:
         ema_decay: Share of the moving average of the weights that an update keeps. The average is
             what is judged and saved. 0: the weights themselves are.
         mixed_precision: Of the matrix products; weights and optimizer stay in fp32.
+        no_answer_share: Of the labelled questions, those that are asked of a neighbouring text,
+            drawn afresh in each epoch: the student learns to point at [CLS] there, "no answer".
         seed: Of order, masks, windows and dropout.
     """
 
@@ -108,6 +113,7 @@ class Settings:
     freeze_embeddings: bool
     ema_decay: float
     mixed_precision: MixedPrecision
+    no_answer_share: float
     seed: int
 
 

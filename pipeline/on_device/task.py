@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.bundle.vectors import Value
 from pipeline.on_device.row import Row
 from pipeline.on_device.wordpiece import WordPiece
@@ -45,6 +45,6 @@ class DeviceTask(Protocol):
 
     def answer(
         self, texts: Mapping[str, str], rows: Sequence[Row], outputs: Sequence[Outputs]
-    ) -> Mapping[str, Value]:
+    ) -> Mapping[str, Value | None]:
         """Returns the answer as ``vectors.json`` has it; ``outputs`` holds those of each row."""
         ...

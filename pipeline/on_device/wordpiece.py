@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.unicode import UnicodeTables, read_tables
 
 UNKNOWN = "[UNK]"

@@ -7,7 +7,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from converters.values.artifact import Artifact
-from pipeline.bundle.vectors import ExampleVector, RowVector, TextVector, Vectors
+from pipeline.bundle.vectors import ExampleVector, RowVector, TextVector, Value, Vectors
 from pipeline.comparison import runtimes
 from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.kept_runs import StudentRuns, kept_run
@@ -166,12 +166,21 @@ def _example(case: Case, task: Task, other_answer_in: tuple[str, ...]) -> Exampl
     return ExampleVector(
         texts=dict(case.example.texts),
         rows=rows,
-        answer={
-            name: _rounded(value) if isinstance(value, float) else value
-            for name, value in answer.items()
-        },
+        answer={name: _stated(value) for name, value in answer.items()},
         other_answer_in=other_answer_in,
     )
+
+
+def _stated(value: Value | None) -> Value | None:
+    """Returns a field of an answer as the file has it; None where a number of it is not finite."""
+    if isinstance(value, float):
+        return _rounded(value)
+    if not isinstance(value, tuple):
+        return value
+    numbers = [each for each in value if isinstance(each, float)]
+    if not numbers:
+        return value
+    return tuple(round(each, 4) for each in numbers) if np.isfinite(numbers).all() else None
 
 
 def _rounded(value: float) -> float | None:

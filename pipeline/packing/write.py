@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline import __version__
-from pipeline.bundle import manifest, open, platforms, signature, vectors
+from pipeline.bundle import manifest, manifest_parts, open, platforms, signature, vectors
 from pipeline.bundle.vectors import Vectors
 from pipeline.comparison import thresholds
 from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
@@ -84,14 +84,14 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
     named = {thresholds.name_of(artifact): artifact for artifact in made.artifacts}
     return manifest.Manifest(
         pocketbert_version=__version__,
-        student=manifest.StudentPart(
+        student=manifest_parts.StudentPart(
             name=student.name,
             architecture=type(student.model).__name__,
             weights_sha256=student.weights_sha256,
             licence=student.licence,
         ),
         tokenizer=tokenizer_part(student.tokenizer),
-        task=manifest.TaskPart(
+        task=manifest_parts.TaskPart(
             name=student.task.NAME,
             rules=student.task.rules.model_dump(),
             labels=student.task.labels,
@@ -103,7 +103,7 @@ def _describe(folder: Path, student: Student, made: Made) -> manifest.Manifest:
             for name, artifact in sorted(named.items())
         },
         verdicts=tuple(
-            manifest.VerdictPart(
+            manifest_parts.VerdictPart(
                 backend=each.backend,
                 runtime=each.runtime,
                 seq_len=each.seq_len,

@@ -12,7 +12,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 
@@ -133,18 +133,26 @@ def search(
         made = attempt(steps[position].recipe)
         tried.add(position)
         steps[position] = replace(steps[position], score_drop=made.cost.score_drop)
-        if not budget.allows_size(made.cost):
-            following = position - 1
-        elif budget.limits_answers and math.isnan(made.cost.score_drop):
-            raise budget.answers_error(made.cost)  # no other recipe would make it run
-        elif not budget.allows_answers(made.cost):
-            following = position + 1
-        else:
+        towards = _direction(made.cost, budget)
+        if towards == 0:
             steps[position] = replace(steps[position], is_chosen=True)
             return made, tuple(steps)
-        if following in tried or not 0 <= following < len(steps):
+        position += towards
+        if position in tried or not 0 <= position < len(steps):
             budget.check(made.cost)
-        position = following
+
+
+def _direction(cost: Cost, budget: Budget) -> Literal[-1, 0, 1]:
+    """Returns where on the line to go on from artifacts: to smaller or better ones, or nowhere.
+
+    Raises:
+        GateError: An artifact did not run, and no other recipe would make it run.
+    """
+    if not budget.allows_size(cost):
+        return -1
+    if budget.limits_answers and math.isnan(cost.score_drop):
+        raise budget.answers_error(cost)
+    return 0 if budget.allows_answers(cost) else 1
 
 
 def measure(

@@ -48,7 +48,7 @@ def parity_table(parity: Sequence[Parity], sizes_bytes: dict[str, int]) -> Table
 
 
 def _agreement(parity: Parity) -> str:
-    agreement = f"{100 * parity.answer_agreement:.1f} % of {parity.num_inputs}"
+    agreement = number(100 * parity.answer_agreement, f"{{:.1f}} % of {parity.num_inputs}")
     if not parity.num_near_ties:
         return agreement
     return f"{agreement}, {parity.num_near_ties} near tie{'s' * (parity.num_near_ties > 1)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converters.values.errors import InputError, first_line
-from pipeline.bundle.manifest import MAX_VOCABULARY
+from pipeline.bundle.manifest_parts import MAX_VOCABULARY
 from pipeline.files.json_files import read_json_object
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from converters.values.errors import InputError
 from pipeline.student.config import architecture, read_config
 from pipeline.student.locate import find_model
 from pipeline.student.tokenizer_folder import read_tokenizer
-from pipeline.student.weights import hash_weights, read_weights
 from pipeline.tasks import task_of_model
 from pipeline.tasks.task import Encoded, Task
 from pipeline.tokenizer.tokenization import second_type
@@ -119,7 +118,7 @@ def load(model: str | None = None) -> Student:
         task = task_of_model(architecture(config), config)
     except InputError as err:
         raise InputError(f"{folder / 'config.json'}: {err.message}", hint=err.hint) from err
-    network, tokenizer = _read_network(folder, config)
+    network, tokenizer, weights_sha256 = _read_network(folder, config)
     return Student(
         name=_name(source),
         source=source,
@@ -129,7 +128,7 @@ def load(model: str | None = None) -> Student:
         task=task,
         input_names=input_names(config),
         max_seq_len=config.max_position_embeddings,
-        weights_sha256=hash_weights(network),
+        weights_sha256=weights_sha256,
         licence=_read_licence(folder),
     )
 
@@ -152,12 +151,12 @@ def load_checkpoint(model: str, *, suffixes: tuple[str, ...]) -> Checkpoint:
             f"{model} is a {architecture(config)}, where a {needed} is needed",
             hint="give a model that was trained with this head",
         )
-    network, tokenizer = _read_network(folder, config)
+    network, tokenizer, weights_sha256 = _read_network(folder, config)
     return Checkpoint(
         name=_name(source),
         network=network,
         tokenizer=tokenizer,
-        weights_sha256=hash_weights(network),
+        weights_sha256=weights_sha256,
         licence=_read_licence(folder),
     )
 
@@ -168,11 +167,17 @@ def input_names(config: "PreTrainedConfig") -> tuple[str, ...]:
     return ("input_ids", "attention_mask") + ("token_type_ids",) * takes_types
 
 
-def _read_network(folder: Path, config: "PreTrainedConfig") -> "tuple[PreTrainedModel, Tokenizer]":
+def _read_network(
+    folder: Path, config: "PreTrainedConfig"
+) -> "tuple[PreTrainedModel, Tokenizer, str]":
+    """Returns the model, its tokenizer, and the hash of its weights."""
+    from pipeline.student.weights import hash_weights, read_weights  # PyTorch comes with them
+
     tokenizer = read_tokenizer(folder)
     _check_vocabulary(tokenizer, config)
     _check_types(tokenizer, config)
-    return read_weights(folder, config), tokenizer
+    network = read_weights(folder, config)
+    return network, tokenizer, hash_weights(network)
 
 
 def _name(source: str | None) -> str:

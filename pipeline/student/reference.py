@@ -8,14 +8,17 @@ bundle's tokenizer tells which pieces were kept, and the student that is found i
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from converters.values.errors import InputError, PocketBertError
-from pipeline.bundle.manifest import StudentPart, TokenizerPart
+from pipeline.bundle.manifest_parts import StudentPart, TokenizerPart
 from pipeline.bundle.open import Bundle
 from pipeline.running import user_cache
-from pipeline.student import trim
 from pipeline.student.load import EMBEDDED, Student, load
+from pipeline.tasks import task_of_bundle
 from pipeline.tokenizer.tokenization import bundle_tokenizer, tokenizer_part
 
 _READING = (
@@ -58,8 +61,8 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
         ReferenceNotFoundError: It cannot be found.
         InputError: What the user named is another student, or the bundle has no tokenizer.
     """
-    part, reading = opened.manifest.student, opened.manifest.tokenizer
-    tokenizer = bundle_tokenizer(opened.folder, reading)
+    part = opened.manifest.student
+    tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
     if named is not None:
         student = load(named)
         if student.weights_sha256 != part.weights_sha256:
@@ -68,8 +71,7 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
                 hint=f"name the model {part.name} whose weights have sha256 "
                 f"{part.weights_sha256[:12]}…",
             )
-        _check_reading(student, reading)
-        return trim.to_vocabulary(student, tokenizer)
+        return _as_bundled(student, opened, tokenizer)
     place = None if part.name == EMBEDDED else _remembered(part)
     try:
         student = load(place)
@@ -78,10 +80,28 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
     if student.weights_sha256 != part.weights_sha256:
         raise _not_found(part, "the model there has other weights now")
     try:
-        _check_reading(student, reading)
-        return trim.to_vocabulary(student, tokenizer)
+        return _as_bundled(student, opened, tokenizer)
     except InputError as err:
         raise _not_found(part, err.message) from err
+
+
+def _as_bundled(student: Student, opened: Bundle, tokenizer: Tokenizer) -> Student:
+    """Returns a student with the vocabulary of a bundle, and the rules that it was built with.
+
+    Raises:
+        InputError: Its files are read otherwise than when the bundle was built.
+        ManifestDamagedError: A rule is unknown, missing or out of its bounds.
+    """
+    from pipeline.student import trim  # which brings PyTorch, as a student does
+
+    _check_reading(student, opened.manifest.tokenizer)
+    task = task_of_bundle(opened.manifest)
+    if task.NAME != student.task.NAME or task.labels != student.task.labels:
+        raise InputError(
+            f"{student.name} has another task or other labels than this bundle says",
+            hint="build the bundle again",
+        )
+    return replace(trim.to_vocabulary(student, tokenizer), task=task)
 
 
 def _check_reading(student: Student, stated: TokenizerPart) -> None:

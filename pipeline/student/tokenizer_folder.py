@@ -16,7 +16,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from converters.values.errors import InputError, first_line
-from pipeline.bundle.manifest import MAX_CHARS_PER_WORD, MAX_VOCABULARY
+from pipeline.bundle.manifest_parts import MAX_CHARS_PER_WORD, MAX_VOCABULARY
 from pipeline.files.json_files import check_size, read_json_object
 from pipeline.running.quiet import quiet_transformers
 from pipeline.student.config import check_config

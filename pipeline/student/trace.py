@@ -5,7 +5,7 @@ from torch import nn
 
 from converters.values.errors import InputError
 from converters.values.program import TracedModel, dynamic_shapes, sample_inputs
-from pipeline.bundle.manifest import MAX_SEQ_LEN, MAX_SEQ_LENS
+from pipeline.bundle.manifest_parts import MAX_SEQ_LEN, MAX_SEQ_LENS
 from pipeline.running.one_at_a_time import ALONE
 from pipeline.student.attention import one_row_attention
 from pipeline.student.load import Student

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from converters.values.errors import InputError
 from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.task import Task
+from pipeline.tasks.text_classification import TextClassification
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from pipeline.bundle.manifest import Manifest
 
-TASKS: tuple[type[Task], ...] = (QuestionAnswering,)
+TASKS: tuple[type[Task], ...] = (QuestionAnswering, TextClassification)
 
 
 def task_of_model(architecture: str, config: "PreTrainedConfig") -> Task:

@@ -35,8 +35,8 @@ class Example(Protocol):
         ...
 
     @property
-    def labels(self) -> Sequence[Any]:
-        """What counts as right, each by itself; empty where nobody has said."""
+    def is_labelled(self) -> bool:
+        """Whether anybody has said what counts as right."""
         ...
 
 
@@ -97,6 +97,11 @@ class Encoded:
     rows: tuple[Row, ...]
     remarks: tuple[str, ...] = ()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether a part of it is in no row."""
+        return bool(self.remarks)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSpec:
@@ -106,11 +111,14 @@ class OutputSpec:
         name: As Transformers has it in what the model returns.
         per: Whether there is one for each token, or one for the row.
         width: Numbers of each.
+        means: What the numbers that count are the logits of: one distribution over all of them,
+            one of yes and no for each, or none, where they are numbers as they are.
     """
 
     name: str
     per: Literal["token", "row"]
     width: int = 1
+    means: Literal["one of all", "each by itself", "numbers"] = "one of all"
 
     def shape(self, seq_len: int) -> tuple[int, ...]:
         """Returns the shape for a row; one number a token has no axis of its own."""
@@ -159,6 +167,22 @@ class Piece:
     is_answer: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """What a user says of a task beside what the checkpoint says; None for what nobody has said.
+
+    Attributes:
+        pair: Whether an example is of two texts.
+        long_text: What becomes of a text that a row does not hold: ``truncate`` or ``windows``.
+    """
+
+    pair: bool | None = None
+    long_text: str | None = None
+
+
+NO_OPTIONS = TaskOptions()
+
+
 class LibraryTask(Protocol):
     """What Google's Task Library is asked, and how its replies are compared."""
 
@@ -182,16 +206,13 @@ class LibraryTask(Protocol):
 class Task(Protocol):
     """A task as one model has it; what it makes of texts and outputs depends on nothing else.
 
-    Examples and answers are of the task's own types, which nobody else looks into.
+    Examples and answers are of the task's own types, which nobody else looks into. Names in
+    capitals are constants of a model: where the kind of problem decides, a property gives them.
 
     Attributes:
         NAME: In manifests and options.
         ARCHITECTURE_SUFFIX: How the architecture's name ends, as ``ForQuestionAnswering``.
         NOUN: What an example is called where people read, as ``question``.
-        SCORES: In the order in which they are shown.
-        BUDGETED: The one whose loss a budget limits.
-        LIKENESS: What tells how alike two answers are, 0 to 1; the last says which input is worse.
-        MARGIN_LOGITS: How many logits a margin adds up, which says how noisy it is.
         rules: As a manifest states them.
         labels: A classifier's, by their place in its output; empty for other tasks.
     """
@@ -199,10 +220,31 @@ class Task(Protocol):
     NAME: ClassVar[str]
     ARCHITECTURE_SUFFIX: ClassVar[str]
     NOUN: ClassVar[str]
-    SCORES: ClassVar[tuple[Score, ...]]
-    BUDGETED: ClassVar[Score]
-    LIKENESS: ClassVar[tuple[Score, ...]]
-    MARGIN_LOGITS: ClassVar[int]
+
+    @property
+    def SCORES(self) -> tuple[Score, ...]:  # noqa: N802
+        """In the order in which they are shown."""
+        ...
+
+    @property
+    def BUDGETED(self) -> Score:  # noqa: N802
+        """The one whose loss a budget limits."""
+        ...
+
+    @property
+    def LIKENESS(self) -> tuple[Score, ...]:  # noqa: N802
+        """What tells how alike two answers are, 0 to 1; the last says which input is worse."""
+        ...
+
+    @property
+    def DRIFT(self) -> tuple[Score, ...]:  # noqa: N802
+        """What else tells how far answers have moved, over all examples together."""
+        ...
+
+    @property
+    def MARGIN_LOGITS(self) -> int:  # noqa: N802
+        """How many logits a margin adds up, which says how noisy it is."""
+        ...
 
     rules: BaseModel
     labels: tuple[str, ...]
@@ -224,6 +266,14 @@ class Task(Protocol):
 
         Raises:
             ManifestDamagedError: A rule is unknown, missing or out of its bounds.
+        """
+        ...
+
+    def with_options(self, options: TaskOptions) -> Self:
+        """Returns the task with what a user says of it.
+
+        Raises:
+            InputError: It has no such option.
         """
         ...
 
@@ -338,17 +388,29 @@ class Task(Protocol):
         """
         ...
 
+    def drift(
+        self, before: Sequence[Any], after: Sequence[Any], examples: Sequence[Any]
+    ) -> dict[str, float]:
+        """Returns ``DRIFT`` of all answers of a student and of an artifact; some may be left out.
+
+        Args:
+            before: The student's, one for each example.
+            after: The artifact's.
+            examples: Labelled or not.
+        """
+        ...
+
     def kinds(self, examples: Sequence[Any]) -> tuple[Kind, ...]:
         """Returns the kinds of examples whose scores are told apart; none where there is one."""
         ...
 
     # How answers are shown
 
-    def to_json(self, answer: Any) -> dict[str, Value]:
+    def to_json(self, answer: Any) -> dict[str, Any]:
         """Returns an answer as ``--json`` prints it."""
         ...
 
-    def stated(self, encoded: Encoded, answer: Any) -> dict[str, Value]:
+    def stated(self, encoded: Encoded, answer: Any) -> Mapping[str, Value | None]:
         """Returns an answer as ``vectors.json`` states it, which is what apps come to."""
         ...
 

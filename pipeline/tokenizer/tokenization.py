@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.wordpiece import read_vocabulary
 from pipeline.tokenizer.unicode_tables import KEPT
 

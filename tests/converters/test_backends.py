@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -231,15 +232,19 @@ def position_tables(seq_lens: tuple[int, ...]) -> set[int]:
     return {seq_len * 64 * width for seq_len in seq_lens for width in (2, 4)}
 
 
+def spec_of(artifact: Artifact) -> Any:
+    """Returns what a Core ML package holds beside its weights."""
+    program = artifact.path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    return Model_pb2.Model.FromString(program.read_bytes())
+
+
 def entry_points_in(artifact: Artifact) -> set[str]:
     """Returns what the finished file itself says can be called."""
     if artifact.backend == "executorch":
         return {method.name for method in read_program(artifact.path).methods}
     if artifact.backend == "tflite":
         return set(TFLiteFile(artifact.path).graphs)
-    program = artifact.path / "Data" / "com.apple.CoreML" / "model.mlmodel"
-    spec = Model_pb2.Model.FromString(program.read_bytes())
-    return set(spec.mlProgram.functions)
+    return set(spec_of(artifact).mlProgram.functions)
 
 
 @pytest.mark.parametrize("backend", backends.BACKENDS)
@@ -261,6 +266,14 @@ def test_artifact_says_what_to_call_and_what_it_requires(
         assert set(artifact.entry_points) == entry_points_in(artifact)
         assert len(artifact.entry_points) == len(artifact.seq_lens)
         assert artifact.requires == requires
+
+
+def test_coreml_package_runs_the_longest_rows_where_no_function_is_named(
+    artifacts: dict[str, dict[FixedPrecision, Artifact]],
+) -> None:
+    artifact = artifacts["coreml"]["fp32"]
+    assert spec_of(artifact).description.defaultFunctionName == artifact.entry_points[-1]
+    assert artifact.entry_points[-1] == artifact.entry_point(max(SEQ_LENS))
 
 
 @pytest.mark.parametrize("runtime", RUNS_HERE, ids=lambda runtime: runtime.name)

@@ -48,6 +48,17 @@ def test_tensorflow_runs_a_file_without_torch_and_without_litert() -> None:
     assert found & (TORCH | CONVERTERS) == {"tensorflow"}
 
 
+def test_executorch_runs_a_file_without_its_exporter() -> None:
+    found = imported_with("converters.executorch.runtime")
+    assert found & (TORCH | CONVERTERS) == {"torch", "executorch"}
+    assert not any(name.startswith("executorch.exir") for name in found)
+
+
+def test_executorch_still_imports_its_exporter_with_its_runtime() -> None:
+    """Where it does not, its own ``executorch.runtime`` is the better thing to call."""
+    assert "executorch.exir" in imported_with("executorch.extension.pybindings.portable_lib")
+
+
 def test_evaluator_is_usable_alone() -> None:
     found = imported_with("converters.coreml_evaluator.evaluator")
     assert not found & CONVERTERS

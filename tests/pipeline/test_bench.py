@@ -65,7 +65,10 @@ def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None
     assert {row.size_bytes for row in of_litert} == {
         (built.folder / "tflite" / "model.tflite").stat().st_size
     }
-    assert all(row.ratio_to_pytorch for row in of_litert)
+    latency_ms = {(row.runtime, row.seq_len): row.latency_ms for row in measured.rows}
+    assert [row.ratio_to_pytorch for row in of_litert] == pytest.approx(
+        [row.latency_ms / latency_ms["pytorch", row.seq_len] for row in of_litert]
+    )
 
 
 def test_bench_of_one_runtime_has_no_ratio(built: BuiltBundle) -> None:

@@ -111,6 +111,8 @@ def test_bundle_names_and_counts_the_same_in_every_runtime(run, built: BuiltBund
         "pytorch": 2, "litert": 2,
     }  # fmt: skip
     assert [each.id for each in found.unreadable] == ["bad"]
+    found = run(document, target=built.folder, names=["litert"], limit=1)
+    assert (found.scores["litert"].count, found.unreadable) == (1, ())
 
 
 def test_an_example_a_line_scores_as_the_same_in_squad_layout(run, answers):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
-from pipeline.bundle.manifest import TaskPart, TokenizerPart
+from pipeline.bundle.manifest_parts import TaskPart, TokenizerPart
 from pipeline.files.canonical import canonical_json
 from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tasks.question_answering.spans import RULES

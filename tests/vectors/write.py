@@ -2,8 +2,9 @@
 
 ``uncased/``, ``cased/`` and ``spelling/`` each hold ``settings.json`` (``tokenizer`` and
 ``task`` as in a manifest), the files that it names, and ``texts.json``, by the tokenizers
-library; ``uncased/`` also ``answers.json``, by the embedded student in PyTorch. ``spelling/`` knows
-single characters alone. Text is escaped to ASCII, so that no editor and no reader changes it.
+library. ``uncased/`` also holds ``answers.json``, by the embedded student in PyTorch, and
+``labels.json``, see ``tests.vectors.labels``. ``spelling/`` knows single characters alone. Text is
+escaped to ASCII, so that no editor and no reader changes it.
 """
 
 import json
@@ -21,7 +22,9 @@ from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.student.load import Student, load
 from pipeline.tasks.question_answering import spans
 from pipeline.tasks.question_answering.squad import Question, labelled_questions
+from pipeline.tasks.text_classification import TextClassification
 from tests.vectors import tokenizers
+from tests.vectors.labels import describe_labels
 from tests.vectors.texts import make_texts
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -52,6 +55,14 @@ def write(folder: Path) -> None:
         tokenizers.write(tokenizer, folder / name)
         _dump(folder / name / "texts.json", {"texts": describe_texts(tokenizer, texts)})
     _dump(folder / "uncased" / "answers.json", {"answers": list(describe_answers(load()))})
+    described = describe_labels(made["uncased"], label_texts(), ((24,), (32, 64, 128), (16, 48)))
+    _dump(folder / "uncased" / "labels.json", {"labels": list(described)})
+
+
+def label_texts() -> list[str]:
+    """Returns texts to classify: of one word, of a sentence, and longer than a row."""
+    own = [each.text for each in TextClassification().own_examples()]
+    return ["Good.", *own[:: len(own) // 6], max(own, key=len), *HARD_CONTEXTS]
 
 
 def describe_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[dict[str, Any]]:

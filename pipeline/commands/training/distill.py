@@ -22,8 +22,8 @@ from pipeline.distillation.settings import (
 )
 
 _DATA = (
-    "Questions: SQuAD files and QAMR folders; texts: .tsv, .csv, .jsonl; pre-training: text files. "
-    "Repeatable."
+    "Labelled examples of the task: SQuAD files and QAMR folders, or texts in .tsv, .csv, .jsonl. "
+    "Pre-training: text files. Repeatable."
 )
 _TEXTS = "Texts without labels, of which the teacher is asked: .tsv, .csv, .jsonl. Repeatable."
 
@@ -35,7 +35,7 @@ def distill(
     output: options.Output,
     more_data: options.MoreData = None,
     texts: Annotated[list[Path] | None, typer.Option(help=_TEXTS)] = None,
-    mode: Annotated[Mode, typer.Option(help="On a task's data, or on raw text.")] = "task",
+    mode: Annotated[Mode, typer.Option(help="On labelled examples, or on raw text.")] = "task",
     student: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Go on from this DistilBERT.")
     ] = None,
@@ -72,13 +72,14 @@ def distill(
     eval_every: options.EvalEvery = 500,
     save_every: options.SaveEvery = 250,
     mixed_precision: options.Precision = "no",
+    no_answer_share: options.NoAnswerShare = 0.0,
     fp16_weights: options.HalfWeights = False,
     seed: Annotated[int, typer.Option(help="Of order, windows, masks and dropout.")] = 0,
     skip_bad: options.SkipBad = False,
     resume: options.Resume = False,
     as_json: AsJson = False,
 ) -> int:
-    """Trains a DistilBERT on what a teacher says of a task's data, or of raw text."""
+    """Trains a DistilBERT on what a teacher says of labelled examples, or of raw text."""
     from pipeline import distill as flow
     from pipeline.distillation.course import Place
 
@@ -109,6 +110,7 @@ def distill(
         freeze_embeddings=freeze_embeddings,
         ema_decay=ema_decay,
         mixed_precision=mixed_precision,
+        no_answer_share=no_answer_share,
         seed=seed,
     )
     options.refuse_without_effect(
@@ -118,6 +120,7 @@ def distill(
             "held_out": (eval_data is not None, "--eval-data is what the student is judged by"),
             "temperature": (settings.weights.soft == 0, "soft targets count nothing"),
             "align": (settings.weights.cosine == 0, "hidden states count nothing"),
+            "no_answer_share": (mode == "pre-training", "raw text holds no question"),
             "skip_bad": (mode == "pre-training", "no line of raw text is bad"),
             "texts": (
                 mode == "pre-training" or not settings.weights.needs_teacher,

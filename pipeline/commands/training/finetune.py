@@ -20,7 +20,10 @@ from pipeline.distillation.settings import (
 )
 
 _MODEL = "An encoder with any head or none: a folder or a Hub id."
-_DATA = "Questions: SQuAD files and QAMR folders; texts: .tsv, .csv, .jsonl. Repeatable."
+_DATA = (
+    "Labelled examples of the task: SQuAD files and QAMR folders, or texts in .tsv, .csv, .jsonl. "
+    "Repeatable."
+)
 _PROBLEM = (
     "What a classifier's new head gives: one label, several, or a number. Without it a MODEL of "
     "the task keeps its head, and any other gets one of a single label."
@@ -58,6 +61,7 @@ def finetune(
     eval_every: options.EvalEvery = 500,
     save_every: options.SaveEvery = 250,
     mixed_precision: options.Precision = "no",
+    no_answer_share: options.NoAnswerShare = 0.0,
     fp16_weights: options.HalfWeights = False,
     seed: Annotated[int, typer.Option(help="Of the head, order, windows and dropout.")] = 0,
     skip_bad: options.SkipBad = False,
@@ -88,6 +92,7 @@ def finetune(
         freeze_embeddings=freeze_embeddings,
         ema_decay=ema_decay,
         mixed_precision=mixed_precision,
+        no_answer_share=no_answer_share,
         seed=seed,
     )
     options.refuse_without_effect(

@@ -34,6 +34,10 @@ EvalData = Annotated[Path | None, typer.Option(help="Data to judge the model by.
 EvalEvery = Annotated[int, typer.Option(min=1, help="Updates.")]
 SaveEvery = Annotated[int, typer.Option(min=1, help="Updates.")]
 Precision = Annotated[MixedPrecision, typer.Option(help="Of the matrix products.")]
+NoAnswerShare = Annotated[
+    float,
+    typer.Option(min=0, max=0.9, help="Of questions, asked of a text that lacks the answer."),
+]
 HalfWeights = Annotated[bool, typer.Option("--fp16-weights", help="Store the weights in fp16.")]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Go on without rows that cannot be used.")

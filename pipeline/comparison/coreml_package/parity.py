@@ -6,6 +6,7 @@ by order.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from converters.coreml_evaluator.package import Package
 
-__all__ = ["LEAST_SNR_DB", "PackageParity", "check", "check_apart"]
+__all__ = ["LEAST_SNR_DB", "Comparison", "PackageParity", "check", "check_apart"]
 
 _EMULATION = "coreml-reference"
 
@@ -35,24 +36,29 @@ _MAX_SECONDS_PER_SAMPLE = 1800
 """Of all runtimes and the program together. The largest models that a phone runs take a minute."""
 
 
-def check(
-    package: Path,
-    *,
-    reference: Path,
-    inputs: Sequence[Path],
-    names: Sequence[str] = (),
-    function: str | None = None,
-    num_threads: int,
-) -> tuple[list[PackageParity], list[Skipped]]:
-    """Compares a package with its program, in every Core ML runtime that there is here.
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is to be compared.
 
-    Args:
+    Attributes:
         package: An ``.mlpackage`` folder.
         reference: A ``.pt2`` file.
         inputs: ``.npz`` files, a sample each.
         names: Runtimes to use; empty for all.
         function: One function of a package with several; None is the package's default.
         num_threads: For the evaluator.
+    """
+
+    package: Path
+    reference: Path
+    inputs: Sequence[Path]
+    names: Sequence[str] = ()
+    function: str | None = None
+    num_threads: int
+
+
+def check(asked: Comparison) -> tuple[list[PackageParity], list[Skipped]]:
+    """Compares a package with its program, in every Core ML runtime that there is here.
 
     Returns:
         A verdict for each runtime; and what was not compared: runtimes that are not here, functions
@@ -62,22 +68,22 @@ def check(
         InputError: A file is missing, is not what it should be, or does not fit the package.
         MissingPackageError: coremltools is not installed.
     """
-    chosen, skipped = _choose(names)
+    chosen, skipped = _choose(asked.names)
     if not chosen:
         return [], skipped
     from converters.coreml.inspection import precision
     from converters.coreml_evaluator.package import open_package
     from pipeline.comparison.coreml_package.reference import load_program, read_sample
 
-    opened = open_package(package, function=function)
+    opened = open_package(asked.package, function=asked.function)
     if _EMULATION in chosen and len(chosen) > 1 and _needs_emulation(opened):
         chosen = [_EMULATION]
         skipped.append(Skipped(runtime=BACKEND, reason="it is not asked for images and labels"))
-    program = load_program(reference)
-    samples = [read_sample(path) for path in inputs]
+    program = load_program(asked.reference)
+    samples = [read_sample(path) for path in asked.inputs]
     # The package first: its inputs have fixed names and shapes, and errors that say so.
-    actual = {name: _run(opened, name, samples, inputs, num_threads) for name in chosen}
-    expected = _expect(opened, program, samples, reference)
+    actual = {name: _run(opened, name, samples, asked) for name in chosen}
+    expected = _expect(opened, program, samples, asked.reference)
     stored = precision(opened)
     skipped += [
         Skipped(runtime=name, reason=reason) for name in chosen for reason in _not_seen(opened)
@@ -95,28 +101,17 @@ def check(
     ], skipped
 
 
-def check_apart(
-    package: Path,
-    *,
-    reference: Path,
-    inputs: Sequence[Path],
-    names: Sequence[str] = (),
-    function: str | None = None,
-    num_threads: int,
-) -> tuple[list[PackageParity], list[Skipped]]:
+def check_apart(asked: Comparison) -> tuple[list[PackageParity], list[Skipped]]:
     """Compares as ``check`` does, in a process that ends at once when this one is told to.
 
     What others made may ask for any amount of work.
     """
     job = Job(
-        name=f"parity of {package.name}",
+        name=f"parity of {asked.package.name}",
         function=check,
-        arguments={
-            "package": package, "reference": reference, "inputs": tuple(inputs),
-            "names": tuple(names), "function": function, "num_threads": num_threads,
-        },
-        max_silent_seconds=_MAX_SECONDS_PER_SAMPLE * (1 + len(inputs)),
-    )  # fmt: skip
+        arguments={"asked": asked},
+        max_silent_seconds=_MAX_SECONDS_PER_SAMPLE * (1 + len(asked.inputs)),
+    )
     found: tuple[list[PackageParity], list[Skipped]] = run_jobs([job], max_parallel=1)[0].get()
     return found
 
@@ -159,18 +154,16 @@ def _choose(names: Sequence[str]) -> tuple[list[str], list[Skipped]]:
 
 
 def _run(
-    package: "Package",
-    runtime: str,
-    samples: Sequence[Arrays],
-    paths: Sequence[Path],
-    num_threads: int,
+    package: "Package", runtime: str, samples: Sequence[Arrays], asked: Comparison
 ) -> list[Arrays]:
     """Returns a runtime's outputs for each sample."""
     from converters.coreml.runtime import open_function
 
-    runner = open_function(package.path, package.function, runtime=runtime, num_threads=num_threads)
+    runner = open_function(
+        package.path, package.function, runtime=runtime, num_threads=asked.num_threads
+    )
     outputs: list[Arrays] = []
-    for sample, path in zip(samples, paths, strict=True):
+    for sample, path in zip(samples, asked.inputs, strict=True):
         try:
             outputs.append(runner.run(sample))
         except InputError as err:

@@ -120,18 +120,13 @@ def judge(
     gates = tuple(compared[name][1] for name in names)
     failed = [gate for gate in gates if gate.verdict == "fail"]
     return PackageParity(
-        runtime=runtime,
-        precision=precision,
-        verdict="fail" if failed else "pass",
+        runtime=runtime, precision=precision, verdict="fail" if failed else "pass",
         max_abs_diff=float(np.max([each.max_abs_diff for each in outputs])),
         cosine=float(np.min([each.cosine for each in outputs])),
         snr_db=float(np.min([each.snr_db for each in outputs])),
-        num_inputs=len(actual),
-        gates=gates,
-        reason="; ".join(map(_reason, failed)),
-        outputs=outputs,
-        function=function,
-    )
+        num_inputs=len(actual), gates=gates, reason="; ".join(map(_reason, failed)),
+        outputs=outputs, function=function,
+    )  # fmt: skip
 
 
 def _reason(gate: Gate) -> str:

@@ -63,6 +63,7 @@ def read_span_objective(
         input_names=learner.input_names,
         batch_size=settings.batch_size,
         max_seq_len=settings.max_seq_len,
+        no_answer_share=settings.no_answer_share,
         seed=settings.seed,
     )
 
@@ -89,6 +90,11 @@ def _judged(
     for each in found.unreadable:
         faults.add(f"{source}, question {each.id!r}: {each.reason}")
     for question in found.readable:
-        if not question.answers:
+        if not _can_judge(question):
             faults.add(f"{source}, question {question.id!r}: it has no answer to judge by")
-    return [question for question in found.readable if question.answers]
+    return [question for question in found.readable if _can_judge(question)]
+
+
+def _can_judge(question: Question) -> bool:
+    """Returns whether a question has an answer, or is known to have none."""
+    return bool(question.answers) or question.may_lack_answer

@@ -74,7 +74,7 @@ class QamrSource:
         self._names = list(sentences)
         tokens = encode_texts(tokenizer, [sentences[name].text for name in self._names])
         self._sentences = dict(zip(self._names, tokens, strict=True))
-        self._questions, self._spans = [], []
+        self._questions, self._spans, self._answers = [], [], []
         for question in questions:
             span = token_span(self._sentences[question.sentence].offsets, *question.span)
             if span is None:
@@ -82,6 +82,8 @@ class QamrSource:
                 continue
             self._questions.append(question)
             self._spans.append(span)
+            first, last = span
+            self._answers.append(self._sentences[question.sentence].ids[first : last + 1])
         if not self._questions:
             raise InputError(
                 f"{folder} holds no question to train on",
@@ -113,6 +115,26 @@ class QamrSource:
             rng=rng,
         )
 
+    def draw_without_answer(
+        self, index: int, *, rng: random.Random, max_seq_len: int
+    ) -> Row | None:
+        """Returns the question over other sentences, of its own article and of others."""
+        example = self._questions[index]
+        before, after = self._draw_companions(example.sentence, rng)
+        answer = self._answers[index]
+        others = [each for each in (*before, *after) if not _holds(each.ids, answer)]
+        if not others:
+            return None
+        return make_row(
+            example.name,
+            question=self._asked[index].ids,
+            context=[token for each in others for token in each.ids],
+            spans=(),
+            max_seq_len=max_seq_len,
+            tokenizer=self._tokenizer,
+            rng=rng,
+        )
+
     def _draw_companions(
         self, sentence: str, rng: random.Random
     ) -> tuple[list[TextTokens], list[TextTokens]]:
@@ -125,6 +147,11 @@ class QamrSource:
         companions = [self._sentences[name] for name in chosen]
         cut = rng.randint(0, len(companions))
         return companions[:cut], companions[cut:]
+
+
+def _holds(ids: Sequence[int], piece: Sequence[int]) -> bool:
+    """Returns whether some ids stand in others, side by side."""
+    return any(ids[i : i + len(piece)] == piece for i in range(len(ids) - len(piece) + 1))
 
 
 def read_sentences(path: Path, faults: Faults) -> dict[str, Sentence]:

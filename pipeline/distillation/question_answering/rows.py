@@ -18,6 +18,9 @@ from pipeline.tokenizer.tokenization import special_id
 Span = tuple[int, int]
 """Of tokens, the last one counted in; or of characters, the last one not."""
 
+NO_ANSWER: Span = (0, 0)
+"""In a row: the [CLS] token, as SQuAD 2.0's models point at it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -27,7 +30,8 @@ class Row:
         name: Of the example.
         ids: ``[CLS] question [SEP] context [SEP]``.
         first: Position of the first context token.
-        spans: The annotators' answers as positions in the row; each counts equally.
+        spans: The annotators' answers as positions in the row; each counts equally. Where the row
+            holds no answer, the [CLS] token alone.
     """
 
     name: str
@@ -44,7 +48,19 @@ class Source(Protocol):
         ...
 
     def draw(self, index: int, *, rng: random.Random, max_seq_len: int) -> Row:
-        """Returns a row of at most ``max_seq_len`` tokens that holds an answer."""
+        """Returns a row of at most ``max_seq_len`` tokens that holds an answer.
+
+        A question that is known to have none gets one without.
+        """
+        ...
+
+    def draw_without_answer(
+        self, index: int, *, rng: random.Random, max_seq_len: int
+    ) -> Row | None:
+        """Returns the question over a text that lies near its own and does not answer it.
+
+        None where there is no such text.
+        """
         ...
 
 
@@ -83,7 +99,8 @@ def make_row(
     """Returns a row; a context that is too long is cut to a window around the first answer.
 
     The window begins at random. Other answers count where the window holds them whole; the first
-    one is cut if it is longer than the window. A question is cut as when it is asked.
+    one is cut if it is longer than the window. A question is cut as when it is asked. Without a
+    span the row has no answer, and may be cut anywhere.
 
     Args:
         name: Of the example.
@@ -96,19 +113,34 @@ def make_row(
     """
     question = cut_question(question, seq_len=max_seq_len)
     room = max_seq_len - len(question) - 3
-    begin = 0
-    first, last = spans[0]
-    if len(context) > room:
-        latest = min(first, len(context) - room)
-        begin = rng.randint(min(latest, max(0, last - room + 1)), latest)
+    begin = _begin(spans, room=room, num_tokens=len(context), rng=rng)
     window = context[begin : begin + room]
-    last = min(last, begin + len(window) - 1)
-    whole = [span for span in spans[1:] if span[0] >= begin and span[1] < begin + len(window)]
     cls, sep = special_id(tokenizer, "[CLS]"), special_id(tokenizer, "[SEP]")
     start = len(question) + 2
     return Row(
         name=name,
         ids=[cls, *question, sep, *window, sep],
         first=start,
-        spans=tuple((start + a - begin, start + b - begin) for a, b in [(first, last), *whole]),
+        spans=tuple(
+            (start + first - begin, start + last - begin)
+            for first, last in _in_window(spans, begin, begin + len(window))
+        )
+        or (NO_ANSWER,),
     )
+
+
+def _begin(spans: Sequence[Span], *, room: int, num_tokens: int, rng: random.Random) -> int:
+    """Returns where a window of at most ``room`` tokens begins that holds the first span."""
+    if num_tokens <= room:
+        return 0
+    if not spans:
+        return rng.randint(0, num_tokens - room)
+    first, last = spans[0]
+    latest = min(first, num_tokens - room)
+    return rng.randint(min(latest, max(0, last - room + 1)), latest)
+
+
+def _in_window(spans: Sequence[Span], begin: int, end: int) -> list[Span]:
+    """Returns the first span, cut to the window, and those of the others that it holds whole."""
+    cut = [(first, min(last, end - 1)) for first, last in spans[:1]]
+    return cut + [span for span in spans[1:] if span[0] >= begin and span[1] < end]

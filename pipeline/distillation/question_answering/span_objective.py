@@ -6,22 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from converters.values.errors import InputError
+from pipeline.distillation.held_out import HeldOut
 from pipeline.distillation.losses import hard_target_loss, soft_target_loss
+from pipeline.distillation.models import STUDENT_INPUTS
 from pipeline.distillation.objective import Batch, Position, pad, pooled, seeded
 from pipeline.distillation.question_answering.rows import Row, Source
-from pipeline.tasks.question_answering import spans
-from pipeline.tasks.question_answering.squad import Question, score
-from pipeline.tasks.task import Row as InputRow
+from pipeline.tasks.question_answering import QuestionAnswering
+from pipeline.tasks.question_answering.squad import Question
 from pipeline.tokenizer.tokenization import second_type, special_id
 
-EVALUATION_LENGTHS = (64, 128, 192, 256, 320, 384)
-EVALUATION_BATCH = 16
 _MASKED = -1e4
 """Logit of padding. Finite, so that no difference of two of them is NaN."""
 
@@ -37,33 +35,30 @@ class SpanObjective:
         *,
         held_out: Sequence[Question],
         tokenizer: Tokenizer,
-        input_names: tuple[str, ...],
+        input_names: tuple[str, ...] = STUDENT_INPUTS,
         batch_size: int,
         max_seq_len: int,
+        no_answer_share: float = 0.0,
         seed: int,
     ) -> None:
+        """Takes the sources, and how the rows are drawn from them; see ``Settings``."""
         self._sources = sources
         self._ends = list(itertools.accumulate(len(source) for source in sources))
         self._batch_size = batch_size
         self._max_seq_len = max_seq_len
+        self._no_answer_share = no_answer_share
         self._seed = seed
         self._pad = special_id(tokenizer, "[PAD]")
         self._second_type = second_type(tokenizer)
-        lengths = (*(n for n in EVALUATION_LENGTHS if n < max_seq_len), max_seq_len)
         # Numbered, as ids are only unique within a file.
         numbered = [replace(each, id=str(number)) for number, each in enumerate(held_out)]
-        self._held_out = [
-            (
-                example,
-                spans.encode(
-                    example,
-                    tokenizer=tokenizer,
-                    input_names=input_names,
-                    seq_lens=lengths,
-                ),
-            )
-            for example in numbered
-        ]
+        self._held_out = HeldOut(
+            numbered,
+            task=QuestionAnswering(),
+            tokenizer=tokenizer,
+            input_names=input_names,
+            max_seq_len=max_seq_len,
+        )
         if self.num_examples < batch_size:
             raise InputError(
                 f"the data holds {self.num_examples} examples, and a batch takes {batch_size}",
@@ -97,6 +92,10 @@ class SpanObjective:
         source = self._sources[which]
         begin = self._ends[which] - len(source)
         rng = seeded(self._seed, epoch, index)
+        if self._no_answer_share and rng.random() < self._no_answer_share:
+            row = source.draw_without_answer(index - begin, rng=rng, max_seq_len=self._max_seq_len)
+            if row is not None:
+                return row
         return source.draw(index - begin, rng=rng, max_seq_len=self._max_seq_len)
 
     def _batch(self, rows: Sequence[Row], *, after: Position) -> Batch:
@@ -141,48 +140,10 @@ class SpanObjective:
         targets = torch.cat([batch.targets[..., 0], batch.targets[..., 1]])
         return hard_target_loss(student=self.logits(outputs, batch), targets=targets)
 
-    @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, str]]:
+    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, Any]]:
         """Returns the answers to a share of the held-out questions, by number."""
-        examples = self._held_out[part]
-        rows = [
-            (row, number, place)
-            for number, (_, encoded) in enumerate(examples)
-            for place, row in enumerate(encoded.rows)
-        ]
-        rows.sort(key=lambda row: row[0].seq_len)
-        outputs: list[dict[int, dict[str, np.ndarray]]] = [{} for _ in examples]
-        for _, same_length in itertools.groupby(rows, key=lambda row: row[0].seq_len):
-            group = list(same_length)
-            for begin in range(0, len(group), EVALUATION_BATCH):
-                chunk = group[begin : begin + EVALUATION_BATCH]
-                logits = _run(model, [row for row, _, _ in chunk])
-                for given, (_, number, place) in zip(logits, chunk, strict=True):
-                    outputs[number][place] = given
-        return [
-            (example.id, spans.decode(encoded, [given[i] for i in sorted(given)]).text)
-            for (example, encoded), given in zip(examples, outputs, strict=True)
-        ]
+        return self._held_out.answers(model, part=part)
 
-    def score(self, results: list[tuple[str, str]]) -> dict[str, float]:
-        """Returns exact match and F1 in percent."""
-        found = score(dict(results), [example for example, _ in self._held_out])
-        return {"exact_match": found.exact_match, "f1": found.f1}
-
-
-def _run(model: torch.nn.Module, rows: Sequence[InputRow]) -> list[dict[str, np.ndarray]]:
-    """Returns the logits of rows of one length, each ``(1, seq_len) float32``."""
-    device = next(model.parameters()).device
-    outputs = model(
-        **{
-            name: torch.from_numpy(np.concatenate([row.inputs[name] for row in rows]))
-            .long()
-            .to(device)
-            for name in rows[0].inputs
-        }
-    )
-    logits = {name: getattr(outputs, name).float().cpu().numpy() for name in spans.OUTPUT_NAMES}
-    return [
-        {name: value[place : place + 1] for name, value in logits.items()}
-        for place in range(len(rows))
-    ]
+    def score(self, results: list[tuple[str, Any]]) -> dict[str, float]:
+        """Returns exact match and F1 in percent; "no answer" counts where the data has it."""
+        return self._held_out.score(results)

@@ -25,7 +25,10 @@ from pipeline.tasks.question_answering.squad_layout import LabelledExample, read
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSpans:
-    """A question whose answers are known as characters ``(begin, end)`` of its context."""
+    """A question whose answers are known as characters ``(begin, end)`` of its context.
+
+    It has no span where the file says that the context does not hold the answer.
+    """
 
     question: Question
     spans: tuple[Span, ...]
@@ -36,7 +39,8 @@ def read_labelled_spans(path: Path, faults: Faults) -> list[LabelledSpans]:
 
     Args:
         path: The file, in any layout that ``read_labelled`` takes.
-        faults: Takes each question without an answer that is in its context.
+        faults: Takes each question without an answer that is in its context, but for those that
+            the file says have none.
 
     Raises:
         InputError: The file is absent, no JSON, of another layout, or without a question.
@@ -80,6 +84,11 @@ def hold_out(
     return [each for each in examples if each.question.context in by_context], held_out
 
 
+_NEIGHBOURS = 5
+"""Contexts before, and behind, that may stand in for a question's own: of the same article, as a
+rule, for files keep the paragraphs of an article together."""
+
+
 class SquadSource:
     """Labelled questions over contexts of any length."""
 
@@ -88,18 +97,22 @@ class SquadSource:
         contexts = list(dict.fromkeys(example.question.context for example in examples))
         encoded = dict(zip(contexts, encode_texts(tokenizer, contexts), strict=True))
         asked = encode_texts(tokenizer, [example.question.question for example in examples])
+        self._contexts = [encoded[context].ids for context in contexts]
+        self._texts = contexts
+        places = {context: place for place, context in enumerate(contexts)}
         self._examples = []
         for example, question in zip(examples, asked, strict=True):
             context = encoded[example.question.context]
             spans = [token_span(context.offsets, *span) for span in example.spans]
             known = [span for span in spans if span is not None]
-            if known:
+            if known or not spans:
                 self._examples.append(
                     _Example(
                         name=example.question.id,
                         question=question.ids,
-                        context=context.ids,
+                        place=places[example.question.context],
                         spans=tuple(sorted(known, key=known.count, reverse=True)),
+                        answers=example.question.answers,
                     )
                 )
 
@@ -109,11 +122,45 @@ class SquadSource:
     def draw(self, index: int, *, rng: random.Random, max_seq_len: int) -> Row:
         """Returns the example in a window around the answer that most annotators gave."""
         example = self._examples[index]
+        return self._row(
+            example, self._contexts[example.place], example.spans, max_seq_len=max_seq_len, rng=rng
+        )
+
+    def draw_without_answer(
+        self, index: int, *, rng: random.Random, max_seq_len: int
+    ) -> Row | None:
+        """Returns the question over a neighbouring context in which none of its answers stands."""
+        example = self._examples[index]
+        near = range(
+            max(0, example.place - _NEIGHBOURS),
+            min(len(self._texts), example.place + _NEIGHBOURS + 1),
+        )
+        answers = [answer.casefold() for answer in example.answers]
+        others = [
+            place
+            for place in near
+            if place != example.place
+            and not any(answer in self._texts[place].casefold() for answer in answers)
+        ]
+        if not others:
+            return None
+        context = self._contexts[rng.choice(others)]
+        return self._row(example, context, (), max_seq_len=max_seq_len, rng=rng)
+
+    def _row(
+        self,
+        example: "_Example",
+        context: Sequence[int],
+        spans: Sequence[Span],
+        *,
+        max_seq_len: int,
+        rng: random.Random,
+    ) -> Row:
         return make_row(
             example.name,
             question=example.question,
-            context=example.context,
-            spans=example.spans,
+            context=context,
+            spans=spans,
             max_seq_len=max_seq_len,
             tokenizer=self._tokenizer,
             rng=rng,
@@ -122,21 +169,29 @@ class SquadSource:
 
 @dataclass(frozen=True, kw_only=True)
 class _Example:
-    """A question in tokens; its answers, as tokens of the context, the most frequent first."""
+    """A question in tokens, and its answers.
+
+    Attributes:
+        place: Of its context among all.
+        spans: In tokens of the context, the most frequent first; none where it has no answer.
+        answers: The same as texts.
+    """
 
     name: str
     question: list[int]
-    context: list[int]
+    place: int
     spans: tuple[Span, ...]
+    answers: tuple[str, ...]
 
 
 def _labelled(labelled: LabelledExample) -> LabelledSpans:
     """Returns a question with the places of its answers.
 
     Raises:
-        InputError: It has no answer, or one that is not in the context.
+        InputError: It has no answer, and is not said to have none, or one that is not in the
+            context.
     """
-    if not labelled.answers:
+    if not labelled.answers and labelled.is_impossible is not True:
         raise InputError(f"the question {labelled.id!r} has no answer")
     spans = []
     for answer in labelled.answers:
@@ -152,6 +207,7 @@ def _labelled(labelled: LabelledExample) -> LabelledSpans:
         question=labelled.question,
         context=labelled.context,
         answers=tuple(answer.text for answer in labelled.answers),
+        may_lack_answer=labelled.is_impossible is not None,
     )
     return LabelledSpans(question=question, spans=tuple(spans))
 

@@ -2,15 +2,19 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from converters.values.errors import InputError
 from pipeline.distillation.faults import Faults
+from pipeline.distillation.held_out import HeldOut
 from pipeline.distillation.settings import Data, Settings
 from pipeline.distillation.text_classification.rows import make_rows
 from pipeline.distillation.text_classification.text_objective import TextObjective
+from pipeline.tasks.examples import sort_out
 from pipeline.tasks.task import Unreadable
+from pipeline.tasks.text_classification import TextClassification
 from pipeline.tasks.text_classification.labelled import (
     LabelledText,
     ProblemType,
@@ -20,8 +24,6 @@ from pipeline.tasks.text_classification.labelled import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
-
     from pipeline.distillation.objective import Learner
 
 
@@ -29,52 +31,43 @@ def read_text_objective(
     data: Data, learner: "Learner", settings: Settings, faults: Faults
 ) -> TextObjective:
     """Returns what a run learns from labelled texts and others; see ``read_objective``."""
-    scheme = scheme_of(learner.config)
+    if settings.no_answer_share:
+        raise InputError(
+            "--no-answer-share has no effect: a text holds no question",
+            hint="leave out --no-answer-share",
+        )
+    task = TextClassification.of_config(learner.config)
+    scheme = Scheme(problem_type=task.rules.problem_type, labels=task.labels, pair=task.rules.pair)
     labelled = list(_read(data.paths, scheme=scheme, faults=faults))
     if data.evaluation is not None:
         judged = list(_read([data.evaluation], scheme=scheme, faults=faults))
     else:
         labelled, judged = hold_out(labelled, num_texts=data.num_held_out)
-    if not judged:
-        raise InputError(
-            "there are no labelled texts to judge the student by",
-            hint="give --eval-data, or a --held-out part of the texts among --data",
-        )
+    judged = _readable(judged, task, learner, faults)
     if settings.weights.hard > 0:
         check_classes(labelled, scheme=scheme, where="the data")
     others = _read(data.unlabelled, scheme=scheme, faults=faults, is_labelled=False)
-    training, held_out = (
-        make_rows(
-            examples,
-            scheme=scheme,
-            tokenizer=learner.tokenizer,
-            max_seq_len=settings.max_seq_len,
-            faults=faults,
-        )
-        for examples in ([*labelled, *others], judged)
+    rows = make_rows(
+        [*labelled, *others],
+        task=task,
+        tokenizer=learner.tokenizer,
+        max_seq_len=settings.max_seq_len,
+        faults=faults,
     )
-    return TextObjective(
-        training,
-        held_out=held_out,
-        problem_type=scheme.problem_type,
+    held_out = HeldOut(
+        judged,
+        task=task,
         tokenizer=learner.tokenizer,
         input_names=learner.input_names,
+        max_seq_len=settings.max_seq_len,
+    )
+    return TextObjective(
+        rows,
+        held_out=held_out,
+        task=task,
+        tokenizer=learner.tokenizer,
         batch_size=settings.batch_size,
         seed=settings.seed,
-    )
-
-
-def scheme_of(config: "PreTrainedConfig") -> Scheme:
-    """Returns what labels mean to a model, by its configuration."""
-    id2label: dict[int, str] = config.id2label  # type: ignore[assignment]
-    names = [id2label[place] for place in range(len(id2label))]
-    problem: ProblemType = config.problem_type or (  # type: ignore[assignment]
-        "regression" if len(names) == 1 else "single_label_classification"
-    )
-    return Scheme(
-        problem_type=problem,
-        labels=() if problem == "regression" else tuple(names),
-        pair=bool(getattr(config, "text_pair", False)),
     )
 
 
@@ -134,6 +127,28 @@ def hold_out(
     apart = set(map(id, ordered[:last]))
     kept = [each for each in examples if id(each) not in apart]
     return kept, [each for each in examples if id(each) in apart]
+
+
+def _readable(
+    examples: Sequence[LabelledText],
+    task: TextClassification,
+    learner: "Learner",
+    faults: Faults,
+) -> list[LabelledText]:
+    """Returns the examples that a model can be judged by, numbered; a file's ids are its own.
+
+    Raises:
+        InputError: There are none.
+    """
+    if not examples:
+        raise InputError(
+            "there are no labelled texts to judge the model by",
+            hint="give --eval-data, or a --held-out part of the texts among --data",
+        )
+    found = sort_out(examples, task=task, tokenizer=learner.tokenizer)
+    for each in found.unreadable:
+        faults.add(f"{each.id}: {each.reason}")
+    return [replace(each, id=str(number)) for number, each in enumerate(found.readable)]
 
 
 def _read(

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from pipeline.distillation.faults import Faults
-from pipeline.tasks.text_classification.labelled import LabelledText, Scheme
+from pipeline.on_device.text_classification.fitting import longest_first
+from pipeline.tasks.text_classification import TextClassification
+from pipeline.tasks.text_classification.labelled import LabelledText
 from pipeline.tokenizer.tokenization import special_id
 
 _BATCH = 1_000
@@ -35,7 +37,7 @@ class TextRow:
 def make_rows(
     examples: Sequence[LabelledText],
     *,
-    scheme: Scheme,
+    task: TextClassification,
     tokenizer: Tokenizer,
     max_seq_len: int,
     faults: Faults,
@@ -44,7 +46,7 @@ def make_rows(
 
     Args:
         examples: All of one text, or all of two.
-        scheme: What their labels mean; its names are known.
+        task: Of the model that learns.
         tokenizer: WordPiece, truncation and padding switched off.
         max_seq_len: Tokens in a row at most.
         faults: Takes each example that holds nothing that can be read.
@@ -53,47 +55,35 @@ def make_rows(
     unknown = special_id(tokenizer, "[UNK]")
     rows = []
     for example, parts in zip(examples, _encoded(examples, tokenizer), strict=True):
-        if any(set(ids) <= {unknown} for ids in parts):
-            faults.add(f"{example.id}: it holds no word that the model knows")
+        share = task.rules.max_unknown_share
+        if not all(ids and ids.count(unknown) <= share * len(ids) for ids in parts):
+            faults.add(
+                f"{example.id}: it holds no word, or most are not in the vocabulary of the model"
+            )
             continue
-        first, *others = cut(parts, max_seq_len=max_seq_len)
-        ids = [cls, *first, sep]
-        second = len(ids)
-        for other in others:
-            ids += [*other, sep]
-        target = target_of(example, scheme)
-        rows.append(TextRow(name=example.id, ids=ids, second=second, target=target))
+        sizes = longest_first([len(ids) for ids in parts], room=max_seq_len - 1 - len(parts))
+        ids, second = [cls], 0
+        for part, size in zip(parts, sizes, strict=True):
+            second = len(ids)
+            ids += [*part[:size], sep]
+        rows.append(
+            TextRow(
+                name=example.id,
+                ids=ids,
+                second=second if len(parts) > 1 else len(ids),
+                target=target_of(example, task),
+            )
+        )
     return rows
 
 
-def cut(parts: Sequence[list[int]], *, max_seq_len: int) -> list[list[int]]:
-    """Returns the tokens of one text, or of two, as many of them as a row holds.
-
-    One text keeps its first tokens. Of two, the longer is cut from its end until both fit, as
-    ``tokenizers`` does by "longest first".
-    """
-    room = max_seq_len - len(parts) - 1
-    if len(parts) == 1:
-        return [parts[0][:room]]
-    one, other = parts
-    if len(one) + len(other) <= room:
-        return [one, other]
-    shorter, longer = sorted((len(one), len(other)))
-    longer = shorter if shorter > room else max(shorter, room - shorter)
-    if shorter + longer > room:
-        shorter, longer = room // 2, room // 2 + room % 2
-    kept = (longer, shorter) if len(one) > len(other) else (shorter, longer)
-    return [one[: kept[0]], other[: kept[1]]]
-
-
-def target_of(example: LabelledText, scheme: Scheme) -> tuple[float, ...]:
+def target_of(example: LabelledText, task: TextClassification) -> tuple[float, ...]:
     """Returns what each output of a model should be: the share of a label, or a number."""
-    if scheme.problem_type == "regression":
+    if task.rules.problem_type == "regression":
         return (math.nan if example.value is None else example.value,)
-    assert scheme.labels is not None
     if example.labels is None:
-        return (math.nan,) * len(scheme.labels)
-    return tuple(float(name in example.labels) for name in scheme.labels)
+        return (math.nan,) * len(task.labels)
+    return tuple(float(name in example.labels) for name in task.labels)
 
 
 def _encoded(

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from converters.values.errors import InputError
+from pipeline.distillation.held_out import HeldOut
 from pipeline.distillation.losses import (
     hard_labels_loss,
     hard_target_loss,
@@ -17,10 +18,9 @@ from pipeline.distillation.losses import (
 )
 from pipeline.distillation.objective import Batch, Position, pad, pooled
 from pipeline.distillation.text_classification.rows import TextRow
-from pipeline.tasks.text_classification.labelled import ProblemType
+from pipeline.on_device.text_classification.rules import ProblemType
+from pipeline.tasks.text_classification import TextClassification
 from pipeline.tokenizer.tokenization import second_type, special_id
-
-EVALUATION_BATCH = 32
 
 SEVERAL: ProblemType = "multi_label_classification"
 NUMBER: ProblemType = "regression"
@@ -30,31 +30,6 @@ _HARD_LOSSES = {
     SEVERAL: hard_labels_loss,
     NUMBER: squared_error,
 }
-FIGURES = {"single_label_classification": "accuracy", SEVERAL: "micro_f1", NUMBER: "pearson"}
-
-
-def scores(problem_type: ProblemType, *, logits: Tensor, targets: Tensor) -> dict[str, float]:
-    """Temporary."""
-    from scipy.stats import pearsonr, spearmanr
-    from sklearn.metrics import accuracy_score, f1_score
-
-    if problem_type == NUMBER:
-        one, other = logits[:, 0].numpy(), targets[:, 0].numpy()
-        return {
-            "pearson": 100 * float(pearsonr(one, other)[0]),
-            "spearman": 100 * float(spearmanr(one, other)[0]),
-        }
-    if problem_type == SEVERAL:
-        found, right = (logits >= 0).int().numpy(), targets.int().numpy()
-        return {
-            "micro_f1": 100 * float(f1_score(right, found, average="micro", zero_division=0)),
-            "macro_f1": 100 * float(f1_score(right, found, average="macro", zero_division=0)),
-        }
-    chosen, right = logits.argmax(-1).numpy(), targets.argmax(-1).numpy()
-    return {
-        "accuracy": 100 * float(accuracy_score(right, chosen)),
-        "macro_f1": 100 * float(f1_score(right, chosen, average="macro", zero_division=0)),
-    }
 
 
 class TextObjective:
@@ -64,18 +39,16 @@ class TextObjective:
         self,
         rows: Sequence[TextRow],
         *,
-        held_out: Sequence[TextRow],
-        problem_type: ProblemType,
+        held_out: HeldOut,
+        task: TextClassification,
         tokenizer: Tokenizer,
-        input_names: tuple[str, ...],
         batch_size: int,
         seed: int,
     ) -> None:
         self._rows = rows
         self._held_out = held_out
-        self._problem_type = problem_type
-        self.metric = FIGURES[problem_type]
-        self._input_names = input_names
+        self._problem_type = task.rules.problem_type
+        self.metric = task.BUDGETED.name
         self._batch_size = batch_size
         self._seed = seed
         self._pad = special_id(tokenizer, "[PAD]")
@@ -141,26 +114,13 @@ class TextObjective:
         student, targets = outputs.logits[labelled].float(), batch.targets[labelled]
         return _HARD_LOSSES[self._problem_type](student=student, targets=targets)
 
-    @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[int, list[float]]]:
-        """Returns the logits of a share of the held-out texts, by their number."""
-        device = next(model.parameters()).device
-        numbered = list(enumerate(self._held_out))[part]
-        numbered.sort(key=lambda each: len(each[1].ids))
-        found = []
-        for begin in range(0, len(numbered), EVALUATION_BATCH):
-            chunk = numbered[begin : begin + EVALUATION_BATCH]
-            batch = self._batch([row for _, row in chunk], after={}).to(device)
-            outputs = model(**{name: batch.inputs[name] for name in self._input_names})
-            logits = outputs.logits.float().cpu().tolist()
-            found += [(number, each) for (number, _), each in zip(chunk, logits, strict=True)]
-        return found
+    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, Any]]:
+        """Returns what a model says of a share of the held-out texts, by number."""
+        return self._held_out.answers(model, part=part)
 
-    def score(self, results: list[tuple[int, list[float]]]) -> dict[str, float]:
+    def score(self, results: list[tuple[str, Any]]) -> dict[str, float]:
         """Returns the task's scores in per cent."""
-        logits = torch.tensor([each for _, each in sorted(results)])
-        targets = torch.tensor([row.target for row in self._held_out])
-        return scores(self._problem_type, logits=logits, targets=targets)
+        return self._held_out.score(results)
 
 
 def _is_labelled(batch: Batch) -> Tensor:

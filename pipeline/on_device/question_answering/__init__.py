@@ -5,12 +5,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.bundle.vectors import Value
 from pipeline.on_device.question_answering.rules import SpanRules
-from pipeline.on_device.question_answering.windows import best_answer, check_text, cut
+from pipeline.on_device.question_answering.windows import best_answer, cut
 from pipeline.on_device.row import Row
 from pipeline.on_device.task import Outputs
+from pipeline.on_device.texts import check_text
 from pipeline.on_device.wordpiece import WordPiece, utf16_offsets
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.bundle.manifest import MAX_TEXT_CHARACTERS, NumTokens, SeqLen
+from pipeline.bundle.manifest_parts import MAX_TEXT_CHARACTERS, NumTokens, SeqLen
 
 
 class SpanRules(BaseModel):

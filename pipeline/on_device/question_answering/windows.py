@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.question_answering.rules import SpanRules
 from pipeline.on_device.row import Row, make_row
+from pipeline.on_device.texts import window_starts
 from pipeline.on_device.wordpiece import Tokens
 
 NUM_SPECIAL = 3
@@ -25,35 +25,6 @@ class Answer:
     start: int
     end: int
     score: float
-
-
-def check_text(what: str, text: str, tokens: Tokens, *, unknown: int, rules: SpanRules) -> None:
-    """Refuses a question or context that a student cannot read.
-
-    Args:
-        what: It is, for the message.
-        text: The text.
-        tokens: Of it.
-        unknown: The id of [UNK].
-        rules: Of the manifest.
-
-    Raises:
-        InputError: It is too long, has no token, or too many that the vocabulary lacks.
-    """
-    if len(text) > rules.max_text_characters:
-        raise InputError(
-            f"the {what} has {len(text)} characters; at most {rules.max_text_characters} are read",
-            hint="split the text and ask each part",
-        )
-    if not tokens.ids:
-        raise InputError(
-            f"the {what} holds no token that can be read", hint=f"give a {what} with words"
-        )
-    if tokens.ids.count(unknown) > rules.max_unknown_share * len(tokens.ids):
-        raise InputError(
-            f"most of the {what} is not in the student's vocabulary",
-            hint="use a student that was trained on this script",
-        )
 
 
 def cut(
@@ -77,10 +48,8 @@ def cut(
     longest = seq_lens[-1]
     asked = question.ids[: min(rules.max_question_tokens, (longest - NUM_SPECIAL) // 2)]
     room = longest - NUM_SPECIAL - len(asked)
-    step = room - min(rules.window_overlap_tokens, room // 2)
-    last = max(0, len(context.ids) - room)
     windows = []
-    for start in [*range(0, last, step), last]:
+    for start in window_starts(len(context.ids), room=room, overlap=rules.window_overlap_tokens):
         part = slice(start, start + room)
         windows.append(
             make_row(

@@ -15,7 +15,16 @@ from pipeline.tasks.question_answering.marks import mark
 from pipeline.tasks.question_answering.spans import OUTPUT_NAMES, RULES, Answer
 from pipeline.tasks.question_answering.squad import Example, Question
 from pipeline.tasks.question_answering.task_library import SpanLibrary
-from pipeline.tasks.task import Encoded, Kind, Outputs, OutputSpec, Piece, Score, Task
+from pipeline.tasks.task import (
+    Encoded,
+    Kind,
+    Outputs,
+    OutputSpec,
+    Piece,
+    Score,
+    Task,
+    TaskOptions,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -37,6 +46,7 @@ class QuestionAnswering(Task):
         Score(name="text_agreement", title="same text"),
         Score(name="answer_f1", title="F1 with the student's"),
     )
+    DRIFT = ()
     MARGIN_LOGITS = 4  # a start and an end of each of two spans
 
     rules: SpanRules = RULES
@@ -57,6 +67,16 @@ class QuestionAnswering(Task):
     def of_manifest(cls, manifest: "Manifest") -> Self:
         """Returns the task by a bundle's rules."""
         return cls(rules=manifest.read_rules(SpanRules))
+
+    def with_options(self, options: TaskOptions) -> Self:
+        """Refuses any: there is nothing to say."""
+        for name, value in vars(options).items():
+            if value is not None:
+                raise InputError(
+                    f"--{name.replace('_', '-')} says nothing of {self.NAME}",
+                    hint="leave it out, or give a model that classifies texts",
+                )
+        return self
 
     @property
     def outputs(self) -> tuple[OutputSpec, ...]:
@@ -149,6 +169,12 @@ class QuestionAnswering(Task):
         }
         score = squad.score(texts, examples)
         return {"exact_match": score.exact_match, "f1": score.f1}
+
+    def drift(
+        self, before: Sequence[Answer], after: Sequence[Answer], examples: Sequence[Question]
+    ) -> dict[str, float]:
+        """Returns nothing: what spans are worth says all."""
+        return {}
 
     def kinds(self, examples: Sequence[Question]) -> tuple[Kind, ...]:
         """Returns the questions with an answer and those without, by the rules of SQuAD 2.0."""

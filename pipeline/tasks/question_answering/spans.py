@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from converters.values.errors import InputError
 from pipeline.on_device.question_answering.rules import SpanRules
+from pipeline.on_device.texts import window_starts
 from pipeline.tasks.question_answering.squad import Question
-from pipeline.tasks.task import Encoded, Outputs, Row
-from pipeline.tokenizer.tokenization import second_type, special_id
+from pipeline.tasks.task import Encoded, Outputs
+from pipeline.tasks.texts import make_row, tokenize
 
 OUTPUT_NAMES = ("start_logits", "end_logits")
 
@@ -50,8 +50,8 @@ def check_readable(example: Question, *, tokenizer: Tokenizer, rules: SpanRules 
     Raises:
         InputError: A text is empty, too long, or in a script that the vocabulary lacks.
     """
-    _tokenize(tokenizer, example.question, rules, what="question")
-    _tokenize(tokenizer, example.context, rules, what="context")
+    tokenize(tokenizer, example.question, rules, what="question")
+    tokenize(tokenizer, example.context, rules, what="context")
 
 
 def encode(
@@ -74,26 +74,23 @@ def encode(
     Raises:
         InputError: A text is empty, too long, or in a script that the vocabulary lacks.
     """
-    question = _tokenize(tokenizer, example.question, rules, what="question")
-    context = _tokenize(tokenizer, example.context, rules, what="context")
+    question = tokenize(tokenizer, example.question, rules, what="question")
+    context = tokenize(tokenizer, example.context, rules, what="context")
     longest = seq_lens[-1]
     question_ids = cut_question(question.ids, seq_len=longest, rules=rules)
     room = longest - len(question_ids) - 3  # [CLS], [SEP] and [SEP]
-    step = room - min(rules.window_overlap_tokens, room // 2)
-    last = max(0, len(context.ids) - room)
-    starts = [*range(0, last, step), last]
-    rows = []
-    for start in starts:
-        part = slice(start, start + room)
-        row = _Row(question_ids, context.ids[part], tokenizer)
-        seq_len = next(length for length in seq_lens if length >= len(row.ids))
-        rows.append(
-            Row(
-                inputs={name: row.tensor(name, seq_len) for name in input_names},
-                first=len(question_ids) + 2,
-                offsets=tuple(context.offsets[part]),
-            )
+    starts = window_starts(len(context.ids), room=room, overlap=rules.window_overlap_tokens)
+    rows = [
+        make_row(
+            question_ids,
+            context.ids[start : start + room],
+            offsets=context.offsets[start : start + room],
+            tokenizer=tokenizer,
+            input_names=input_names,
+            seq_lens=seq_lens,
         )
+        for start in starts
+    ]
     remark = (
         f"the question has {len(question.ids)} tokens, of which only the first "
         f"{len(question_ids)} are read"
@@ -242,69 +239,6 @@ def _span_value(
             value, _, _ = best_span(start, end, max_tokens=rules.max_answer_tokens)
         best = max(best, value)
     return best
-
-
-class _Row:
-    """The tokens of one window, before padding."""
-
-    def __init__(
-        self, question_ids: list[int], context_ids: list[int], tokenizer: Tokenizer
-    ) -> None:
-        cls, sep = special_id(tokenizer, "[CLS]"), special_id(tokenizer, "[SEP]")
-        self.ids = [cls, *question_ids, sep, *context_ids, sep]
-        self.pad = special_id(tokenizer, "[PAD]")
-        self.num_first = len(question_ids) + 2
-        self.second_type = second_type(tokenizer)
-
-    def tensor(self, name: str, seq_len: int) -> np.ndarray:
-        """Returns one input, ``(1, seq_len) int32``."""
-        size = len(self.ids)
-        row = np.zeros((1, seq_len), np.int32)
-        if name == "input_ids":
-            row[:] = self.pad
-            row[0, :size] = self.ids
-        elif name == "attention_mask":
-            row[0, :size] = 1
-        else:
-            row[0, self.num_first : size] = self.second_type
-        return row
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    ids: list[int]
-    offsets: list[tuple[int, int]]
-
-
-def _tokenize(tokenizer: Tokenizer, text: str, rules: SpanRules, *, what: str) -> _Tokens:
-    if not text.strip():
-        raise InputError(f"the {what} is empty", hint=f"give a {what} with at least one word")
-    if len(text) > rules.max_text_characters:
-        raise InputError(
-            f"the {what} has {len(text):,} characters; at most {rules.max_text_characters:,} are "
-            "read",
-            hint="split the text and ask each part",
-        )
-    try:
-        text.encode()
-    except UnicodeEncodeError as err:
-        raise InputError(
-            f"the {what} is not valid Unicode: {err.reason} at character {err.start}",
-            hint="give it as UTF-8",
-        ) from err
-    encoding = tokenizer.encode(text, add_special_tokens=False)
-    if not encoding.ids:
-        raise InputError(
-            f"the {what} holds no token that can be read", hint=f"give a {what} with words in it"
-        )
-    unknown = encoding.ids.count(special_id(tokenizer, "[UNK]"))
-    if unknown > rules.max_unknown_share * len(encoding.ids):
-        raise InputError(
-            f"{unknown} of the {len(encoding.ids)} tokens of the {what} are not in the student's "
-            "vocabulary",
-            hint="use a student that was trained on this script",
-        )
-    return _Tokens(encoding.ids, encoding.offsets)
 
 
 def _log_sum_exp(parts: list[np.ndarray]) -> float:

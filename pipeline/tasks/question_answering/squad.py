@@ -43,9 +43,9 @@ class Question:
         return {"question": self.question, "context": self.context}
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The answers that count as right."""
-        return self.answers
+    def is_labelled(self) -> bool:
+        """Whether an answer is known that counts as right."""
+        return bool(self.answers)
 
 
 Example = Question | Unreadable

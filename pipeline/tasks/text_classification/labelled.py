@@ -10,16 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from converters.values.errors import InputError
+from pipeline.on_device.text_classification.rules import ProblemType as ProblemType
 from pipeline.tasks.task import Unreadable
 from pipeline.tasks.text_classification.tables import LAYOUT_HINT, read_records
-
-ProblemType = Literal[
-    "single_label_classification", "multi_label_classification", "regression"
-]  # fmt: skip
-"""What a head's outputs mean, by the names that Transformers gives them."""
 
 _PLACE = re.compile(r"[0-9]+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
@@ -42,6 +38,11 @@ class LabelledText:
     text_pair: str | None = None
     labels: tuple[str, ...] | None = None
     value: float | None = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether anybody has said which labels are right; that may be none of them."""
+        return self.labels is not None or self.value is not None
 
     @property
     def texts(self) -> dict[str, str]:

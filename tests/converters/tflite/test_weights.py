@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -238,11 +238,22 @@ def test_store_weight_of_another_model_names_it(
     assert not (tmp_path / "stored.tflite").exists()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda matrix, weight: quantize(matrix, bits=4),
+        lambda matrix, weight: dataclasses.replace(weight, scales=weight.scales * 2),
+        lambda matrix, weight: dataclasses.replace(weight, values=-weight.values),
+        lambda matrix, weight: matrix.astype(np.float16),
+    ],
+    ids=["bits", "scales", "values", "halves"],
+)
 def test_store_equal_weights_in_two_forms_is_refused(
-    exact: Path, student: Student, tmp_path: Path
+    exact: Path, student: Student, tmp_path: Path, change: Callable[..., StoredWeight]
 ) -> None:
     matrix = matrices(student)[EMBEDDING]
-    weights: Weights = {"a": quantize(matrix, bits=8), "b": quantize(matrix, bits=4)}
+    weight = quantize(matrix, bits=8)
+    weights: Weights = {"a": weight, "b": change(matrix, weight)}
     with pytest.raises(ValueError, match="a and b are equal in PyTorch; store them alike"):
         store(exact, weights, tmp_path / "x.tflite", originals={"a": matrix, "b": matrix})
 

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,33 @@ def test_odd_layers_give_integers_and_scales_that_all_backends_hold(
         assert is_bfloat16(rounded.scales)
         assert np.all(rounded.scales >= SMALLEST_SCALE)
         assert np.array_equal(rounded.scales.astype(np.float16), rounded.scales)
+
+
+@pytest.mark.parametrize(("bits", "group_size"), FORMATS)
+def test_without_inputs_each_integer_is_the_nearest_and_the_largest_value_sets_the_scale(
+    bits: int, group_size: int | None
+) -> None:
+    weight, _ = correlated(2)
+    least, largest = RANGES[bits]
+
+    rounded = quantize(weight, bits=bits, group_size=group_size)
+
+    reach = np.abs(weight).reshape(ROWS, -1, rounded.group_size).max(axis=2)
+    assert np.allclose(rounded.scales, reach / largest, rtol=2.0**-8 if bits == 4 else 1e-6)
+    exact = weight.astype(np.float64) / np.repeat(rounded.scales, rounded.group_size, axis=1)
+    assert np.abs(rounded.values - exact.clip(least, largest)).max() <= 0.5
+
+
+def test_scales_of_four_bits_are_rounded_as_pytorch_rounds_to_bfloat16() -> None:
+    """Halfway cases among them, which go to the even neighbour."""
+    wanted = np.linspace(1, 1.5, 129, dtype=np.float32)  # bfloat16 has every other one
+    weight = np.zeros((len(wanted), 32), np.float32)
+    weight[:, 0] = 7 * wanted
+
+    rounded = quantize(weight, bits=4)
+
+    expected = torch.from_numpy(wanted).bfloat16().float().numpy()
+    assert np.array_equal(rounded.scales[:, 0], expected)
 
 
 @pytest.mark.parametrize(("bits", "group_size"), FORMATS)

@@ -14,6 +14,7 @@ from converters.values.errors import GateError
 from pipeline import bench
 from pipeline.benchmark import peer_runners, peers
 from pipeline.benchmark.contest import full_rows
+from pipeline.benchmark.peer_runners import Head
 from pipeline.bundle.open import open_bundle
 from pipeline.comparison.runtimes import TorchRunner, run_student
 from pipeline.running.jobs import Job, run_jobs
@@ -118,6 +119,20 @@ def test_check_refuses_a_peer_that_computes_something_else(
         peers.check(Swapped(student), student, artifact)
 
 
-def test_bert_base_runs_rows_of_any_length_and_has_its_parameters() -> None:
-    weights = sum(each.numel() for each in peer_runners.make_bert_base(600).parameters())
-    assert weights == 108_893_186 + (600 - 512) * 768
+@pytest.mark.parametrize("head", [
+    Head(architecture_suffix="ForQuestionAnswering", num_labels=2,
+         output_names=("start_logits", "end_logits")),
+    Head(architecture_suffix="ForTokenClassification", num_labels=9, output_names=("logits",)),
+], ids=lambda head: head.architecture_suffix)  # fmt: skip
+def test_bert_base_runs_rows_of_any_length_and_has_its_parameters(head: Head) -> None:
+    made = peer_runners.make_bert_base(head, longest=600)
+    assert type(made).__name__ == f"Bert{head.architecture_suffix}"
+    weights = sum(each.numel() for each in made.parameters())
+    assert weights == 108_891_648 + head.num_labels * (768 + 1) + (600 - 512) * 768
+
+
+def test_head_is_that_of_the_student(students: dict[str, Student]) -> None:
+    assert Head.of_student(students["bert"]) == Head(
+        architecture_suffix="ForQuestionAnswering", num_labels=2,
+        output_names=("start_logits", "end_logits"),
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import ArtifactPart, TensorPart
+from pipeline.bundle.manifest_parts import ArtifactPart, TensorPart
 from pipeline.bundle.open import open_bundle, verify
 from pipeline.bundle.platforms import files_by_platform, write
 from tests.bundles import MANIFEST, problems_of, write_bundle, zip_of

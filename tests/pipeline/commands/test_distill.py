@@ -216,6 +216,9 @@ def test_held_out_part_beside_data_of_its_own_and_bad_rows_of_raw_text_are_refus
     assert "--skip-bad has no effect: no line of raw text is bad" in refused(
         call(TEXT, "--skip-bad")
     )
+    assert "--no-answer-share has no effect: raw text holds no question" in refused(
+        call(TEXT, "--no-answer-share", "0.1")
+    )
 
 
 @pytest.mark.parametrize(

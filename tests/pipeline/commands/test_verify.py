@@ -23,6 +23,14 @@ def test_verify_damaged_bundle_ends_with_one_and_names_the_file(bundle_copy, cal
     assert "tflite/model.tflite: changed" in finished.stdout
 
 
+def test_verify_runs_no_self_test_of_files_that_are_not_as_they_were(bundle_copy, call):
+    (bundle_copy / "tflite" / "model.tflite").write_bytes(b"")
+    finished = call("verify", bundle_copy, "--vectors", "--json")
+    assert finished.code == 1
+    assert finished.json.keys() == VERIFIED.keys()
+    assert [each["path"] for each in finished.json["problems"]] == ["tflite/model.tflite"]
+
+
 def test_verify_in_a_process_of_its_own_prints_one_object(built):
     """What the other tests do in one process, once as a script does it."""
     finished = pocketbert("verify", built.folder, "--json")

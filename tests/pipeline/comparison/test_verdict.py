@@ -369,6 +369,7 @@ def test_parity_as_json_has_null_for_what_is_not_finite():
         for gate in content["gates"]:
             assert set(gate) == {"name", "verdict", "value", "threshold", "detail"}
     assert parity.to_json()["max_abs_diff"] == 0.0
+    assert verdict.to_json()["answer_agreement"] is None  # of the one that did not run
 
 
 def test_failed_parity_fails_and_says_why():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.unicode import UnicodeTables
 from pipeline.on_device.wordpiece import Tokens, WordPiece, open_tokenizer, utf16_offsets
 from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
@@ -115,6 +115,17 @@ def test_normalized_added_token_is_found_in_any_case_and_its_offsets_are_of_the_
     assert found.tokens == ("a", "covid", "cafe", "s", "x", " 茶 ")
     assert found.offsets == ((0, 1), (1, 7), (8, 12), (13, 14), (15, 16), (16, 17))
     assert found.ids[1] == tokenizer.token_to_id("COvid")
+
+
+def test_reference_equals_the_library_on_every_piece_of_a_vocabulary(tables):
+    """The longest among them, at the start of a word and within one."""
+    tokenizer = tokenizers.uncased()
+    pieces = sorted(tokenizer.get_vocab(), key=len, reverse=True)
+    whole = [piece for piece in pieces if not piece.startswith("##")]
+    within = [f"{whole[-1]}{piece.removeprefix('##')}" for piece in pieces if piece not in whole]
+    opened = reference(tokenizer, tables)
+    for text in (" ".join(whole), " ".join(within)):
+        assert opened.tokenize(text) == by_library(tokenizer, text)
 
 
 @pytest.mark.parametrize("added", [{"\u0301": 5}, {"a": 5, "A": 6}])

@@ -120,6 +120,20 @@ def test_page_lists_each_input_once_where_it_fares_worst(
     assert "litert, 64 tokens: changed, PyTorch prefers its own by 1.5 logits" in shown
 
 
+def test_page_gives_shares_in_per_cent_and_a_dash_for_those_that_nobody_measured(
+    students: dict[str, Student], tmp_path: Path
+) -> None:
+    likeness = {"text_agreement": 0.875, "answer_f1": 0.97}
+    seen = dataclasses.replace(make_parity(), answer_agreement=0.951, likeness=likeness)
+    path = tmp_path / "report.html"
+    for parity, shares in ((seen, ["95.1 %", "87.5 %", "97.0 %"]), (make_parity(), ["-"] * 3)):
+        page.write(path, students["distilbert"], (), [parity])
+        cells = [cell.split("</td>")[0] for cell in path.read_text("utf-8").split("<td>")]
+        first = cells.index("litert")
+        answers = len(cells) - 1 - cells[::-1].index("litert")
+        assert [cells[first + 3].strip(), *cells[answers + 2 : answers + 4]] == shares
+
+
 def test_page_is_the_same_each_time(students: dict[str, Student], tmp_path: Path) -> None:
     for name in ("one.html", "two.html"):
         page.write(tmp_path / name, students["distilbert"], (), [make_parity(make_compared(TEXT))])

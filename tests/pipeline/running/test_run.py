@@ -56,6 +56,16 @@ def run_kept(jobs: list[Job], run: Run) -> list[Outcome]:
     return run.run_jobs(jobs, kept=kept, max_parallel=2)
 
 
+@pytest.mark.parametrize(("num_threads", "num_parallel", "num_threads_each"), [
+    (1, 1, 1), (2, 2, 1), (3, 2, 1), (4, 2, 2), (8, 2, 4),
+])  # fmt: skip
+def test_runtimes_never_take_more_threads_than_the_run_has(
+    num_threads: int, num_parallel: int, num_threads_each: int
+) -> None:
+    run = replace(quiet_run(), num_threads=num_threads)
+    assert (run.num_parallel, run.num_threads_each) == (num_parallel, num_threads_each)
+
+
 def test_jobs_run_once_and_are_told_in_order(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.bundle.open import open_bundle
 from pipeline.student import reference
 from pipeline.student.load import Student

@@ -33,7 +33,7 @@ SEQ_LENS = (16, 32)
 @pytest.fixture(scope="module", autouse=True)
 def _registered() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "TASKS", (*tasks.TASKS, MoodTask))
+        patch.setattr(tasks, "TASKS", (MoodTask, *tasks.TASKS))
         yield
 
 

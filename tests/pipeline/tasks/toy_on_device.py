@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.bundle.vectors import Value
 from pipeline.on_device.row import Row, make_row
 from pipeline.on_device.task import Outputs

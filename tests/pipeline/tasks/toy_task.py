@@ -11,7 +11,17 @@ import numpy as np
 from converters.values.errors import InputError
 from pipeline.bundle.manifest import Manifest
 from pipeline.bundle.vectors import Value
-from pipeline.tasks.task import Encoded, Kind, Outputs, OutputSpec, Piece, Row, Score, Task
+from pipeline.tasks.task import (
+    Encoded,
+    Kind,
+    Outputs,
+    OutputSpec,
+    Piece,
+    Row,
+    Score,
+    Task,
+    TaskOptions,
+)
 from pipeline.tokenizer.tokenization import special_id
 from tests.pipeline.tasks.toy_on_device import MoodOnDevice, MoodRules
 
@@ -44,8 +54,8 @@ class Sentence:
         return {"text": self.text}
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        return () if self.label is None else (self.label,)
+    def is_labelled(self) -> bool:
+        return self.label is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +76,7 @@ class MoodTask(Task):
     SCORES = (Score(name="accuracy", title="accuracy"),)
     BUDGETED = SCORES[0]
     LIKENESS = (Score(name="same_mood", title="same mood"),)
+    DRIFT = ()
     MARGIN_LOGITS = 2
 
     labels: tuple[str, ...]
@@ -78,6 +89,9 @@ class MoodTask(Task):
     @classmethod
     def of_manifest(cls, manifest: Manifest) -> Self:
         return cls(labels=manifest.task.labels, rules=manifest.read_rules(MoodRules))
+
+    def with_options(self, options: TaskOptions) -> Self:
+        return self
 
     @property
     def outputs(self) -> tuple[OutputSpec, ...]:
@@ -151,13 +165,18 @@ class MoodTask(Task):
         return {"same_mood": float(self.same(answer, reference))}
 
     def worth(self, answer: Mood, example: Sentence) -> dict[str, float]:
-        return {"accuracy": float(answer.label in example.labels)}
+        return {"accuracy": float(answer.label == example.label)}
 
     def scores(self, answers: Mapping[str, Mood], examples: Sequence[Sentence]) -> dict[str, float]:
         right = sum(
-            each.id in answers and answers[each.id].label in each.labels for each in examples
+            each.id in answers and answers[each.id].label == each.label for each in examples
         )
         return {"accuracy": 100 * right / len(examples)}
+
+    def drift(
+        self, before: Sequence[Mood], after: Sequence[Mood], examples: Sequence[Sentence]
+    ) -> dict[str, float]:
+        return {}
 
     def kinds(self, examples: Sequence[Sentence]) -> tuple[Kind, ...]:
         return ()

@@ -32,14 +32,15 @@ from tests.converters.small_models import ct, save
 def check(
     package: Path, folder: Path, *, reference: str = "model.pt2", **changes: Any
 ) -> tuple[PackageParity, list[str]]:
-    (verdict,), skipped = package_parity.check(
-        package,
+    asked = package_parity.Comparison(
+        package=package,
         reference=folder / reference,
         inputs=[folder / "x.npz"],
         names=("coreml-reference",),
         num_threads=1,
         **changes,
     )
+    (verdict,), skipped = package_parity.check(asked)
     return verdict, [each.reason for each in skipped]
 
 
@@ -353,14 +354,15 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_function_is_chosen_and_the_other_is_named(
     functions: Path, function: str | None, seen: str, other: str
 ) -> None:
-    (verdict,), skipped = package_parity.check(
-        functions / "model.mlpackage",
+    asked = package_parity.Comparison(
+        package=functions / "model.mlpackage",
         reference=functions / f"{seen}.pt2",
         inputs=[functions / f"{seen}.npz"],
         names=("coreml-reference",),
         function=function,
         num_threads=1,
     )
+    (verdict,), skipped = package_parity.check(asked)
 
     assert verdict.verdict == "pass", verdict.reason
     assert verdict.to_json()["function"] == seen

@@ -66,7 +66,8 @@ def check(folder: Path, *, package: Path | None = None, **changes: Any) -> Packa
         "num_threads": 1,
     }
     package = package or folder / "model.mlpackage"
-    (verdict,), skipped = package_parity.check(package, **{**arguments, **changes})
+    asked = package_parity.Comparison(package=package, **{**arguments, **changes})
+    (verdict,), skipped = package_parity.check(asked)
     assert not skipped
     return verdict
 

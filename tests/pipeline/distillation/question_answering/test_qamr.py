@@ -212,6 +212,23 @@ def test_draw_short_row_is_a_window_around_the_answer(source, tokenizer):
         assert answer == "keeper 5"
 
 
+def test_draw_without_answer_asks_of_other_sentences(source, tokenizer):
+    lengths = set()
+    for seed in range(100):
+        row = source.draw_without_answer(7, rng=random.Random(seed), max_seq_len=384)
+        if row is None:
+            continue
+        own = source.draw(7, rng=random.Random(seed), max_seq_len=384)
+        answer = own.ids[own.spans[0][0] : own.spans[0][1] + 1]
+        context = row.ids[row.first : -1]
+        assert row.spans == ((0, 0),)
+        assert row.ids[: row.first] == own.ids[: own.first]
+        assert context
+        assert all(context[i : i + len(answer)] != answer for i in range(len(context)))
+        lengths.add(len(context))
+    assert len(lengths) == MAX_COMPANIONS
+
+
 def test_source_reads_every_table_of_the_folder(tmp_path, tokenizer):
     folder = write_qamr(tmp_path / "qamr", SENTENCES, [])
     for name in ("train", "dev"):

@@ -145,3 +145,12 @@ def test_long_question_leaves_half_of_the_row_to_the_context(row, max_seq_len, k
     assert made.ids[1 : made.first - 1] == question[:kept]
     assert len(made.ids) == min(max_seq_len, kept + len(CONTEXT) + 3)
     assert answers(made) == [[100]]
+
+
+def test_make_row_without_an_answer_points_at_cls_wherever_the_window_begins(row):
+    short = row(max_seq_len=384)
+    assert window(short) == CONTEXT
+    assert answers(short) == [[CLS]]
+    begins = {window(row(max_seq_len=20, seed=seed))[0] for seed in range(200)}
+    assert begins == set(range(100, 100 + len(CONTEXT) - 14 + 1))
+    assert answers(row(max_seq_len=20)) == [[CLS]]

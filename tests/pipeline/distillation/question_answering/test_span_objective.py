@@ -10,19 +10,17 @@ from torch.nn import functional
 
 from converters.values.errors import InputError
 from pipeline.distillation.faults import Faults
-from pipeline.distillation.objective import Batch
+from pipeline.distillation.held_out import LENGTHS
+from pipeline.distillation.objective import POOL_BATCHES, Batch
 from pipeline.distillation.question_answering.qamr import QamrSource
-from pipeline.distillation.question_answering.span_objective import (
-    EVALUATION_LENGTHS,
-    POOL_BATCHES,
-    SpanObjective,
-)
+from pipeline.distillation.question_answering.span_objective import SpanObjective
 from pipeline.distillation.question_answering.squad_data import (
     LabelledSpans,
     SquadSource,
     read_labelled_spans,
 )
 from pipeline.tasks.question_answering import spans
+from pipeline.tasks.question_answering.spans import Answer
 from pipeline.tasks.question_answering.squad import Question, labelled_questions, score
 from pipeline.tokenizer.tokenization import set_second_type
 from tests.pipeline.distillation.small_data import (
@@ -70,13 +68,16 @@ def objective(tmp_path, words, examples):
     path = write_squad(tmp_path / "long.json", {LONG: [asked]})
     long = SquadSource(read_labelled_spans(path, Faults(allowed=False)), words)
 
-    def make(batch_size: int, *, seed: int = 0, max_seq_len: int = 64) -> SpanObjective:
+    def make(
+        batch_size: int, *, seed: int = 0, max_seq_len: int = 64, no_answer_share: float = 0.0
+    ) -> SpanObjective:
         return SpanObjective(
             [SquadSource(examples, words), qamr, long],
             held_out=[examples[0].question],
             tokenizer=words,
             batch_size=batch_size,
             max_seq_len=max_seq_len,
+            no_answer_share=no_answer_share,
             seed=seed,
         )
 
@@ -216,6 +217,24 @@ def test_batch_targets_share_out_among_the_annotators(tmp_path, words):
     assert batch.targets.sum() == 2
 
 
+def test_share_of_questions_without_an_answer_points_at_cls_afresh_in_each_epoch(objective):
+    made = objective(11, no_answer_share=0.4)
+    epochs = [take(made, 11), take(made, 11, {"epoch": 1, "batch": 0})]
+    without = [
+        {
+            name
+            for batch in batches
+            for name, targets in zip(batch.names, batch.targets, strict=True)
+            if targets[0].tolist() == [1, 1]
+        }
+        for batches in epochs
+    ]
+    # A question whose answer stands in all the texts around it keeps its own.
+    assert all(10 < len(names) < 60 for names in without)
+    assert without[0] != without[1]
+    assert all(same(*pair) for pair in zip(epochs[0], take(made, 11), strict=True))
+
+
 @pytest.mark.parametrize(("batch_size", "sources"), [(81, 1), (1, 0)], ids=["few", "none"])
 def test_fewer_examples_than_a_batch_takes_are_refused(words, examples, batch_size, sources):
     with pytest.raises(InputError, match=rf"holds {80 * sources} examples, and a batch takes"):
@@ -296,7 +315,7 @@ def judged(tokenizer, examples):
 def test_evaluate_answers_as_the_task_decodes(judged, students, max_seq_len):
     student = students["distilbert"]
     held_out = labelled_questions()[::10]
-    lengths = (*(each for each in EVALUATION_LENGTHS if each < max_seq_len), max_seq_len)
+    lengths = (*(each for each in LENGTHS if each < max_seq_len), max_seq_len)
     expected = []
     for encoded in student.encode(held_out, seq_lens=lengths):
         outputs = []
@@ -309,7 +328,7 @@ def test_evaluate_answers_as_the_task_decodes(judged, students, max_seq_len):
         assert len(outputs) > 1 or max_seq_len > 48
     made = judged(list(held_out), max_seq_len=max_seq_len)
     shares = [made.evaluate(student.model, part=slice(n, None, 3)) for n in range(3)]
-    answers = [shares[number % 3][number // 3][1] for number in range(len(held_out))]
+    answers = [shares[number % 3][number // 3][1].text for number in range(len(held_out))]
     assert answers == expected
     reference = score({q.id: text for q, text in zip(held_out, expected, strict=True)}, held_out)
     found = made.score([each for share in shares for each in share])
@@ -326,8 +345,18 @@ def test_score_keeps_questions_of_one_id_apart(judged, students):
         made = judged([asked], max_seq_len=64)
         results = made.evaluate(model, part=slice(None))
         assert made.score(results)["f1"] == 0
-        labelled.append(replace(asked, answers=(results[0][1],)))
+        labelled.append(replace(asked, answers=(results[0][1].text,)))
     assert labelled[0].answers != labelled[1].answers
     both = judged(labelled, max_seq_len=64)
     results = both.evaluate(model, part=slice(None))
     assert both.score(results) == {"exact_match": 100, "f1": 100}
+
+
+def test_score_counts_no_answer_where_the_data_has_it(judged):
+    asked = Question(
+        id="a", question="Who?", context="Rain fell.", answers=(), may_lack_answer=True
+    )
+    made = judged([asked], max_seq_len=64)
+    for prefers_none, expected in ((True, 100.0), (False, 0.0)):
+        answer = Answer(text="Rain", start=0, end=4, score=0.5, prefers_none=prefers_none)
+        assert made.score([("0", answer)]) == {"exact_match": expected, "f1": expected}

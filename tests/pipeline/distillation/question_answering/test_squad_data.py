@@ -20,6 +20,7 @@ from tests.pipeline.distillation.small_data import (
 
 CONTEXT = "The lamp was lit in 1871. The keeper lit the lamp in 1871, and the lamp burnt."
 ASKED = "When was the lamp lit?"
+TOWER = "Tower was lit by the keeper in ."
 
 
 @pytest.fixture
@@ -133,6 +134,53 @@ def test_examples_a_line_are_read_and_bad_ones_named_with_their_line(tmp_path):
     faults = Faults(allowed=True)
     (example,) = read_labelled_spans(path, faults)
     assert (example.question.id, example.spans, len(faults.found)) == ("good", ((20, 24),), 1)
+
+
+# Questions without an answer
+
+
+def test_question_that_is_known_to_have_no_answer_is_drawn_without_one(read):
+    impossible = question("none", "Who?", []) | {"is_impossible": True}
+    examples, left_out = read(question("a", ASKED, [("1871", 20)]), impossible)
+    assert left_out == []
+    assert [each.spans for each in examples] == [((20, 24),), ()]
+    assert [each.question.may_lack_answer for each in examples] == [False, True]
+    tokenizer = word_tokenizer(CONTEXT, ASKED, "Who?")
+    source = SquadSource(examples, tokenizer)
+    row = source.draw(1, rng=random.Random(0), max_seq_len=64)
+    assert row.spans == ((0, 0),)
+    assert words_of(tokenizer, row.ids[row.first : -1]).startswith("the lamp was lit in 1871")
+
+
+@pytest.mark.parametrize("claim", [False, None, "true", 1])
+def test_question_without_an_answer_that_is_not_known_to_have_none_is_a_fault(read, claim):
+    _, (told,) = read(
+        question("a", ASKED, [("1871", 20)]),
+        question("bad", ASKED, []) | {"is_impossible": claim},
+        allowed=True,
+    )
+    assert "the question 'bad' has no answer" in told
+
+
+def test_draw_without_answer_takes_a_neighbour_in_which_no_answer_stands(tmp_path):
+    tokenizer = word_tokenizer(*(f"tower {1800 + n} {n}" for n in range(40)), TOWER, "when who ?")
+    path = numbered_squad(tmp_path / "data.json", num_contexts=40)
+    source = SquadSource(read_labelled_spans(path, Faults(allowed=False)), tokenizer)
+    for index in range(0, len(source), 2):  # those that ask for a year
+        drawn = set()
+        for seed in range(30):
+            row = source.draw_without_answer(index, rng=random.Random(seed), max_seq_len=64)
+            assert row.spans == ((0, 0),)
+            own = source.draw(index, rng=random.Random(seed), max_seq_len=64)
+            assert (row.name, row.ids[: row.first]) == (own.name, own.ids[: own.first])
+            assert own.ids[slice(own.spans[0][0], own.spans[0][1] + 1)][0] not in row.ids
+            drawn.add(int(words_of(tokenizer, row.ids[row.first : -1]).split()[1]))
+        place = index // 2
+        near = set(range(max(0, place - 5), min(40, place + 6))) - {place}
+        assert drawn <= near
+        assert len(drawn) >= 3
+    # Who lit it is the keeper everywhere.
+    assert source.draw_without_answer(1, rng=random.Random(0), max_seq_len=64) is None
 
 
 # Files that cannot be used

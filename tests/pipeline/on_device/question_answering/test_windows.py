@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.values.errors import InputError
-from pipeline.bundle.manifest import TokenizerPart
+from pipeline.bundle.manifest_parts import TokenizerPart
 from pipeline.on_device.question_answering.rules import SpanRules
-from pipeline.on_device.question_answering.windows import best_answer, best_span, check_text, cut
+from pipeline.on_device.question_answering.windows import best_answer, best_span, cut
+from pipeline.on_device.texts import check_text
 from pipeline.on_device.wordpiece import Tokens, open_tokenizer, utf16_offsets
 from pipeline.tasks.question_answering import spans
 from pipeline.tasks.question_answering.spans import RULES
