@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional
 
 from converters.values.errors import InputError
-from pipeline.distillation import masked_lm
 from pipeline.distillation.objective import Batch
+from pipeline.distillation.pre_training import masked_lm
 from pipeline.distillation.pre_training.masked_lm import (
     MIN_TOKENS,
     NOT_ASKED,
