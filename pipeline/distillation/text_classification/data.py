@@ -39,13 +39,13 @@ def read_text_objective(
     task = TextClassification.of_config(learner.config)
     scheme = Scheme(problem_type=task.rules.problem_type, labels=task.labels, pair=task.rules.pair)
     labelled = list(_read(data.paths, scheme=scheme, faults=faults))
+    if settings.weights.hard > 0:
+        check_classes(labelled, scheme=scheme, where="the data")
     if data.evaluation is not None:
         judged = list(_read([data.evaluation], scheme=scheme, faults=faults))
     else:
         labelled, judged = hold_out(labelled, num_texts=data.num_held_out)
     judged = _readable(judged, task, learner, faults)
-    if settings.weights.hard > 0:
-        check_classes(labelled, scheme=scheme, where="the data")
     others = _read(data.unlabelled, scheme=scheme, faults=faults, is_labelled=False)
     rows = make_rows(
         [*labelled, *others],
