@@ -29,7 +29,8 @@ from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
 from pipeline.running.jobs import Job
 from pipeline.running.run import Run
-from pipeline.student.load import EMBEDDED, Student, load
+from pipeline.student.load import Student, load
+from pipeline.student.locate import EMBEDDED
 from pipeline.student.trace import trace
 
 RUNTIMES = {"executorch": "executorch", "tflite": "litert"}

@@ -47,12 +47,14 @@ class Answers:
 
     Attributes:
         remarks: What a reader of the answers must know, in words.
+        num_cut: Examples of which a part was not read.
     """
 
     done: list[Asked]
     skipped: list[Skipped]
     failed: list[Failed]
     remarks: tuple[str, ...] = ()
+    num_cut: int = 0
 
     @property
     def not_done(self) -> list[Skipped]:
@@ -90,32 +92,73 @@ def ask(
         InputError: The reference would not be asked.
     """
     runtimes.check_reference(named_reference, names)
-    artifacts = opened.artifacts
-    task = task_of_bundle(opened.manifest)
-    tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
-    input_names = tuple(spec.name for spec in artifacts[0].inputs)
-    seq_lens = artifacts[0].seq_lens
-    encoded = [
-        task.encode(example, tokenizer=tokenizer, input_names=input_names, seq_lens=seq_lens)
-        for example in examples
-    ]
-    pairs, skipped = runtimes.choose(names, artifacts)
-    asked = []
+    reader = Reader(opened)
+    encoded = [reader.encode(example) for example in examples]
+    chosen = choose(opened, named_reference=named_reference, names=names)
+    asked = [] if chosen.student is None else [ask_student(chosen.student, encoded, run=run)]
+    in_runtimes, failed = _ask_artifacts(chosen.pairs, encoded, reader.task, run)
+    return Answers(
+        done=asked + in_runtimes,
+        skipped=chosen.skipped,
+        failed=failed,
+        remarks=tuple(remark for item in encoded for remark in item.remarks),
+        num_cut=sum(item.is_cut for item in encoded),
+    )
+
+
+class Reader:
+    """Makes examples into the rows that a bundle's artifacts take."""
+
+    def __init__(self, opened: Bundle) -> None:
+        """Opens what the bundle says of its task and tokenizer."""
+        self.task = task_of_bundle(opened.manifest)
+        self._tokenizer = bundle_tokenizer(opened.folder, opened.manifest.tokenizer)
+        self._artifact = opened.artifacts[0]
+
+    def encode(self, example: Example) -> Encoded:
+        """Returns an example's rows.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        return self.task.encode(
+            example,
+            tokenizer=self._tokenizer,
+            input_names=tuple(spec.name for spec in self._artifact.inputs),
+            seq_lens=self._artifact.seq_lens,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What answers, and what does not.
+
+    Attributes:
+        student: In PyTorch; None where it is not to answer, or was not found.
+        pairs: Artifacts, each with a runtime.
+    """
+
+    student: Student | None
+    pairs: list[tuple[Artifact, str]]
+    skipped: list[Skipped]
+
+
+def choose(opened: Bundle, *, named_reference: str | None, names: Sequence[str]) -> Chosen:
+    """Returns what of a bundle answers here; the arguments are those of ``ask``.
+
+    Raises:
+        PocketBertError: There is nothing here that answers.
+    """
+    pairs, skipped = runtimes.choose(names, opened.artifacts)
+    student = None
     if not names or PYTORCH in names:
         try:
             student = reference.find(opened, named=named_reference)
-            asked.append(ask_student(student, encoded, run=run))
         except ReferenceNotFoundError as err:
             skipped.insert(0, Skipped(runtime=PYTORCH, reason=f"{err.message}; {err.hint}"))
-    if not asked and not pairs:
+    if student is None and not pairs:
         raise runtimes.nothing_ran(skipped)
-    in_runtimes, failed = _ask_artifacts(pairs, encoded, task, run)
-    return Answers(
-        done=asked + in_runtimes,
-        skipped=skipped,
-        failed=failed,
-        remarks=tuple(remark for item in encoded for remark in item.remarks),
-    )
+    return Chosen(student=student, pairs=pairs, skipped=skipped)
 
 
 def ask_student(student: Student, encoded: Sequence[Encoded], *, run: Run) -> Asked:

@@ -32,7 +32,7 @@ from pipeline.student.load import Student, load
 from pipeline.student.trace import check_seq_lens, trace
 from pipeline.student.trim import Trimming, trim
 from pipeline.tasks.examples import Given, read, sort_out
-from pipeline.tasks.task import Example, Task, Unreadable
+from pipeline.tasks.task import NO_OPTIONS, Example, Task, TaskOptions, Unreadable
 
 DEFAULT_RECIPE = recipe_of("int8")
 DEFAULT_SEQ_LENS = (384,)
@@ -143,6 +143,8 @@ class _Asked:
     compute_units: str | None
     for_task_library: bool
     key: Ed25519PrivateKey | None
+    task_name: str | None
+    task_options: TaskOptions
 
 
 def build(
@@ -158,6 +160,8 @@ def build(
     compute_units: str | None = None,
     for_task_library: bool = False,
     key: Ed25519PrivateKey | None = None,
+    task_name: str | None = None,
+    task_options: TaskOptions = NO_OPTIONS,
     run: Run,
 ) -> BuildResult:
     """Turns a student into artifacts, compares each with it, and writes the bundle.
@@ -176,6 +180,9 @@ def build(
         compute_units: What Core ML may run its artifact on; None means all that a chip has.
         for_task_library: Whether to add the TFLite artifact as Google's Task Library opens it.
         key: Signs the bundle, where it is to be signed.
+        task_name: Which task the model must have, or the student inside the package; None for the
+            model's own.
+        task_options: What of its task the model does not say.
         run: Its threads, cache and progress.
 
     Raises:
@@ -186,7 +193,8 @@ def build(
     asked = _Asked(
         destination=destination, backends=backends, recipe=recipe, budget=budget,
         seq_lens=seq_lens, trim_corpus=trim_corpus, compute_units=compute_units,
-        for_task_library=for_task_library, key=key,
+        for_task_library=for_task_library, key=key, task_name=task_name,
+        task_options=task_options,
     )  # fmt: skip
     return _build(model, examples, asked, run)
 
@@ -233,7 +241,7 @@ def _load(
 ) -> tuple[Student, tuple[int, ...]]:
     """Returns the student and the lengths, both fit for what was asked."""
     with run.stage("load"):
-        student = load(model)
+        student = load(model, task_name=asked.task_name, options=asked.task_options)
         seq_lens = check_seq_lens(asked.seq_lens, longest=student.max_seq_len)
         if asked.for_task_library:
             variant.check_wanted(student, backends=backends, seq_lens=seq_lens, recipe=asked.recipe)

@@ -42,6 +42,7 @@ class Evaluation:
         kinds: Of examples that the task tells apart; none where there is one.
         by_kind: By runtime, the scores of each kind that there are examples of. Those that cannot
             be read are in none.
+        num_cut: Examples of which a part was not read.
         unreadable: Examples that could not be asked, and count as answered wrongly.
     """
 
@@ -50,6 +51,7 @@ class Evaluation:
     scores: dict[str, Scores]
     by_kind: dict[str, dict[str, Scores]]
     unreadable: tuple[Unreadable, ...]
+    num_cut: int
     not_done: list[Skipped]
     exit_code: int
 
@@ -115,7 +117,8 @@ def _evaluate_model(
     seq_len = min(SEQ_LEN, student.max_seq_len)
     encoded = student.encode(sorted_out.readable, seq_lens=(seq_len,))
     asked = ask_student(student, encoded, run=run)
-    answers = Answers(done=[asked], skipped=[], failed=[])
+    num_cut = sum(each.is_cut for each in encoded)
+    answers = Answers(done=[asked], skipped=[], failed=[], num_cut=num_cut)
     return _score(student.task, examples, sorted_out, answers)
 
 
@@ -145,6 +148,7 @@ def _score(
         scores=scores,
         by_kind=by_kind,
         unreadable=sorted_out.unreadable,
+        num_cut=answers.num_cut,
         not_done=answers.not_done,
         exit_code=answers.exit_code,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from converters.values.artifact import Arrays, Runner
 from converters.values.errors import PocketBertError, first_line
-from pipeline.comparison.runtimes import MAX_SECONDS_PER_ROW
+from pipeline.comparison.runtimes import MAX_SECONDS_PER_ROW, Results, WarmRunner
 from pipeline.running import processes
 from pipeline.running.jobs import WorkerCrash
 from pipeline.running.processes import peak_rss_bytes
@@ -65,6 +65,12 @@ class Seat:
         elapsed: float = self._answer()
         return elapsed
 
+    def run(self, rows: Sequence[Arrays]) -> Results:
+        """Runs rows, each length of them once before it is timed."""
+        self._connection.send(list(rows))
+        results: Results = self._answer()
+        return results
+
     def peak_rss_bytes(self) -> int:
         """Returns the most memory that the process has held."""
         self._connection.send(None)
@@ -110,6 +116,7 @@ def seat(name: str) -> Iterator[Seat]:
 def _sit(connection: Connection) -> None:
     """Answers the requests of ``Seat``, each in turn; an error is an answer, too."""
     runner: Runner | None = None
+    warm: WarmRunner | None = None
     while True:
         try:
             request = connection.recv()
@@ -121,8 +128,12 @@ def _sit(connection: Connection) -> None:
             elif isinstance(request, dict):
                 assert runner is not None, "nobody has arrived"
                 answer = _time_ms(runner, request)
+            elif isinstance(request, list):
+                assert warm is not None, "nobody has arrived"
+                answer = warm.run(request)
             else:
                 runner, answer = _arrive(*request)
+                warm = WarmRunner(runner)
         except PocketBertError as err:
             answer = err
         except Exception as err:  # whatever a runtime raises

@@ -16,6 +16,7 @@ from pipeline.commands.ask import ask
 from pipeline.commands.bench import bench
 from pipeline.commands.build import build
 from pipeline.commands.bundle import bundle
+from pipeline.commands.classify import classify
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.inspect import inspect
@@ -35,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    build, inspect, doctor, ask, bench, bundle, parity, tokenize, verify, distill, finetune,
+    build, inspect, doctor, ask, classify, bench, bundle, parity, tokenize, verify, distill,
+    finetune,
 ):  # fmt: skip
     app.command()(command)
 app.command("eval")(evaluate)

@@ -74,6 +74,21 @@ def build(
             "--task-library", help="Add the TFLite file that Google's Task Library opens."
         ),
     ] = False,
+    task: Annotated[
+        str | None,
+        typer.Option(help="question-answering or text-classification. The model's own."),
+    ] = None,
+    pair: Annotated[
+        bool | None,
+        typer.Option("--pair/--no-pair", help="A classifier of two texts, or of one."),
+    ] = None,
+    long_text: Annotated[
+        str | None,
+        typer.Option(
+            help="What a classifier makes of a text that is longer than its longest row: truncate, "
+            "or windows, whose logits are averaged. truncate unless told otherwise."
+        ),
+    ] = None,
     sign: Annotated[
         Path | None,
         typer.Option(metavar="KEY", help="Sign it with this Ed25519 private key, in PEM."),
@@ -90,6 +105,7 @@ def build(
     from pipeline.quantization.budget import asked_budget
     from pipeline.running.cache import StageCache
     from pipeline.running.run import Run
+    from pipeline.tasks.task import TaskOptions
 
     result = flow.build(
         model,
@@ -110,6 +126,8 @@ def build(
         compute_units=compute_units,
         for_task_library=task_library,
         key=None if sign is None else read_private_key(sign),
+        task_name=task,
+        task_options=TaskOptions(pair=pair, long_text=long_text),
         run=Run(num_threads=num_threads(), cache=None if no_cache else StageCache.of_user()),
     )
     show(result.to_json(), as_json, *_parts(result))
@@ -124,6 +142,7 @@ def _parts(result: "BuildResult") -> "list[RenderableType]":
     remarks += [
         f"[red]NOT BUILT[/] {each.backend}: {escape(each.error.message)}" for each in result.unbuilt
     ]
+    remarks += tables.cut_in(result.parity)
     if result.trimming is not None:
         remarks.append(tables.trimming(result.trimming))
     remarks += [f"[yellow]{escape(each)}[/]" for each in result.remarks]

@@ -6,9 +6,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.console import RenderableType
@@ -109,6 +109,23 @@ def show_json(value: Any) -> None:
     print(one_line(text), flush=True)  # noqa: T201  this is the result
 
 
+def read_lines(stream: BinaryIO) -> Iterator[str]:
+    """Yields the texts of a stream, without the newlines that end them.
+
+    Raises:
+        InputError: A line is not UTF-8.
+    """
+    lines: Iterable[bytes] = stream
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield line.removesuffix(b"\n").decode("utf-8")
+        except UnicodeDecodeError as err:
+            raise InputError(
+                f"line {number} is not UTF-8: {err.reason} at byte {err.start}",
+                hint="give UTF-8 texts, a line each",
+            ) from err
+
+
 def parse_numbers(text: str, *, option: str, example: str) -> tuple[int, ...]:
     """Returns the whole numbers of an option that takes several, with commas between them.
 
@@ -157,12 +174,16 @@ def open_closed_streams() -> None:
 
 def _tell(error: PocketBertError, code: int, *, as_json: bool) -> None:
     if as_json:
-        about = {"code": code, "message": error.message, "hint": error.hint}
-        show_json({"error": about})
+        show_json({"error": error_json(error, code)})
         return
     hint = f" ({error.hint})" if error.hint else ""
     line = " ".join(f"{error.message}{hint}".splitlines())
     print(f"pocketbert: {one_line(line)}", file=sys.stderr)  # noqa: T201
+
+
+def error_json(error: PocketBertError, code: int) -> dict[str, Any]:
+    """Returns what ``--json`` says of a failure, and the exit code that goes with it."""
+    return {"code": code, "message": error.message, "hint": error.hint}
 
 
 def _bug(err: Exception) -> PocketBertError:

@@ -33,7 +33,10 @@ def evaluate(
 
     For question answering that is exact match and F1 of SQuAD 1.1, or, where the data holds
     questions without an answer, of SQuAD 2.0: then "no answer" is an answer, given where [CLS] is
-    ahead of the best span. An example that cannot be read counts as wrong, and is named.
+    ahead of the best span. For text classification it is accuracy and macro F1, and with two labels
+    Matthews' correlation; micro and macro F1 and exact match for several labels; the correlations
+    of Pearson and Spearman for a number. An example that cannot be read counts as wrong, and is
+    named; how many texts were cut is told, too.
     """
     from pipeline import evaluate as flow
     from pipeline.report import tables
@@ -60,12 +63,15 @@ def evaluate(
     }
     if result.unreadable:
         payload["unreadable"] = [asdict(each) for each in result.unreadable]
+    if result.num_cut:
+        payload["num_cut"] = result.num_cut
     titles = {score.name: score.title for score in result.task.SCORES}
     table = tables.table("runtime", *titles.values(), f"{result.task.NOUN}s")
     for name, score in result.scores.items():
         figures = [f"{score.values[each]:.2f}" for each in titles]
         table.add_row(name, *figures, str(score.count))
     remarks = tables.unreadable(result.unreadable, "counted as wrong", task=result.task)
+    remarks += tables.cut(result.num_cut, task=result.task)
     remarks += tables.remarks(result.scores, result.not_done)
     show(payload, as_json, table, *_kinds(result), *remarks)
     return result.exit_code

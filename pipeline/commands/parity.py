@@ -93,8 +93,10 @@ def parity(
     table = tables.parity_table(found.verdicts, sizes)
     blocks = [part for each in found.localization or () for part in tables.localization(each)]
     remarks = tables.remarks((each.runtime for each in found.verdicts), found.skipped)
+    remarks += tables.cut_in(found.verdicts)
     remarks += tables.unreadable(found.unreadable, "not compared", task=found.task)
-    show(found.to_json(), as_json, table, *blocks, *remarks)
+    drift = tables.drift_tables(found.verdicts)
+    show(found.to_json(), as_json, table, *drift, *blocks, *remarks)
     return 0 if found.passed else 1
 
 

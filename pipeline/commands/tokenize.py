@@ -1,14 +1,13 @@
 """The command ``tokenize``: what a student, or an app with its bundle, makes of a text."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from converters.values.errors import InputError
-from pipeline.commands.console import AsJson, show, show_json
+from pipeline.commands.console import AsJson, read_lines, show, show_json
 
 if TYPE_CHECKING:
     from pipeline.on_device.wordpiece import Tokens
@@ -43,23 +42,6 @@ def tokenize(
     for each in described:
         show_json(each)
     return 0
-
-
-def read_lines(stream: BinaryIO) -> Iterator[str]:
-    """Yields the texts of a stream, without the newlines that end them.
-
-    Raises:
-        InputError: A line is not UTF-8.
-    """
-    lines: Iterable[bytes] = stream
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield line.removesuffix(b"\n").decode("utf-8")
-        except UnicodeDecodeError as err:
-            raise InputError(
-                f"line {number} is not UTF-8: {err.reason} at byte {err.start}",
-                hint="give UTF-8 texts, a line each",
-            ) from err
 
 
 def _open(target: str | None) -> "Tokenize":

@@ -30,7 +30,7 @@ class LogitMetrics:
     Attributes:
         relative_error: Of all logits of an output, taken as one vector.
         kl_divergence: Mean over rows of that between the distributions over what counts of an
-            output, tokens or labels, in nats.
+            output, tokens or labels, in nats; not a number where it is of no distribution.
     """
 
     max_abs_diff: float
@@ -225,8 +225,13 @@ def _measure(
     """Measures what counts of one output over all rows together."""
     actual = real_logits(cases, outputs, spec)
     reference = real_logits(cases, [case.outputs for case in cases], spec)
+    divergence_of = {
+        "one of all": metrics.kl_divergence,
+        "each by itself": metrics.kl_divergence_of_each,
+        "numbers": _no_divergence,
+    }[spec.means]
     divergences = [
-        metrics.kl_divergence(actual=row_actual, reference=row_reference)
+        divergence_of(actual=row_actual, reference=row_reference)
         for case, rows in zip(cases, outputs, strict=True)
         for row_actual, row_reference in _pairs(case, rows, (spec,))
     ]
@@ -239,6 +244,12 @@ def _measure(
         snr_db=metrics.snr_db(**both),
         kl_divergence=float(np.mean(divergences)),
     )
+
+
+def _no_divergence(*, actual: np.ndarray, reference: np.ndarray) -> float:
+    """Returns what is no number: numbers as they are have no distribution."""
+    del actual, reference
+    return math.nan
 
 
 def _pairs(

@@ -155,7 +155,7 @@ def run_artifact(
 ) -> Results:
     """Runs rows through an artifact in this process."""
     runner = load_artifact(artifact=artifact, runtime=runtime, num_threads=num_threads)
-    return _run(runner, rows)
+    return WarmRunner(runner).run(rows)
 
 
 def run_student(
@@ -169,7 +169,7 @@ def run_student(
         torch.set_num_threads(num_threads or before)
         try:
             runner = TorchRunner(student.model, output_names=student.output_names)
-            return _run(runner, rows)
+            return WarmRunner(runner).run(rows)
         finally:
             torch.set_num_threads(before)
 
@@ -227,17 +227,24 @@ class TorchRunner:
             return {name: value.numpy() for name, value in self._encoder(**tensors).items()}
 
 
-def _run(runner: Runner, rows: Sequence[Arrays]) -> Results:
-    outputs, latency_ms = [], []
-    warm: set[int] = set()
-    for done, row in enumerate(rows, 1):
-        seq_len = next(iter(row.values())).shape[1]
-        if seq_len not in warm:
-            # The first call at a length pays for plans and caches.
-            runner.run(row)
-            warm.add(seq_len)
-        begin = time.perf_counter()
-        outputs.append(runner.run(row))
-        latency_ms.append((time.perf_counter() - begin) * 1e3)
-        report(done)
-    return Results(outputs=outputs, latency_ms=latency_ms)
+class WarmRunner:
+    """A runner that is warm at each length before a row of it is timed."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._lengths: set[int] = set()
+
+    def run(self, rows: Sequence[Arrays]) -> Results:
+        """Runs rows, and reports each."""
+        outputs, latency_ms = [], []
+        for done, row in enumerate(rows, 1):
+            seq_len = next(iter(row.values())).shape[1]
+            if seq_len not in self._lengths:
+                # The first call at a length pays for plans and caches.
+                self._runner.run(row)
+                self._lengths.add(seq_len)
+            begin = time.perf_counter()
+            outputs.append(self._runner.run(row))
+            latency_ms.append((time.perf_counter() - begin) * 1e3)
+            report(done)
+        return Results(outputs=outputs, latency_ms=latency_ms)

@@ -46,15 +46,16 @@ def worth_of(answers: Sequence[Any], cases: Sequence[Case], *, task: Task) -> Wo
     )
     counted = task.BUDGETED.name
     if {score.name for score in task.SCORES} == theirs[0].keys():  # all are means over examples
-        drops = 100 * np.array(
-            [one[counted] - other[counted] for one, other in zip(own, theirs, strict=True)]
-        )
-        return Worth(
-            scores={name: 100 * float(np.mean([each[name] for each in theirs])) for name in own[0]},
-            drop=float(drops.mean()),
-            drop_interval=metrics.paired_interval(drops),
-        )
-    examples = [case.example for case, _ in labelled]
-    before = task.scores({case.example.id: case.answer for case, _ in labelled}, examples)
-    after = task.scores({case.example.id: answer for case, answer in labelled}, examples)
-    return Worth(scores=after, drop=before[counted] - after[counted])
+        scores = {name: 100 * float(np.mean([each[name] for each in theirs])) for name in own[0]}
+    else:
+        examples = [case.example for case, _ in labelled]
+        scores = task.scores({case.example.id: answer for case, answer in labelled}, examples)
+    if counted not in theirs[0]:
+        before = task.scores({case.example.id: case.answer for case, _ in labelled}, examples)
+        return Worth(scores=scores, drop=before[counted] - scores[counted])
+    drops = 100 * np.array(
+        [one[counted] - other[counted] for one, other in zip(own, theirs, strict=True)]
+    )
+    return Worth(
+        scores=scores, drop=float(drops.mean()), drop_interval=metrics.paired_interval(drops)
+    )

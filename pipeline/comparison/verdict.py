@@ -67,7 +67,9 @@ class Parity:
         num_near_ties: Inputs whose answer is another that ties with the student's own.
         likeness: How alike the answers are, as the task measures it: means over inputs.
         worth: On the labels.
+        drift: How far answers have moved, as the task measures it over all of them.
         num_inputs: Examples; hard rows are not among them.
+        num_cut: Those of them of which a part was not read.
         worst: Inputs that fare worst, the worst first.
         error_counts: As ``count_errors`` gives it.
     """
@@ -88,7 +90,9 @@ class Parity:
     num_near_ties: int = 0
     likeness: Mapping[str, float] = field(default_factory=dict)
     worth: Worth = field(default_factory=Worth)
+    drift: Mapping[str, float] = field(default_factory=dict)
     num_inputs: int = 0
+    num_cut: int = 0
     gates: tuple[Gate, ...]
     reason: str
     worst: tuple[ComparedInput, ...] = field(default=(), repr=False)
@@ -104,9 +108,11 @@ class Parity:
             **{key: getattr(self, key) for key in _FIELDS},
             **{each.name: self.likeness.get(each.name, math.nan) for each in self.task.LIKENESS},
             **{each.name: self.worth.scores.get(each.name, math.nan) for each in self.task.SCORES},
+            **{each.name: self.drift.get(each.name, math.nan) for each in self.task.DRIFT},
             drop: self.worth.drop,
             f"{drop}_interval": self.worth.drop_interval,
             "num_inputs": self.num_inputs,
+            "num_cut": self.num_cut,
             "gates": [asdict(gate) for gate in self.gates],
             "reason": self.reason,
             "worst": [each.to_json(self.task) for each in self.worst],
@@ -178,7 +184,13 @@ def judge(
         answer_agreement=agreement, num_near_ties=outcomes.count("near tie"),
         likeness=_mean_likeness(compared, task),
         worth=worth_of([each.answer for each in compared], cases, task=task),
-        num_inputs=len(compared), gates=tuple(gates),
+        drift=task.drift(
+            [case.answer for case in cases],
+            [each.answer for each in compared],
+            [case.example for case in cases],
+        ),
+        num_inputs=len(compared), num_cut=sum(case.encoded.is_cut for case in cases),
+        gates=tuple(gates),
         reason="; ".join(_reason(gate) for gate in failed),
         worst=tuple(sorted(compared, key=badness_by(task), reverse=True)[:NUM_WORST]),
         error_counts=count_errors(cases, outputs, specs) if not math.isnan(logits.snr_db) else (),

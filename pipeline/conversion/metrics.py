@@ -60,6 +60,20 @@ def kl_divergence(*, actual: np.ndarray, reference: np.ndarray) -> float:
     return max(float((np.exp(log_reference) * (log_reference - log_actual)).sum()), 0.0)
 
 
+def kl_divergence_of_each(*, actual: np.ndarray, reference: np.ndarray) -> float:
+    """Returns the sum of what ``kl_divergence`` says of each logit's own yes and no, in nats.
+
+    Args:
+        actual: ``(labels,)`` logits.
+        reference: ``(labels,)`` logits.
+    """
+    # The logits of "yes" and "no" are x and 0: their softmax is the sigmoid of x.
+    pairs = (np.stack([each, np.zeros_like(each)], axis=1) for each in (actual, reference))
+    return sum(
+        kl_divergence(actual=one, reference=other) for one, other in zip(*pairs, strict=True)
+    )
+
+
 def paired_interval(losses: np.ndarray) -> tuple[float, float]:
     """Returns the ends of the 95 % interval of the mean of ``(questions,)`` paired differences.
 

@@ -152,6 +152,36 @@ def remarks(runtimes: Iterable[str], skipped: Iterable[Skipped]) -> list[str]:
     ]
 
 
+def cut(count: int, *, task: "Task") -> list[str]:
+    """Returns a line on how many examples a part was not read of; none where there is none."""
+    if not count:
+        return []
+    return [f"[yellow]{count} {task.NOUN}{'s' * (count > 1)} longer than a row: the end was cut[/]"]
+
+
+def cut_in(parity: Sequence[Parity]) -> list[str]:
+    """Returns a line for each length at which a part of some examples was not read."""
+    by_length = {each.seq_len: (each.num_cut, each.task) for each in parity}
+    return [
+        f"at {seq_len} tokens: {line}"
+        for seq_len, (count, task) in sorted(by_length.items())
+        for line in cut(count, task=task)
+    ]
+
+
+def drift_tables(parity: Sequence[Parity]) -> list[Table]:
+    """Returns how far answers have moved, where the task measures that; else nothing."""
+    figures = parity[0].task.DRIFT if parity else ()
+    if not figures:
+        return []
+    made = table("runtime", "length", "KL, nats", *(each.title for each in figures))
+    for each in parity:
+        numbers = [number(each.drift.get(figure.name, math.nan), "{:.4f}") for figure in figures]
+        divergence = number(each.kl_divergence, "{:.2g}")
+        made.add_row(each.runtime, str(each.seq_len), divergence, *numbers)
+    return [made]
+
+
 def unreadable(examples: "Sequence[Unreadable]", consequence: str, *, task: "Task") -> list[str]:
     """Returns which examples could not be asked, and why; of many only the first by name.
 

@@ -11,17 +11,14 @@ from tokenizers import Tokenizer
 
 from converters.values.errors import InputError
 from pipeline.student.config import architecture, read_config
-from pipeline.student.locate import find_model
+from pipeline.student.locate import EMBEDDED, find_model
 from pipeline.student.tokenizer_folder import read_tokenizer
-from pipeline.tasks import task_of_model
-from pipeline.tasks.task import Encoded, Task
+from pipeline.tasks import QUESTIONS, check_task_name, task_of_model
+from pipeline.tasks.task import NO_OPTIONS, Encoded, Task, TaskOptions
 from pipeline.tokenizer.tokenization import second_type
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
-
-EMBEDDED = "embedded"
-"""The name under which bundles record the student that ships inside the package."""
 
 _CARD_BYTES = 100_000
 """Of a model card, as far as its header is looked for."""
@@ -103,29 +100,49 @@ class Checkpoint:
     licence: str
 
 
-def load(model: str | None = None) -> Student:
+def embedded_name(task: str | None) -> str:
+    """Returns the name of the student inside the package for a task; that of questions if None.
+
+    It is the name of its folder, and the one that bundles record.
+    """
+    return EMBEDDED if task in (None, QUESTIONS) else f"{EMBEDDED}-{task}"
+
+
+def load(
+    model: str | None = None, *, task_name: str | None = None, options: TaskOptions = NO_OPTIONS
+) -> Student:
     """Loads a student and checks that it can be deployed.
 
     Args:
         model: A folder, a Hub id, or None for the student inside the package.
+        task_name: Which task it must have; None for any, and for questions where there is no model.
+        options: What of its task the checkpoint does not say.
 
     Raises:
-        InputError: There is no such model, or it is damaged, or of a kind not supported.
+        InputError: There is no such model, or it is damaged, of a kind not supported, or of another
+            task.
     """
-    source, folder = find_model(model)
+    check_task_name(task_name)
+    source, folder = find_model(model, embedded=embedded_name(task_name))
     config = read_config(folder)
     try:
         task = task_of_model(architecture(config), config)
     except InputError as err:
         raise InputError(f"{folder / 'config.json'}: {err.message}", hint=err.hint) from err
+    if task_name not in (None, task.NAME):
+        raise InputError(
+            f"{model} is a {architecture(config)}, whose task is {task.NAME}, and --task says "
+            f"{task_name}",
+            hint="leave out --task, or give a model of that task",
+        )
     network, tokenizer, weights_sha256 = _read_network(folder, config)
     return Student(
-        name=_name(source),
+        name=embedded_name(task.NAME) if source is None else _name(source),
         source=source,
         folder=folder,
         model=network,
         tokenizer=tokenizer,
-        task=task,
+        task=task.with_options(options),
         input_names=input_names(config),
         max_seq_len=config.max_position_embeddings,
         weights_sha256=weights_sha256,
@@ -153,7 +170,7 @@ def load_checkpoint(model: str, *, suffixes: tuple[str, ...]) -> Checkpoint:
         )
     network, tokenizer, weights_sha256 = _read_network(folder, config)
     return Checkpoint(
-        name=_name(source),
+        name=_name(source or model),
         network=network,
         tokenizer=tokenizer,
         weights_sha256=weights_sha256,
@@ -180,10 +197,8 @@ def _read_network(
     return network, tokenizer, hash_weights(network)
 
 
-def _name(source: str | None) -> str:
+def _name(source: str) -> str:
     """Returns the name that bundles record: no path, which would tell where it was built."""
-    if source is None:
-        return EMBEDDED
     name = Path(source).name if Path(source).is_absolute() else source
     # A folder's name may hold bytes that are no UTF-8, and a manifest may not.
     return name.encode(errors="backslashreplace").decode()

@@ -8,6 +8,9 @@ from pathlib import Path
 from converters.values.errors import InputError, first_line
 from pipeline.files.other_files import refuse_other_file
 
+EMBEDDED = "embedded"
+"""The student inside the package that answers questions, and the name that bundles record."""
+
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TOKENIZER_FILES = (
     "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -18,18 +21,27 @@ _MODEL_FILES = (
 )  # fmt: skip
 
 
-def find_model(model: str | None, *, only_tokenizer: bool = False) -> tuple[str | None, Path]:
+def find_model(
+    model: str | None, *, embedded: str = EMBEDDED, only_tokenizer: bool = False
+) -> tuple[str | None, Path]:
     """Returns what a model is to be loaded from again, and the folder of its files.
 
     Args:
-        model: A folder, a Hub id, or None for the student inside the package.
+        model: A folder, a Hub id, or None for a student inside the package.
+        embedded: Which of those.
         only_tokenizer: Whether a download may leave out all but the tokenizer.
 
     Raises:
         InputError: There is no such folder, and the Hub gives none.
     """
     if model is None:
-        return None, Path(str(resources.files(__package__) / "embedded"))
+        folder = Path(str(resources.files(__package__) / embedded))
+        if not folder.is_dir():
+            raise InputError(
+                f"this version of the package holds no student named {embedded}",
+                hint="give a MODEL: a folder in Hugging Face layout, or a Hub id",
+            )
+        return None, folder
     folder = Path(model)
     try:
         refuse_other_file(folder)

@@ -17,7 +17,7 @@ from converters.values.errors import InputError, PocketBertError
 from pipeline.bundle.manifest_parts import StudentPart, TokenizerPart
 from pipeline.bundle.open import Bundle
 from pipeline.running import user_cache
-from pipeline.student.load import EMBEDDED, Student, load
+from pipeline.student.load import Student, embedded_name, load
 from pipeline.tasks import task_of_bundle
 from pipeline.tokenizer.tokenization import bundle_tokenizer, tokenizer_part
 
@@ -72,9 +72,10 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
                 f"{part.weights_sha256[:12]}…",
             )
         return _as_bundled(student, opened, tokenizer)
-    place = None if part.name == EMBEDDED else _remembered(part)
+    task_name = opened.manifest.task.name
+    is_embedded = part.name == embedded_name(task_name)
     try:
-        student = load(place)
+        student = load(None if is_embedded else _remembered(part), task_name=task_name)
     except PocketBertError as err:
         raise _not_found(part, err.message) from err
     if student.weights_sha256 != part.weights_sha256:

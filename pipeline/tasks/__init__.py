@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from pipeline.bundle.manifest import Manifest
 
+QUESTIONS = QuestionAnswering.NAME
+"""The task of the student that is used where nobody names a model or a task."""
+
 TASKS: tuple[type[Task], ...] = (QuestionAnswering, TextClassification)
 
 
@@ -53,6 +56,18 @@ def task_of_bundle(manifest: "Manifest") -> Task:
             hint="update PocketBERT: pip install -U pocketbert",
         )
     return task.of_manifest(manifest)
+
+
+def check_task_name(name: str | None) -> None:
+    """Refuses the name of a task that there is not; None is no name.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    if name is not None and name not in tasks_by_name():
+        raise InputError(
+            f"there is no task {name}", hint=f"choose one of {', '.join(tasks_by_name())}"
+        )
 
 
 def tasks_by_name() -> dict[str, type[Task]]:

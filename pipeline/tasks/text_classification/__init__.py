@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from converters.values.errors import InputError
 from pipeline.bundle.vectors import Value
 from pipeline.on_device import text_classification as on_device
-from pipeline.on_device.text_classification.rules import ClassificationRules
+from pipeline.on_device.text_classification.rules import ClassificationRules, LongText
 from pipeline.tasks.task import (
     Encoded,
     Kind,
@@ -125,6 +125,11 @@ class TextClassification(Task):
     def with_options(self, options: TaskOptions) -> Self:
         """Returns the task of pairs, or with windows, where that was said."""
         stated = {name: value for name, value in vars(options).items() if value is not None}
+        if options.long_text not in (None, *get_args(LongText)):
+            raise InputError(
+                f"--long-text {options.long_text} is not known",
+                hint=f"choose {' or '.join(get_args(LongText))}",
+            )
         rules = ClassificationRules.model_validate({**self.rules.model_dump(), **stated})
         return replace(self, rules=rules)
 

@@ -33,13 +33,6 @@ def problem_of(config: "PreTrainedConfig") -> ProblemType:
             "one number is given",
             hint=_CORRECT,
         )
-    if problem == "single_label_classification" and num_labels == 1:
-        raise InputError(
-            "the model's problem_type is single_label_classification, and there is one label, so "
-            "nothing is told apart",
-            hint="a model of one output has the problem_type regression, or "
-            "multi_label_classification where it says yes or no",
-        )
     return problem
 
 

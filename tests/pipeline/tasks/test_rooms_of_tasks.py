@@ -1,14 +1,17 @@
 """What is a task's own stands in its folders alone; nothing else imports them by name.
 
-Three modules may: the two tables that list the tasks, for a table has to name its rows, and the
-command ``ask``, which puts questions and so is that task's own command.
+A few modules may: the two tables that list the tasks, for a table has to name its rows, and the
+commands ``ask``, which puts questions, and ``classify``: each is its task's own command.
 """
 
 from pipeline.tasks import TASKS
 from tests.test_rooms import Import, imports, modules, tell
 
 TABLES = {"pipeline.tasks", "pipeline.distillation.data"}
-OWN_COMMANDS = {"question_answering": {"pipeline.commands.ask"}}
+OWN_COMMANDS = {
+    "question_answering": {"pipeline.commands.ask"},
+    "text_classification": {"pipeline.commands.classify"},
+}
 
 
 def own_folders() -> set[str]:
