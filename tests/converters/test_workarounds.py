@@ -1,6 +1,7 @@
 """Tells when a workaround is no longer needed: then its test fails, and the workaround goes."""
 
 import contextlib
+import functools
 import importlib.util
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack._passes import XNNPACKPassManager
+from torch._decomp import decomposition_table
 from torch._library.simple_registry import singleton as registry
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import (
@@ -154,6 +157,36 @@ def test_shapes_told_for_torchao_are_those_that_it_gives(
 def any_length() -> StatelessSymbolicContext[Any, Any]:
     """Returns what makes the second of three dimensions a symbol."""
     return StatelessSymbolicContext([DimDynamic.STATIC, DimDynamic.DYNAMIC, DimDynamic.STATIC])
+
+
+def settings_of_libraries() -> list[object]:
+    """Returns what workarounds change while they last."""
+    return [
+        xnnpack_preprocess.XNNPACKPassManager,
+        ct.converters.mil.mil.Operation._auto_val,
+        [getattr(torch.ops.torchao, name).default in decomposition_table
+         for name in TORCHAO_OPERATORS],
+        {name: name in sys.modules for name in workarounds.FRAMEWORKS},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("workaround", [
+    workarounds.coremltools_without_frameworks,
+    functools.partial(workarounds.coremltools_with_bounded_results, lambda count: None),
+    workarounds.xnnpack_without_passes_for_images,
+    workarounds.torchao_traced_by_shapes,
+], ids=["frameworks", "bounded results", "passes", "shapes"])  # fmt: skip
+def test_workaround_ends_with_its_block_even_where_that_fails(
+    workaround: Callable[[], contextlib.AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workarounds, "FRAMEWORKS", ("contextlib", "a_framework_of_tomorrow"))
+    before = settings_of_libraries()
+    with pytest.raises(ValueError, match="inside"), workaround():
+        assert sys.modules["contextlib"] is contextlib, "what is imported stays"
+        assert settings_of_libraries() != before
+        raise ValueError("inside")
+    assert settings_of_libraries() == before
 
 
 @pytest.mark.parametrize(
