@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering
+from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering, BertModel
 
 from pipeline.commands.app import app
 from tests import warm
@@ -135,6 +135,12 @@ def write_tool(path: Path, command: list[str], options: str) -> None:
     path.chmod(0o755)
 
 
+REVIEWS = (
+    ("bright", "good"), ("dim", "bad"), ("warm", "good"), ("cold", "bad"), ("new", "good"),
+    ("old", "bad"),
+)  # fmt: skip
+
+
 def furnish(folder: Path) -> None:
     """Puts into a folder what the pages speak of: a model, teachers and data."""
     shutil.copytree(EMBEDDED, folder / "MODEL")
@@ -142,6 +148,9 @@ def furnish(folder: Path) -> None:
     for name in ("squad.json", "train.json"):
         shutil.copyfile(QUESTIONS, folder / name)
     (folder / "corpus.txt").write_bytes((ROOT / "examples" / "lighthouse.txt").read_bytes())
+    said = [f"the lamp was {word}\t{label}\n" for word, label in REVIEWS]
+    (folder / "reviews.tsv").write_text("text\tlabel\n" + "".join(said), encoding="utf-8")
+    (folder / "others.jsonl").write_text('{"text": "the keeper lit it"}\n' * 2, encoding="utf-8")
     write_qamr(
         folder / "qamr",
         {"Wiki1k:wikipedia:1:0:0": "The keeper lit the lamp in 1871 ."},
@@ -152,6 +161,9 @@ def furnish(folder: Path) -> None:
         "num_attention_heads": 4, "intermediate_size": 128,
         "max_position_embeddings": NUM_POSITIONS,
     }  # fmt: skip
-    for name, kind in (("TEACHER", BertForQuestionAnswering), ("LM-TEACHER", BertForMaskedLM)):
+    for name, kind in (
+        ("TEACHER", BertForQuestionAnswering), ("LM-TEACHER", BertForMaskedLM),
+        ("ENCODER", BertModel),
+    ):  # fmt: skip
         kind(BertConfig(**shape)).save_pretrained(folder / name)
         save_tokenizer(read_tokenizer(), folder / name)

@@ -102,7 +102,7 @@ MODELS = [
     ({"--teacher": "{squad}"}, "is a file, not a model"),
     ({"--teacher": "{mobilebert}"}, "mobilebert is a mobilebert, whose layers a DistilBERT cannot"),
     ({"--teacher": "{electra}"}, "electra has embeddings of 32, and layers of 64"),
-    ({"--teacher": "{mlm}"}, "is a BertForMaskedLM, where a …ForQuestionAnswering is needed"),
+    ({"--teacher": "{mlm}"}, "is a BertForMaskedLM, where a …ForQuestionAnswering or a …For"),
     ({"--student": "{bert}"}, "bert is a bert, where a DistilBERT is needed"),
     ({"--student": "{narrow}"}, "narrow is 32 wide and bert 64, so the directions of their hidden"),
     ({"--student": "{other}"}, "the vocabularies of other and bert differ (800 and 800 entries)"),
@@ -286,5 +286,5 @@ def test_missing_package_ends_with_three_and_the_line_that_installs_it(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     told = refused(call(TASK), code=3)
-    assert told == (f"pocketbert: distillation needs {package} (pip install 'pocketbert[distill]')")
+    assert told == (f"pocketbert: training needs {package} (pip install 'pocketbert[distill]')")
     assert list(tmp_path.iterdir()) == []
