@@ -57,7 +57,7 @@ def build(folder: Path) -> Path:
         own = folder / "made" / name
         own.mkdir(parents=True)
         build_for_platform(
-            "android", ("tflite",), save_classifier("bert", own / "student", **kind.stated), own,
+            "android", ("executorch",), save_classifier("bert", own / "student", **kind.stated), own,
             seq_lens=SEQ_LENS, data=_write_data(own / "data.jsonl", kind),
             options=("--precision", "fp32", *kind.options),
         )  # fmt: skip

@@ -130,7 +130,7 @@ class TextClassificationTest {
             assertEquals(emptyList(), test.checkReading(), path.name)
             val vectors = readVectors(bundle)
             val rows = vectors.examples.flatMap { it.rows }.iterator()
-            val engine = ScriptedEngine(bundle.artifact("tflite")) {
+            val engine = ScriptedEngine(bundle.manifest.artifacts.first()) {
                 rows.next().outputs.mapValues { (_, values) -> values.map { it!!.toFloat() }.toFloatArray() }
             }
             val result = test.checkEngine(engine)

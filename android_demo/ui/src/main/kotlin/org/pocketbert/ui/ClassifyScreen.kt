@@ -128,7 +128,7 @@ private fun ScoreRow(label: String, score: Double, isChosen: Boolean) =
             Text(LocalTexts.current.perCent(score), fontWeight = weight)
         }
         LinearProgressIndicator(
-            progress = { score.toFloat() },
+            progress = score.toFloat(),
             Modifier.fillMaxWidth().clearAndSetSemantics {},
             color = MaterialTheme.colorScheme.tertiary,
             trackColor = MaterialTheme.colorScheme.surface,
