@@ -2,23 +2,32 @@
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import BertModel
 
 from pipeline.bench import Measured
 from pipeline.benchmark.contest import Row
 from pipeline.comparison.runtimes import Skipped
-from tests.command import ROOT
+from tests.command import ROOT, python
+from tests.students import make_config, save_tokenizer
 
 TOY = ("--seq-len", "32", "--repetitions", "2", "--threads", "1")
 BENCHMARKS = ROOT / "benchmarks"
+SCRIPT = """
+import runpy, sys
+from pathlib import Path
+del sys.argv[0]
+sys.path[0] = str(Path(sys.argv[0]).parent)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Is ``python`` with the path of a script."""
 
 
 def test_distill_step_computes_what_the_bare_loop_computes(tmp_path: Path) -> None:
@@ -94,6 +103,57 @@ def test_founding_table_without_data_leaves_the_answers_out(
         "| A | 1.0 | 2.0 | 1.5 | 1 |",
     ]
     assert any("no --data was given" in remark for remark in script.remarks([row], options))
+
+
+def write_sets(data: Path) -> None:
+    """Writes two sets as they are published: films, and which sentences answer."""
+    (data / "rotten_tomatoes").mkdir(parents=True)
+    (data / "selqa").mkdir()
+    rows = [f"the lamp was lit {number}\t{number % 2}\n" for number in range(40)]
+    for split in ("train", "dev"):
+        path = data / "rotten_tomatoes" / f"{split}.tsv"
+        path.write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")
+    questions = [
+        {"question": f"Who lit lamp {number}?", "answers": [0],
+         "candidates": ["The keeper lit it.", "Rain fell.", "The road was closed."]}
+        for number in range(20)
+    ]  # fmt: skip
+    (data / "selqa" / "selqa-ass-dev.json").write_text(json.dumps(questions))
+
+
+def test_founding_classification_trains_once_and_compares_teachers_and_students(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    data, runs = tmp_path / "data", tmp_path / "runs"
+    encoder = runs / "encoders" / "bge-small-en-v1.5"
+    write_sets(data)
+    torch.manual_seed(0)
+    BertModel(make_config("bert", num_layers=12)).save_pretrained(encoder)
+    save_tokenizer(tokenizer, encoder)
+    arguments = (
+        "founding_classification.py", "--data", data, "--folder", runs, "--encoders",
+        encoder.name, "--sets", "rotten_tomatoes", "selqa", "--held-out", "4", "--epochs", "0.2",
+        "--batch-size", "4", "--limit", "30", "--timed", "2", "--picture", tmp_path / "kept.svg",
+    )  # fmt: skip
+    printed, figures = run(tmp_path, *arguments)
+    assert [pair["name"] for pair in figures["pairs"]] == ["rotten_tomatoes", "selqa"]
+    assert [pair["count"] for pair in figures["pairs"]] == [6, 6]
+    for pair in figures["pairs"]:
+        assert pair["kept"] == pytest.approx(100 * pair["student"] / pair["teacher"], nan_ok=True)
+    (sizes,) = figures["sizes"]
+    assert sizes["num_rows"] == 4
+    assert 0 < sizes["student_parameters"] < sizes["teacher_parameters"]
+    student = json.loads((runs / encoder.name / "selqa/student/config.json").read_text())
+    assert (student["n_layers"], student["text_pair"]) == (6, True)
+    made = json.loads((runs / encoder.name / "selqa/student/training/run.json").read_text())
+    assert made["layer_map"] == [0, 2, 4, 7, 9, 11]
+    head, _, *rows = printed.splitlines()[:4]
+    assert {row.count(" | ") for row in rows} == {head.count(" | ")}
+    assert "<svg" in (tmp_path / "kept.svg").read_text()
+    weights = {path: path.stat().st_mtime_ns for path in runs.rglob("model.safetensors")}
+    again, _ = run(tmp_path, *arguments)
+    assert again.splitlines()[:4] == printed.splitlines()[:4]
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("model.safetensors")} == weights
 
 
 def test_distillation_trials_asks_each_student_and_runs_no_trial_twice(
@@ -212,14 +272,6 @@ def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def run(folder: Path, script: str, *arguments: str | Path) -> tuple[str, Any]:
     """Returns what a benchmark printed and the figures that it wrote."""
     figures = folder / "figures.json"
-    command = [sys.executable, BENCHMARKS / script, *arguments, "--json", figures]
-    done = subprocess.run(
-        [str(part) for part in command],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = python(SCRIPT, BENCHMARKS / script, *arguments, "--json", figures, timeout=300)
+    assert done.code == 0, done.stderr
     return done.stdout, json.loads(figures.read_text(encoding="utf-8"))

@@ -17,12 +17,13 @@ from pipeline.commands.bench import bench
 from pipeline.commands.build import build
 from pipeline.commands.bundle import bundle
 from pipeline.commands.classify import classify
-from pipeline.commands.distill import distill
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.inspect import inspect
 from pipeline.commands.parity import parity
 from pipeline.commands.tokenize import tokenize
+from pipeline.commands.training.distill import distill
+from pipeline.commands.training.finetune import finetune
 from pipeline.commands.verify import verify
 from pipeline.files.scratch import use_own_temporary_folder
 from pipeline.running.interruption import end_on_signals
@@ -35,18 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    build,
-    inspect,
-    doctor,
-    ask,
-    classify,
-    bench,
-    bundle,
-    parity,
-    tokenize,
-    verify,
-    distill,
-):
+    build, inspect, doctor, ask, classify, bench, bundle, parity, tokenize, verify, distill,
+    finetune,
+):  # fmt: skip
     app.command()(command)
 app.command("eval")(evaluate)
 

@@ -20,12 +20,13 @@ from pydantic import TypeAdapter, ValidationError
 from converters.values.errors import InputError
 from pipeline.distillation.objective import Position
 from pipeline.files.json_files import read_json_object
+from pipeline.student.load import input_names
 from pipeline.tokenizer.tokenization import SPECIAL_TOKENS, tokenizer_part, write_vocabulary
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from tokenizers import Tokenizer
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from pipeline.distillation.resumable import Resumable
 
@@ -34,6 +35,15 @@ _FORMAT = 2
 """Of a checkpoint. The first was made of pickles."""
 _USUAL_WORD_CHARACTERS = 100
 """Of a word that transformers' BERT tokenizer cuts into pieces."""
+_CLASSES = {
+    "distilbert": "DistilBertTokenizer",
+    "bert": "BertTokenizer",
+    "electra": "ElectraTokenizer",
+    "mobilebert": "MobileBertTokenizer",
+}
+_ANY_CLASS = "PreTrainedTokenizerFast"
+"""Transformers' classes of tokenizers, by the encoder, and the one of any other."""
+_INPUTS = ["input_ids", "token_type_ids", "attention_mask"]
 _CHECKPOINTS = f"checkpoint-{8 * '[0-9]'}"
 """Of a run, by the update; whatever else lies beside them is not its own."""
 
@@ -201,12 +211,12 @@ class RunFolder:
         _write_text(self.folder / "config.json", json.dumps(config, indent=2, sort_keys=True))
         partial.replace(self.folder / "model.safetensors")
 
-    def save_tokenizer(self, tokenizer: "Tokenizer", *, max_seq_len: int) -> None:
+    def save_tokenizer(self, tokenizer: "Tokenizer", *, config: "PreTrainedConfig") -> None:
         """Saves the tokenizer beside the student, for Transformers to open, too.
 
         Args:
             tokenizer: WordPiece.
-            max_seq_len: Positions of the student, in tokens.
+            config: The student's.
         """
         write_vocabulary(tokenizer, self.folder)
         part = tokenizer_part(tokenizer)
@@ -216,14 +226,15 @@ class RunFolder:
             and part.continuing_subword_prefix == "##"
             and part.max_input_chars_per_word == _USUAL_WORD_CHARACTERS
         )
+        takes_types = "token_type_ids" in input_names(config) and part.second_token_type > 0
         settings = {
-            "tokenizer_class": "DistilBertTokenizer" if is_usual else "PreTrainedTokenizerFast",
-            "model_input_names": ["input_ids", "attention_mask"],
+            "tokenizer_class": _CLASSES[config.model_type] if is_usual else _ANY_CLASS,
+            "model_input_names": _INPUTS if takes_types else [_INPUTS[0], _INPUTS[2]],
             **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
             "do_lower_case": part.lowercase,
             "strip_accents": part.strip_accents,
             "tokenize_chinese_chars": part.handle_chinese_chars,
-            "model_max_length": max_seq_len,
+            "model_max_length": config.max_position_embeddings,
         }
         _write_text(self.folder / "tokenizer_config.json", json.dumps(settings, indent=2))
 

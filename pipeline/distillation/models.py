@@ -18,6 +18,9 @@ BERT_LAYOUT = ("bert", "electra", "distilbert")
 _OWN = "distilbert"
 """Where a student with a head keeps its encoder."""
 
+STUDENT_INPUTS = ("input_ids", "attention_mask")
+"""Of a DistilBERT."""
+
 _LAYER = {
     "attention.q_lin": "attention.self.query",
     "attention.k_lin": "attention.self.key",
@@ -143,7 +146,7 @@ def make_student(
     DistilBERT knows no token types: the embedding of type 0 is added into the positions.
 
     Args:
-        teacher: Of the layout of BERT, with a question-answering or masked-LM head.
+        teacher: Of the layout of BERT, with a masked-LM head or one of a task.
         start: A DistilBERT whose encoder, and head if it is of this kind, are taken instead.
         layer_map: The teacher's layers to take, from 0.
         dropout: On the student's hidden states.
@@ -159,10 +162,14 @@ def make_student(
         dropout=dropout,
         attention_dropout=attention_dropout,
         qa_dropout=dropout,
+        seq_classif_dropout=dropout,
+        **_labels(teacher.network.config),
     )
     head = type(teacher.network).__name__.partition("For")[2]
     student = getattr(transformers, f"DistilBertFor{head}")(config)
-    taken = _encoder(source.network, layers) | _head(teacher.network) | _head(source.network)
+    taken = _encoder(source.network, layers) | _head(teacher.network)
+    if source.network.config.id2label == teacher.network.config.id2label:
+        taken |= _head(source.network)
     own = student.state_dict()
     fitting = {
         name: value
@@ -191,6 +198,12 @@ def _sizes(config: "PreTrainedConfig") -> dict[str, Any]:
     }
 
 
+def _labels(config: "PreTrainedConfig") -> dict[str, Any]:
+    """Returns what a head's outputs mean, which a student has of its teacher."""
+    told = ("id2label", "label2id", "problem_type", "text_pair")
+    return {name: getattr(config, name) for name in told if getattr(config, name, None) is not None}
+
+
 def _encoder(network: "PreTrainedModel", layers: Sequence[int]) -> dict[str, Tensor]:
     """Returns an encoder's weights, of some of its layers, under DistilBERT's names."""
     given = network.base_model.state_dict()
@@ -214,8 +227,13 @@ def _encoder(network: "PreTrainedModel", layers: Sequence[int]) -> dict[str, Ten
 
 
 def _head(network: "PreTrainedModel") -> dict[str, Tensor]:
-    """Returns a head's weights under DistilBERT's names."""
+    """Returns a head's weights under DistilBERT's names; none where DistilBERT's is another.
+
+    A classifier of BERT's stands on a tanh of the first token, and DistilBERT's on a ReLU.
+    """
     given = network.state_dict()
+    if "pre_classifier.weight" in given:
+        return _renamed(given, {name: name for name in ("pre_classifier", "classifier")})
     if "qa_outputs.weight" in given:
         return _renamed(given, {"qa_outputs": "qa_outputs"})
     if "vocab_transform.weight" in given:

@@ -1,4 +1,4 @@
-"""Everything that decides the weights that a distillation ends with."""
+"""Everything that decides the weights that a training ends with."""
 
 import math
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ EXTRA, PACKAGES = "distill", ("accelerate", "datasets")
 """What training needs beside PyTorch, and the extra that brings it."""
 
 Mode = Literal["task", "pre-training"]
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+"""What a classifier's outputs mean, by the names that Transformers gives them."""
+
 Alignment = Literal["last", "all"]
 MixedPrecision = Literal["no", "bf16", "fp16"]
 
@@ -52,7 +55,11 @@ DEFAULT_WEIGHTS = {
 """For pre-training those of the authors' script (5, 2, 1). The paper's second distillation, on
 SQuAD, weighs soft and hard targets alike."""
 
-DEFAULT_LEARNING_RATE = {"pre-training": 5e-4, "task": 1e-4}
+LABELS_ALONE = LossWeights(soft=0.0, hard=1.0, cosine=0.0)
+"""Without a teacher."""
+
+DEFAULT_LEARNING_RATE = {"pre-training": 5e-4, "task": 1e-4, "fine-tuning": 5e-5}
+"""For fine-tuning the largest that the authors of BERT try (Devlin et al. 2019, appendix A.3)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +67,8 @@ class Settings:
     """The options of one run. Two runs with equal settings and inputs give the same weights.
 
     Attributes:
-        mode: On labelled questions, or on raw text by masked-language modelling.
+        mode: By a teacher on a task's data, or on raw text by masked-language modelling; or without
+            a teacher on a task's labels.
         layer_map: For each layer of the student, the teacher's layer (from 0) that it starts from
             and is aligned with. Empty: as many as ``num_layers`` says, spread evenly.
         num_layers: Of the student, where ``layer_map`` does not say. Nothing: half the teacher's.
@@ -68,7 +76,7 @@ class Settings:
         weights: Of the three losses.
         temperature: Divides the logits of both before the soft targets are compared.
         steps: Updates of the weights. 0: as many as ``epochs`` need.
-        epochs: Passes over the labelled questions, where ``steps`` does not say.
+        epochs: Passes over the data, where ``steps`` does not say.
         batch_size: Examples in one update, over all processes and accumulated parts together.
         accumulate: Parts that an update's batch is cut into, to save memory.
         learning_rate: At its peak; it rises linearly over the warm-up and falls linearly to zero.
@@ -86,7 +94,7 @@ class Settings:
         seed: Of order, masks, windows and dropout.
     """
 
-    mode: Mode
+    mode: Mode | Literal["fine-tuning"]
     layer_map: tuple[int, ...]
     num_layers: int | None
     align: Alignment
@@ -122,13 +130,17 @@ class Data:
     """What is trained on, and what is kept apart to judge by.
 
     Attributes:
-        paths: SQuAD files and QAMR folders, or text files.
-        evaluation: Labelled questions or text to judge by; None: a part of ``paths``.
-        num_held_out: How many questions, or lines of text, that part is.
+        paths: Labelled data of the task, or text files.
+        evaluation: Labelled data or text to judge by; None: a part of ``paths``.
+        num_held_out: How many examples, or lines of text, that part is.
         skip_bad: Goes on without what cannot be used.
+        unlabelled: Texts of the task that nobody has labelled, of which a teacher is asked.
+        vocabulary: Text whose words are all that an encoder's vocabulary keeps; None keeps it.
     """
 
     paths: tuple[Path, ...]
     evaluation: Path | None
     num_held_out: int
     skip_bad: bool
+    unlabelled: tuple[Path, ...] = ()
+    vocabulary: Path | None = None

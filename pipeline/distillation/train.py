@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from converters.values.errors import InputError
 from pipeline.distillation.checkpoints import RunFolder, State
 from pipeline.distillation.journal import Journal
-from pipeline.distillation.losses import cosine_loss, soft_target_loss
+from pipeline.distillation.losses import cosine_loss
 from pipeline.distillation.objective import Batch, Objective
 from pipeline.distillation.resumable import Resumable
 from pipeline.distillation.settings import Cadence, Settings
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MAX_GRAD_NORM = 1.0
-STUDENT_INPUTS = ("input_ids", "attention_mask")
 
 
 def train(
     student: "PreTrainedModel",
-    teacher: "PreTrainedModel",
+    teacher: "PreTrainedModel | None",
     *,
     objective: Objective,
     settings: Settings,
@@ -41,8 +40,8 @@ def train(
     """Trains the student to the end of its schedule, from a checkpoint where there is one.
 
     Args:
-        student: A DistilBERT in fp32; it is changed.
-        teacher: In evaluation mode.
+        student: In fp32; it is changed.
+        teacher: In evaluation mode; None where the labels alone count.
         objective: What is learnt, and from what.
         settings: Of the run.
         cadence: Of evaluations and checkpoints.
@@ -81,7 +80,7 @@ class Updater:
     def __init__(
         self,
         student: "PreTrainedModel",
-        teacher: "PreTrainedModel",
+        teacher: "PreTrainedModel | None",
         objective: Objective,
         settings: Settings,
         accelerator: Accelerator,
@@ -90,8 +89,8 @@ class Updater:
         self._settings = settings
         self._accelerator = accelerator
         self._aligned = _aligned_layers(settings)
-        self._teacher = teacher.to(accelerator.device).requires_grad_(False)
-        self._teacher_inputs = input_names(teacher.config)
+        self._teacher = teacher and teacher.to(accelerator.device).requires_grad_(False)
+        self._inputs = input_names(student.config)
         student.get_input_embeddings().requires_grad_(not settings.freeze_embeddings)
         optimizer = torch.optim.AdamW(
             _parameter_groups(student, settings.weight_decay),
@@ -178,7 +177,7 @@ class Updater:
         weights, objective = self._settings.weights, self._objective
         wants_hidden = weights.cosine > 0
         outputs = self.model(
-            **{name: part.inputs[name] for name in STUDENT_INPUTS},
+            **{name: part.inputs[name] for name in self._inputs},
             output_hidden_states=wants_hidden,
         )
         sums = {}
@@ -187,10 +186,8 @@ class Updater:
         if weights.needs_teacher:
             taught = self._teach(part, wants_hidden)
         if weights.soft > 0:
-            sums["soft"] = soft_target_loss(
-                student=objective.logits(outputs, part),
-                teacher=objective.logits(taught, part),
-                temperature=self._settings.temperature,
+            sums["soft"] = objective.soft_loss(
+                outputs, taught, part, temperature=self._settings.temperature
             )
         if wants_hidden:
             sums["cosine"] = torch.stack(
@@ -207,10 +204,11 @@ class Updater:
 
     @torch.no_grad()
     def _teach(self, part: Batch, wants_hidden: bool) -> Any:
+        assert self._teacher is not None
+        names = input_names(self._teacher.config)
         with self._accelerator.autocast():
             return self._teacher(
-                **{name: part.inputs[name] for name in self._teacher_inputs},
-                output_hidden_states=wants_hidden,
+                **{name: part.inputs[name] for name in names}, output_hidden_states=wants_hidden
             )
 
     def _weighted(self, losses: Mapping[str, Tensor]) -> Tensor:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
@@ -24,6 +24,9 @@ from converters.values.errors import InputError
 from pipeline.student.load import Student
 from pipeline.tasks.task import Task
 from pipeline.tokenizer.tokenization import SPECIAL_TOKENS, special_id, tokenizer_part
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 PREFIX = "##"
 """What a piece begins with that continues a word."""
@@ -55,13 +58,7 @@ def trim(student: Student, corpus: Path) -> tuple[Student, Trimming]:
         InputError: The corpus cannot be read or holds no word, or the vocabulary is of another kind
             than BERT's.
     """
-    prefix = tokenizer_part(student.tokenizer).continuing_subword_prefix
-    if prefix != PREFIX:
-        raise InputError(
-            f"pieces of this vocabulary continue a word with {prefix!r}; only those that do so "
-            f"with {PREFIX} can be trimmed",
-            hint="build without --trim-vocab",
-        )
+    check_trimmable(student.tokenizer)
     kept = pieces_to_keep(student.tokenizer, read_corpus(corpus, task=student.task))
     trimmed = to_vocabulary(student, trim_tokenizer(student.tokenizer, kept))
     return trimmed, Trimming(
@@ -69,6 +66,17 @@ def trim(student: Student, corpus: Path) -> tuple[Student, Trimming]:
         num_pieces_before=student.tokenizer.get_vocab_size(),
         num_weights_saved=_num_weights(student) - _num_weights(trimmed),
     )
+
+
+def check_trimmable(tokenizer: Tokenizer) -> None:
+    """Raises InputError where a vocabulary is of another kind than BERT's."""
+    prefix = tokenizer_part(tokenizer).continuing_subword_prefix
+    if prefix != PREFIX:
+        raise InputError(
+            f"pieces of this vocabulary continue a word with {prefix!r}; only those that do so "
+            f"with {PREFIX} can be trimmed",
+            hint="leave out --trim-vocab",
+        )
 
 
 def read_corpus(path: Path, *, task: Task) -> Iterator[str]:
@@ -84,7 +92,19 @@ def read_corpus(path: Path, *, task: Task) -> Iterator[str]:
     """
     if path.suffix.lower() == ".json":
         yield from task.read_texts(path)
-        return
+    else:
+        yield from read_lines(path)
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yields the lines of a text file, which streams from the disk.
+
+    Args:
+        path: UTF-8.
+
+    Raises:
+        InputError: It is absent, a folder, binary, or not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -176,17 +196,29 @@ def to_vocabulary(student: Student, tokenizer: Tokenizer) -> Student:
             f"the vocabulary of {student.name} lacks {lacking[0]!r}",
             hint="give the student with the vocabulary that it was trained with",
         )
-    rows = torch.tensor([before[piece] for piece in sorted(after, key=after.__getitem__)])
     model = copy.deepcopy(student.model)
+    trim_embedding(model, before=student.tokenizer, after=tokenizer)
+    return replace(student, model=model, tokenizer=tokenizer)
+
+
+def trim_embedding(model: "PreTrainedModel", *, before: Tokenizer, after: Tokenizer) -> None:
+    """Leaves a model the rows of its embedding that a smaller vocabulary has, in its order.
+
+    Args:
+        model: Is changed.
+        before: The tokenizer that it was trained with.
+        after: Its pieces are all among those; its ids are consecutive from 0.
+    """
+    places, pieces = before.get_vocab(), after.get_vocab()
+    rows = torch.tensor([places[piece] for piece in sorted(pieces, key=pieces.__getitem__)])
     embedding = model.get_input_embeddings()
     assert isinstance(embedding, nn.Embedding)
     weight = embedding.weight.detach()[rows]  # (pieces, width)
-    pad = special_id(tokenizer, "[PAD]")
+    pad = special_id(after, "[PAD]")
     smaller = nn.Embedding(len(rows), weight.shape[1], padding_idx=pad, _weight=weight)
-    model.set_input_embeddings(smaller.eval())
+    model.set_input_embeddings(smaller.train(embedding.training))
     model.config.vocab_size = len(rows)
     model.config.pad_token_id = pad
-    return replace(student, model=model, tokenizer=tokenizer)
 
 
 def _without_fallback(tokenizer: Tokenizer) -> set[str]:

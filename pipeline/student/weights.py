@@ -68,7 +68,9 @@ def read_weights(folder: Path, config: "PreTrainedConfig") -> "PreTrainedModel":
             f"{type(err).__name__}: {first_line(err)}",
             hint=_ONE_MODEL,
         ) from err
-    if info["missing_keys"]:
+    if info["missing_keys"] and all(name.startswith("pooler.") for name in info["missing_keys"]):
+        model.pooler = None  # an encoder without a head, saved without what only some heads need
+    elif info["missing_keys"]:
         raise InputError(
             f"the weights in {folder} lack {min(info['missing_keys'])}",
             hint=f"give a model that was trained as {architecture(config)}",

@@ -1,6 +1,7 @@
 """Tells when a workaround is no longer needed: then its test fails, and the workaround goes."""
 
 import contextlib
+import functools
 import importlib.util
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack._passes import XNNPACKPassManager
+from tokenizers import Tokenizer
+from torch._decomp import decomposition_table
 from torch._library.simple_registry import singleton as registry
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import (
@@ -27,11 +31,11 @@ from converters.executorch import lowering
 from converters.values.precision import FixedPrecision
 from pipeline.conversion.recipe import recipe_of
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.student.load import Student
+from pipeline.student.load import Student, load
 from pipeline.student.trace import trace
 from tests.command import ROOT
 from tests.converters.conversion import random_rows
-from tests.students import ARCHITECTURES, NUM_POSITIONS
+from tests.students import ARCHITECTURES, NUM_POSITIONS, make_model, save_tokenizer
 
 IMPORT_COREMLTOOLS = """
 import sys
@@ -156,18 +160,51 @@ def any_length() -> StatelessSymbolicContext[Any, Any]:
     return StatelessSymbolicContext([DimDynamic.STATIC, DimDynamic.DYNAMIC, DimDynamic.STATIC])
 
 
+def settings_of_libraries() -> list[object]:
+    """Returns what workarounds change while they last."""
+    return [
+        xnnpack_preprocess.XNNPACKPassManager,
+        ct.converters.mil.mil.Operation._auto_val,
+        [getattr(torch.ops.torchao, name).default in decomposition_table
+         for name in TORCHAO_OPERATORS],
+        {name: name in sys.modules for name in workarounds.FRAMEWORKS},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("workaround", [
+    workarounds.coremltools_without_frameworks,
+    functools.partial(workarounds.coremltools_with_bounded_results, lambda count: None),
+    workarounds.xnnpack_without_passes_for_images,
+    workarounds.torchao_traced_by_shapes,
+], ids=["frameworks", "bounded results", "passes", "shapes"])  # fmt: skip
+def test_workaround_ends_with_its_block_even_where_that_fails(
+    workaround: Callable[[], contextlib.AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workarounds, "FRAMEWORKS", ("contextlib", "a_framework_of_tomorrow"))
+    before = settings_of_libraries()
+    with pytest.raises(ValueError, match="inside"), workaround():
+        assert sys.modules["contextlib"] is contextlib, "what is imported stays"
+        assert settings_of_libraries() != before
+        raise ValueError("inside")
+    assert settings_of_libraries() == before
+
+
 @pytest.mark.parametrize(
     ("architecture", "precision"),
     [("distilbert", "int8"), ("mobilebert", "fp32"), ("electra", "int4")],
 )
 def test_executorch_writes_the_same_file_without_its_workarounds(
-    students: dict[str, Student],
+    tokenizer: Tokenizer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     architecture: str,
     precision: FixedPrecision,
 ) -> None:
-    traced = trace(students[architecture], seq_lens=(32, 64))
+    """One layer has all that a layer has, and without them each takes its time."""
+    make_model(architecture, num_layers=1).save_pretrained(tmp_path / "student")
+    save_tokenizer(tokenizer, tmp_path / "student")
+    traced = trace(load(str(tmp_path / "student")), seq_lens=(32, 64))
     weights = Quantizer(traced.matrices()).model_weights(recipe_of(precision))
 
     def convert(name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 import typer
-from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering
+from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering, BertModel
 
 from pipeline.commands.app import app
-from tests.command import ROOT
+from tests import warm
+from tests.command import COMMAND, ROOT, WARM
 from tests.conftest import BuiltBundle
 from tests.docs.blocks import ALL, PAGES, RUN, Block, blocks
 from tests.pipeline.distillation.small_data import qamr_row, write_qamr
@@ -110,20 +112,33 @@ def execute(block: Block, folder: Path) -> None:
     """Runs a block in a folder, by the Python that runs this."""
     tools = folder / ".tools"
     tools.mkdir(exist_ok=True)
-    for name, options in (("pocketbert", "-m pocketbert"), ("python", "")):
-        tool = tools / name
-        added = block.options if name == "pocketbert" else ""
-        tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@" {added}\n')
-        tool.chmod(0o755)
+    is_cold = block.how == "soak" or not warm.is_wanted
+    python = [sys.executable, *([] if is_cold else ["-m", "tests.warm", "flows"])]
+    begin = "" if is_cold else WARM
+    own = ["-m", "pocketbert"] if is_cold else ["-c", begin + COMMAND[-1]]
+    write_tool(tools / "python", [sys.executable], "")
+    write_tool(tools / "pocketbert", [*python, *own], block.options)
     paths = {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     shell = ["bash", "-euo", "pipefail", "-c", block.text]
-    command = shell if block.language == "sh" else [sys.executable, "-c", block.text]
+    command = shell if block.language == "sh" else [*python, "-c", begin + block.text]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **paths}, stdin=subprocess.DEVNULL,
         capture_output=True, encoding="utf-8", timeout=None if block.how == "soak" else 600,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{block.name}\n{done.stdout}\n{done.stderr}"
+
+
+def write_tool(path: Path, command: list[str], options: str) -> None:
+    """Makes a command of a shell, which takes arguments and puts options behind them."""
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@" {options}\n')
+    path.chmod(0o755)
+
+
+REVIEWS = (
+    ("bright", "good"), ("dim", "bad"), ("warm", "good"), ("cold", "bad"), ("new", "good"),
+    ("old", "bad"),
+)  # fmt: skip
 
 
 def furnish(folder: Path) -> None:
@@ -133,6 +148,9 @@ def furnish(folder: Path) -> None:
     for name in ("squad.json", "train.json"):
         shutil.copyfile(QUESTIONS, folder / name)
     (folder / "corpus.txt").write_bytes((ROOT / "examples" / "lighthouse.txt").read_bytes())
+    said = [f"the lamp was {word}\t{label}\n" for word, label in REVIEWS]
+    (folder / "reviews.tsv").write_text("text\tlabel\n" + "".join(said), encoding="utf-8")
+    (folder / "others.jsonl").write_text('{"text": "the keeper lit it"}\n' * 2, encoding="utf-8")
     write_qamr(
         folder / "qamr",
         {"Wiki1k:wikipedia:1:0:0": "The keeper lit the lamp in 1871 ."},
@@ -143,6 +161,9 @@ def furnish(folder: Path) -> None:
         "num_attention_heads": 4, "intermediate_size": 128,
         "max_position_embeddings": NUM_POSITIONS,
     }  # fmt: skip
-    for name, kind in (("TEACHER", BertForQuestionAnswering), ("LM-TEACHER", BertForMaskedLM)):
+    for name, kind in (
+        ("TEACHER", BertForQuestionAnswering), ("LM-TEACHER", BertForMaskedLM),
+        ("ENCODER", BertModel),
+    ):  # fmt: skip
         kind(BertConfig(**shape)).save_pretrained(folder / name)
         save_tokenizer(read_tokenizer(), folder / name)

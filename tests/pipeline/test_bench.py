@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 from converters.values.artifact import Arrays, Runner
+from converters.values.errors import InputError
 from pipeline import bench
-from pipeline.benchmark import process
+from pipeline.benchmark import peers, process
 from pipeline.bundle.open import open_bundle
+from pipeline.comparison.runtimes import Skipped
 from pipeline.running.jobs import WorkerCrash
+from pipeline.student.load import Student
+from pipeline.student.reference import ReferenceNotFoundError
 from tests.command import ROOT, is_running, wait_until
 from tests.conftest import TINY_SEQ_LENS, BuiltBundle
 from tests.runs import quiet_run
@@ -69,6 +73,39 @@ def test_bench_has_a_row_for_each_runtime_and_length(built: BuiltBundle) -> None
     assert [row.ratio_to_pytorch for row in of_litert] == pytest.approx(
         [row.latency_ms / latency_ms["pytorch", row.seq_len] for row in of_litert]
     )
+
+
+@pytest.mark.parametrize(("wanted", "measured"), [
+    ((), (16, 32, 64)), ((64, 16), (16, 64)), ((32,), (32,)), ((16, 16), (16,)),
+])  # fmt: skip
+def test_lengths_are_measured_once_and_ascending(
+    wanted: tuple[int, ...], measured: tuple[int, ...]
+) -> None:
+    assert bench._check_lengths(wanted, (16, 32, 64)) == measured
+
+
+def test_length_that_the_bundle_has_not_is_refused() -> None:
+    with pytest.raises(InputError, match="the bundle has no length 48") as caught:
+        bench._check_lengths((16, 48), (16, 32))
+    assert caught.value.hint == "choose from 16, 32, or leave out --seq-len"
+
+
+@pytest.mark.parametrize("with_peers", [False, True])
+@pytest.mark.parametrize("names", [(), ("litert",), ("pytorch", "litert")])
+def test_without_the_student_what_would_have_run_it_is_skipped_and_nothing_else(
+    names: tuple[str, ...], with_peers: bool
+) -> None:
+    def find() -> Student:
+        raise ReferenceNotFoundError("it is gone", hint="name it")
+
+    before = [Skipped(runtime="coreml", reason="elsewhere")]
+    student, skipped = bench._find(find, names, before, with_peers=with_peers)
+    assert student is None
+    told = [each.runtime for each in skipped]
+    if with_peers:
+        assert told == ["pytorch", "coreml", *peers.RUNTIMES]
+    else:
+        assert told == (["coreml"] if names == ("litert",) else ["pytorch", "coreml"])
 
 
 def test_bench_of_one_runtime_has_no_ratio(built: BuiltBundle) -> None:

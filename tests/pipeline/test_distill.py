@@ -1,4 +1,4 @@
-"""Whole runs of ``pocketbert distill``: interrupted, in two processes, diverging, streaming."""
+"""Whole runs of ``distill`` and ``finetune``: interrupted, in two processes, diverging."""
 
 import json
 import os
@@ -13,19 +13,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
+from transformers import (
+    AutoModelForMaskedLM,
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+)
 
 from pipeline.commands.app import run
 from pipeline.student.load import load
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.command import COMMAND, ROOT
-from tests.students import NUM_POSITIONS, VOCABULARY_SIZE, save_tokenizer
+from tests.students import NUM_POSITIONS, VOCABULARY_SIZE, make_config, save_tokenizer
 
 QUESTIONS = ROOT / "pipeline" / "tasks" / "question_answering" / "questions.json"
-SMALL = ("--layers", "1", "--batch-size", "8", "--max-seq-len", "64", "--held-out", "10")
+SMALL = ("--batch-size", "8", "--max-seq-len", "64", "--held-out", "10")
+ONE_LAYER = ("--layers", "1")
 NO_DROPOUT = ("--dropout", "0", "--attention-dropout", "0")
 
-WITHOUT_GRADIENT = ("k_lin.bias", "qa_outputs.bias")
+WITHOUT_GRADIENT = ("k_lin.bias", "key.bias", "qa_outputs.bias")
 """Softmax takes no notice of them: what gradient they have is rounding, which Adam makes large."""
 
 
@@ -49,19 +55,64 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["task", "pre-training"])
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts that ask and texts that tell, of which each fifth is also there without a label."""
+    folder = tmp_path_factory.mktemp("texts")
+    rows = [
+        (text, label)
+        for question in labelled_questions()
+        for text, label in ((question.question, "asks"), (question.context[:80], "tells"))
+    ]
+    tabs = [f"{' '.join(text.split())}\t{label}\n" for text, label in rows]
+    (folder / "labelled.tsv").write_text("text\tlabel\n" + "".join(tabs), encoding="utf-8")
+    objects = [json.dumps({"text": text}) + "\n" for text, _ in rows[::5]]
+    (folder / "others.jsonl").write_text("".join(objects), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """A random teacher that tells asking from telling."""
+    folder = tmp_path_factory.mktemp("classifier")
+    torch.manual_seed(0)
+    labels = {0: "asks", 1: "tells"}
+    config = make_config("bert", id2label=labels, label2id={n: i for i, n in labels.items()})
+    BertForSequenceClassification(config).save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(params=["task", "pre-training", "texts", "fine-tuning"])
 def options(
     request: pytest.FixtureRequest,
     student_folders: dict[str, Path],
     masked_lm_teacher: Path,
     corpus: Path,
+    classifier: Path,
+    texts: Path,
 ) -> tuple[str, ...]:
-    """What each mode needs, for a run of any length."""
+    """What each kind of training needs, for a run of any length."""
     if request.param == "task":
         given = ("--teacher", str(student_folders["bert"]), "--data", str(QUESTIONS))
+    elif request.param == "texts":
+        given = (
+            "--teacher", str(classifier), "--data", str(texts / "labelled.tsv"),
+            "--texts", str(texts / "others.jsonl"),
+        )  # fmt: skip
+    elif request.param == "fine-tuning":
+        data = ("--task", "text-classification", "--data", str(texts / "labelled.tsv"))
+        return ("finetune", str(masked_lm_teacher), *data, *SMALL)
     else:
-        given = ("--teacher", str(masked_lm_teacher), "--data", str(corpus))
-    return ("distill", "--mode", request.param, *given, *SMALL)
+        given = (
+            "--teacher",
+            str(masked_lm_teacher),
+            "--data",
+            str(corpus),
+            "--mode",
+            request.param,
+        )
+    return ("distill", *given, *SMALL, *ONE_LAYER)
 
 
 def write_corpus(path: Path, *, num_copies: int) -> None:
@@ -120,8 +171,8 @@ def test_distill_killed_and_resumed_ends_with_the_same_weights(
     )
     # What is no way to go on leaves the checkpoint as it is.
     assert "--resume" in refusal(capfd, *arguments, "-o", killed)["hint"]
-    other = refusal(capfd, *arguments, "-o", killed, "--resume", "--temperature", "3")
-    assert "temperature" in other["message"]
+    other = refusal(capfd, *arguments, "-o", killed, "--resume", "--weight-decay", "0.5")
+    assert "weight_decay" in other["message"]
     distill(*arguments, "-o", killed, "--resume")
 
     own = (killed / "model.safetensors").read_bytes()
@@ -232,7 +283,7 @@ def test_distill_on_questions_gives_a_student_that_builds_read(
     student_folders: dict[str, Path], tmp_path: Path
 ) -> None:
     distill(
-        "distill", "--teacher", student_folders["bert"], "--data", QUESTIONS, *SMALL,
+        "distill", "--teacher", student_folders["bert"], "--data", QUESTIONS, *SMALL, *ONE_LAYER,
         "--steps", "3", "-o", tmp_path / "run", "--fp16-weights",
     )  # fmt: skip
     student = load(str(tmp_path / "run"))
@@ -246,7 +297,7 @@ def test_distill_in_both_stages_goes_from_text_to_questions(
     first, second = tmp_path / "pre-trained", tmp_path / "student"
     distill(
         "distill", "--mode", "pre-training", "--teacher", masked_lm_teacher, "--data", corpus,
-        *SMALL, "--steps", "3", "-o", first,
+        *SMALL, *ONE_LAYER, "--steps", "3", "-o", first,
     )  # fmt: skip
     model, info = AutoModelForMaskedLM.from_pretrained(first, output_loading_info=True)
     assert type(model).__name__ == "DistilBertForMaskedLM"
@@ -254,9 +305,97 @@ def test_distill_in_both_stages_goes_from_text_to_questions(
 
     distill(
         "distill", "--teacher", student_folders["bert"], "--student", first, "--layer-map", "1",
-        "--data", QUESTIONS, *SMALL, "--steps", "3", "-o", second,
+        "--data", QUESTIONS, *SMALL, *ONE_LAYER, "--steps", "3", "-o", second,
     )  # fmt: skip
     assert type(load(str(second)).model).__name__ == "DistilBertForQuestionAnswering"
+
+
+@pytest.mark.parametrize("task", ["text-classification", "question-answering"])
+def test_finetune_gives_a_teacher_that_distill_and_builds_read(
+    task: str, masked_lm_teacher: Path, texts: Path, tmp_path: Path
+) -> None:
+    data = ("--data", texts / "labelled.tsv" if task == "text-classification" else QUESTIONS)
+    distill(
+        "finetune", masked_lm_teacher, "--task", task, *data, *SMALL, "--steps", "3",
+        "-o", tmp_path / "teacher",
+    )  # fmt: skip
+    teacher = load(str(tmp_path / "teacher"))
+    assert task == teacher.task.NAME
+    assert teacher.input_names == ("input_ids", "attention_mask", "token_type_ids")
+    assert "fine-tuned from **masked-lm" in (tmp_path / "teacher/README.md").read_text()
+
+    distill(
+        "distill", "--teacher", tmp_path / "teacher", *data, *SMALL, *ONE_LAYER, "--steps", "3",
+        "-o", tmp_path / "student",
+    )  # fmt: skip
+    student = load(str(tmp_path / "student"))
+    assert (student.task.NAME, student.task.labels) == (task, teacher.task.labels)
+    assert student.model.config.n_layers == 1
+
+
+def test_finetune_learns_to_tell_asking_from_telling(
+    masked_lm_teacher: Path, texts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    distill(
+        "finetune", masked_lm_teacher, "--task", "text-classification",
+        "--data", texts / "labelled.tsv", *SMALL, "--steps", "150", "--learning-rate", "1e-3",
+        "--eval-every", "50", "-o", tmp_path / "teacher", "--json",
+    )  # fmt: skip
+    result = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert result["scores"]["accuracy"] >= 90
+
+
+@pytest.mark.parametrize(
+    ("problem", "label", "labels"),
+    [
+        ("multi_label_classification", ["long", "short"], ("long", "odd", "short")),
+        ("regression", 0.5, ()),
+    ],
+)
+def test_classifiers_of_several_labels_and_of_numbers_are_trained_and_distilled(
+    problem: str, label: object, labels: tuple[str, ...], masked_lm_teacher: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    lines = [
+        {
+            "text": f"tower {number}",
+            "text_pair": "the keeper lit the lamp",
+            "label": label if number % 2 else ["odd"] * (number % 4) if labels else number,
+        }
+        for number in range(40)
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    distill(
+        "finetune", masked_lm_teacher, "--task", "text-classification", "--data", path,
+        "--problem-type", problem, *SMALL, "--steps", "3", "-o", teacher,
+    )  # fmt: skip
+    distill(
+        "distill", "--teacher", teacher, "--data", path, *SMALL, *ONE_LAYER, "--steps", "3",
+        "-o", student,
+    )  # fmt: skip
+    for folder in (teacher, student):
+        config = json.loads((folder / "config.json").read_text())
+        assert (config["problem_type"], config["text_pair"]) == (problem, True)
+        assert load(str(folder)).task.labels == labels
+
+
+def test_finetune_trims_the_vocabulary_first(
+    masked_lm_teacher: Path, texts: Path, corpus: Path, tmp_path: Path
+) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("Who lit the lamp of the tower?\n")
+    arguments = (
+        "finetune", masked_lm_teacher, "--task", "text-classification",
+        "--data", texts / "labelled.tsv", *SMALL, "--steps", "2",
+    )  # fmt: skip
+    sizes = []
+    for words in (few, corpus):
+        distill(*arguments, "--trim-vocab", words, "-o", tmp_path / words.stem)
+        model = load(str(tmp_path / words.stem))
+        assert model.tokenizer.get_vocab_size() == model.model.config.vocab_size
+        sizes.append(model.model.config.vocab_size)
+    assert sizes[0] < sizes[1] <= VOCABULARY_SIZE
 
 
 def peak_megabytes(arguments: Sequence[str | Path]) -> float:
@@ -284,7 +423,8 @@ def test_distill_on_text_holds_no_more_memory_for_a_larger_corpus(
         peaks[path.stat().st_size / 1e6] = peak_megabytes(
             [
                 "distill", "--mode", "pre-training", "--teacher", masked_lm_teacher,
-                "--data", path, *SMALL, "--steps", "10", "-o", tmp_path / f"run-{num_copies}",
+                "--data", path, *SMALL, *ONE_LAYER, "--steps", "10",
+                "-o", tmp_path / f"run-{num_copies}",
             ]
         )  # fmt: skip
         path.unlink()

@@ -1,6 +1,7 @@
 """Reads what a student learns question answering from."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
@@ -18,13 +19,23 @@ from pipeline.distillation.question_answering.squad_data import (
 from pipeline.distillation.settings import Data, Settings
 from pipeline.tasks.examples import sort_out
 from pipeline.tasks.question_answering import QuestionAnswering
+from pipeline.tasks.question_answering.spans import OUTPUT_NAMES
 from pipeline.tasks.question_answering.squad import Example, Question, read_squad
+
+if TYPE_CHECKING:
+    from pipeline.distillation.objective import Learner
 
 
 def read_span_objective(
-    data: Data, tokenizer: Tokenizer, settings: Settings, faults: Faults
+    data: Data, learner: "Learner", settings: Settings, faults: Faults
 ) -> SpanObjective:
     """Returns what a run learns from SQuAD files and QAMR folders; see ``read_objective``."""
+    if data.unlabelled:
+        raise InputError(
+            "texts without labels hold no questions, and a teacher is asked nothing of them",
+            hint="leave out --texts",
+        )
+    tokenizer = learner.tokenizer
     examples: list[LabelledSpans] = []
     sources: list[Source] = []
     for path in data.paths:
@@ -49,11 +60,26 @@ def read_span_objective(
         sources,
         held_out=judged,
         tokenizer=tokenizer,
+        input_names=learner.input_names,
         batch_size=settings.batch_size,
         max_seq_len=settings.max_seq_len,
         no_answer_share=settings.no_answer_share,
         seed=settings.seed,
     )
+
+
+def span_head(data: Data, problem_type: str | None) -> dict[str, Any]:
+    """Returns the fields of a configuration with a head of two outputs a token.
+
+    Raises:
+        InputError: A problem type is given, which only a classifier has.
+    """
+    del data
+    if problem_type is not None:
+        raise InputError(
+            "--problem-type has no effect: an answer is a span", hint="leave out --problem-type"
+        )
+    return {"num_labels": len(OUTPUT_NAMES), "problem_type": None}
 
 
 def _judged(

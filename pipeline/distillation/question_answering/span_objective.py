@@ -6,29 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from converters.values.errors import InputError
-from pipeline.distillation.losses import hard_target_loss
-from pipeline.distillation.objective import Batch, Position, pad, seeded
+from pipeline.distillation.held_out import HeldOut
+from pipeline.distillation.losses import hard_target_loss, soft_target_loss
+from pipeline.distillation.models import STUDENT_INPUTS
+from pipeline.distillation.objective import Batch, Position, pad, pooled, seeded
 from pipeline.distillation.question_answering.rows import Row, Source
-from pipeline.tasks.question_answering import QuestionAnswering, spans
-from pipeline.tasks.question_answering.spans import Answer
+from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.squad import Question
-from pipeline.tasks.task import Row as InputRow
 from pipeline.tokenizer.tokenization import second_type, special_id
 
-POOL_BATCHES = 50
-"""Batches that are drawn together, sorted by length and shuffled, so that little is padding."""
-
-INPUT_NAMES = ("input_ids", "attention_mask")
-"""Of a student, which is always a DistilBERT."""
-
-EVALUATION_LENGTHS = (64, 128, 192, 256, 320, 384)
-EVALUATION_BATCH = 16
 _MASKED = -1e4
 """Logit of padding. Finite, so that no difference of two of them is NaN."""
 
@@ -44,6 +35,7 @@ class SpanObjective:
         *,
         held_out: Sequence[Question],
         tokenizer: Tokenizer,
+        input_names: tuple[str, ...] = STUDENT_INPUTS,
         batch_size: int,
         max_seq_len: int,
         no_answer_share: float = 0.0,
@@ -58,21 +50,15 @@ class SpanObjective:
         self._seed = seed
         self._pad = special_id(tokenizer, "[PAD]")
         self._second_type = second_type(tokenizer)
-        lengths = (*(n for n in EVALUATION_LENGTHS if n < max_seq_len), max_seq_len)
         # Numbered, as ids are only unique within a file.
         numbered = [replace(each, id=str(number)) for number, each in enumerate(held_out)]
-        self._held_out = [
-            (
-                example,
-                spans.encode(
-                    example,
-                    tokenizer=tokenizer,
-                    input_names=INPUT_NAMES,
-                    seq_lens=lengths,
-                ),
-            )
-            for example in numbered
-        ]
+        self._held_out = HeldOut(
+            numbered,
+            task=QuestionAnswering(),
+            tokenizer=tokenizer,
+            input_names=input_names,
+            max_seq_len=max_seq_len,
+        )
         if self.num_examples < batch_size:
             raise InputError(
                 f"the data holds {self.num_examples} examples, and a batch takes {batch_size}",
@@ -91,29 +77,15 @@ class SpanObjective:
 
     def batches(self, start: Position | None) -> Iterator[Batch]:
         """Yields batches of rows of similar length, in an order that the seed decides."""
-        position = start or {"epoch": 0, "batch": 0}
-        skipped = position["batch"]
-        for epoch in itertools.count(position["epoch"]):
-            first_pool = skipped // POOL_BATCHES
-            skipped -= first_pool * POOL_BATCHES
-            order = list(range(self.num_examples))
-            seeded(self._seed, epoch).shuffle(order)
-            for pool in range(first_pool, -(-self.batches_per_epoch // POOL_BATCHES)):
-                drawn = self._draw_pool(order, epoch, pool)
-                for index, rows in enumerate(drawn[skipped:], start=skipped):
-                    done = pool * POOL_BATCHES + index + 1
-                    yield self._batch(rows, after={"epoch": epoch, "batch": done})
-                skipped = 0
-
-    def _draw_pool(self, order: list[int], epoch: int, pool: int) -> list[list[Row]]:
-        first = pool * POOL_BATCHES
-        last = min(first + POOL_BATCHES, self.batches_per_epoch)
-        size = self._batch_size
-        rows = [self._draw(index, epoch) for index in order[first * size : last * size]]
-        rows.sort(key=lambda row: len(row.ids))
-        batches = [rows[i : i + size] for i in range(0, len(rows), size)]
-        seeded(self._seed, epoch, pool).shuffle(batches)
-        return batches
+        drawn = pooled(
+            self._draw,
+            num_examples=self.num_examples,
+            batch_size=self._batch_size,
+            seed=self._seed,
+            start=start,
+        )
+        for rows, after in drawn:
+            yield self._batch(rows, after=after)
 
     def _draw(self, index: int, epoch: int) -> Row:
         which = bisect.bisect_right(self._ends, index)
@@ -149,6 +121,14 @@ class SpanObjective:
         tokens = float(batch.inputs["attention_mask"].sum())
         return {"soft": positions, "hard": positions, "cosine": tokens}
 
+    def soft_loss(self, outputs: Any, taught: Any, batch: Batch, *, temperature: float) -> Tensor:
+        """Returns the divergence of start and end from the teacher's, summed."""
+        return soft_target_loss(
+            student=self.logits(outputs, batch),
+            teacher=self.logits(taught, batch),
+            temperature=temperature,
+        )
+
     def logits(self, outputs: Any, batch: Batch) -> Tensor:
         """Returns start and end logits over the tokens, ``(2 * batch, seq_len)``."""
         both = torch.cat([outputs.start_logits, outputs.end_logits]).float()
@@ -160,48 +140,10 @@ class SpanObjective:
         targets = torch.cat([batch.targets[..., 0], batch.targets[..., 1]])
         return hard_target_loss(student=self.logits(outputs, batch), targets=targets)
 
-    @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, Answer]]:
+    def evaluate(self, model: torch.nn.Module, *, part: slice) -> list[tuple[str, Any]]:
         """Returns the answers to a share of the held-out questions, by number."""
-        examples = self._held_out[part]
-        rows = [
-            (row, number, place)
-            for number, (_, encoded) in enumerate(examples)
-            for place, row in enumerate(encoded.rows)
-        ]
-        rows.sort(key=lambda row: row[0].seq_len)
-        outputs: list[dict[int, dict[str, np.ndarray]]] = [{} for _ in examples]
-        for _, same_length in itertools.groupby(rows, key=lambda row: row[0].seq_len):
-            group = list(same_length)
-            for begin in range(0, len(group), EVALUATION_BATCH):
-                chunk = group[begin : begin + EVALUATION_BATCH]
-                logits = _run(model, [row for row, _, _ in chunk])
-                for given, (_, number, place) in zip(logits, chunk, strict=True):
-                    outputs[number][place] = given
-        return [
-            (example.id, spans.decode(encoded, [given[i] for i in sorted(given)]))
-            for (example, encoded), given in zip(examples, outputs, strict=True)
-        ]
+        return self._held_out.answers(model, part=part)
 
-    def score(self, results: list[tuple[str, Answer]]) -> dict[str, float]:
+    def score(self, results: list[tuple[str, Any]]) -> dict[str, float]:
         """Returns exact match and F1 in percent; "no answer" counts where the data has it."""
-        examples = [example for example, _ in self._held_out]
-        return QuestionAnswering().scores(dict(results), examples)
-
-
-def _run(model: torch.nn.Module, rows: Sequence[InputRow]) -> list[dict[str, np.ndarray]]:
-    """Returns the logits of rows of one length, each ``(1, seq_len) float32``."""
-    device = next(model.parameters()).device
-    outputs = model(
-        **{
-            name: torch.from_numpy(np.concatenate([row.inputs[name] for row in rows]))
-            .long()
-            .to(device)
-            for name in INPUT_NAMES
-        }
-    )
-    logits = {name: getattr(outputs, name).float().cpu().numpy() for name in spans.OUTPUT_NAMES}
-    return [
-        {name: value[place : place + 1] for name, value in logits.items()}
-        for place in range(len(rows))
-    ]
+        return self._held_out.score(results)

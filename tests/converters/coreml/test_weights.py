@@ -342,6 +342,9 @@ def test_equal_builds_are_equal_bytes(
         contents.append([(file.relative_to(path), file.read_bytes()) for file in files])
 
     assert contents[0] == contents[1]
+    # That of both is the same unless midnight lies between them.
+    assert b"conversion_date" in next(once.rglob("*.mlmodel")).read_bytes()
+    assert not any(b"conversion_date" in content for _, content in contents[0])
 
 
 def test_store_leaves_the_program_alone(small_student: nn.Module) -> None:

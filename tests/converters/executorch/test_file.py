@@ -9,7 +9,8 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPar
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
-from converters.executorch.file import read_program
+from converters.executorch import inspection
+from converters.executorch.file import Method, Program, XnnpackGraph, XnnpackValue, read_program
 from converters.executorch.inspection import inspect
 from converters.executorch.matrices import read_matrices
 from converters.values.errors import InputError
@@ -47,6 +48,32 @@ def test_inspect_counts_multiply_adds(path: Path) -> None:
     found = inspect(path)
     assert found.num_macs == found.num_delegated_macs == 3 * (8 * 6 + 6 * 2)
     assert [tensor.size_bytes for tensor in found.float_tensors] == [192, 48, 24, 8]
+
+
+def graph_of(*constants: tuple[str, bytes]) -> XnnpackGraph:
+    """Returns a graph with a matrix of integers for each constant, all with the first's scales."""
+    values = {
+        number: XnnpackValue(
+            number=number, datatype="qcint8", shape=(2, 4), constant=number,
+            quantization={"scale_buffer_idx": 1},
+        )
+        for number in range(2, len(constants) + 1)
+    }  # fmt: skip
+    return XnnpackGraph(nodes=(), values=values, constants=(("", b""), *constants))
+
+
+def test_constant_that_delegates_share_counts_once_and_their_own_each() -> None:
+    """By the key that the file gives it; one without a key is the delegate's own."""
+    graphs = (
+        graph_of(("scales", b"s" * 8), ("shared", b"w" * 8), ("", b"a" * 8)),
+        graph_of(("scales", b"s" * 8), ("shared", b"w" * 8), ("", b"b" * 8), ("other", b"c" * 8)),
+    )
+    method = Method(name="forward", kernels=(), constants={}, graphs=graphs)
+    found = list(inspection._delegate_tensors(Program(methods=(method,), buffers=())))
+    assert [(each.dtype, each.is_scale) for each in found] == [
+        ("int8", False), ("float32", True), ("int8", False), ("int8", False), ("int8", False),
+    ]  # fmt: skip
+    assert len({each.name for each in found}) == len(found)
 
 
 def test_damaged_file_is_refused(path: Path, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ RUN = {
 }
 
 
+CONFIG = transformers.DistilBertConfig(max_position_embeddings=64)
+
+
 @pytest.fixture
 def folder(tmp_path) -> RunFolder:
     return RunFolder(tmp_path / "student", half=False)
@@ -187,7 +190,7 @@ def test_saved_student_is_opened_whole_by_transformers(
     folder = RunFolder(tmp_path / "student", half=half)
     folder.open(RUN)
     student = make(head)
-    folder.save_tokenizer(tokenizer, max_seq_len=64)
+    folder.save_tokenizer(tokenizer, config=CONFIG)
     folder.save_student(student, accelerator)
     opened, info = opener.from_pretrained(
         folder.folder, dtype=torch.float32, output_loading_info=True
@@ -207,7 +210,7 @@ def test_saved_student_is_opened_whole_by_transformers(
 def test_saved_student_is_opened_by_the_pipeline(tmp_path, accelerator, tokenizer):
     folder = RunFolder(tmp_path / "student", half=True)
     folder.open(RUN)
-    folder.save_tokenizer(tokenizer, max_seq_len=64)
+    folder.save_tokenizer(tokenizer, config=CONFIG)
     folder.save_student(make("QuestionAnswering"), accelerator)
     assert load(str(folder.folder)).input_names == ("input_ids", "attention_mask")
 
@@ -229,7 +232,7 @@ def test_saved_tokenizer_reads_as_the_teachers_did(tmp_path, tokenizer, normaliz
     teachers = Tokenizer.from_str(json.dumps(content))
     teachers.add_tokens([AddedToken("covid"), AddedToken("<Q>", normalized=False)])
     set_second_type(teachers, 0)
-    RunFolder(tmp_path, half=True).save_tokenizer(teachers, max_seq_len=64)
+    RunFolder(tmp_path, half=True).save_tokenizer(teachers, config=CONFIG)
     (tmp_path / "config.json").write_text('{"model_type": "distilbert"}')
     assert tokenizer_part(read_tokenizer(tmp_path)) == tokenizer_part(teachers)
 

@@ -6,7 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pipeline.distillation.losses import cosine_loss, hard_target_loss, soft_target_loss
+from pipeline.distillation.losses import (
+    cosine_loss,
+    hard_labels_loss,
+    hard_target_loss,
+    soft_labels_loss,
+    soft_target_loss,
+    squared_error,
+)
 
 TEMPERATURES = (0.5, 1.0, 2.0, 8.0)
 
@@ -188,3 +195,56 @@ def test_losses_of_parts_add_up_to_that_of_the_whole():
     assert sum(hard).item() == pytest.approx(whole.item(), rel=1e-5)
     whole = cosine_loss(student=hidden(0), teacher=hidden(1), mask=MASK)
     assert sum(cosine).item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+# Labels that are set each by itself, and numbers
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_soft_labels_loss_is_the_divergence_of_each_label(temperature):
+    student, teacher = logits(0), logits(1)
+    p = 1 / (1 + np.exp(-teacher.double().numpy() / temperature))
+    q = 1 / (1 + np.exp(-student.double().numpy() / temperature))
+    expected = (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum() * temperature**2
+    found = soft_labels_loss(student=student, teacher=teacher, temperature=temperature)
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_soft_labels_loss_of_a_label_is_that_of_a_softmax_over_set_and_not_set():
+    student, teacher = logits(0, classes=1), logits(1, classes=1)
+    two = [torch.cat([each, torch.zeros_like(each)], dim=1) for each in (student, teacher)]
+    assert soft_labels_loss(student=student, teacher=teacher, temperature=2.0).item() == (
+        pytest.approx(
+            soft_target_loss(student=two[0], teacher=two[1], temperature=2.0).item(), rel=1e-5
+        )
+    )
+
+
+def test_soft_labels_loss_of_logits_that_exp_cannot_hold_is_finite():
+    student = torch.tensor([[500.0, -500.0]], requires_grad=True)
+    found = soft_labels_loss(student=student, teacher=-student.detach(), temperature=1.0)
+    found.backward()
+    assert torch.isfinite(found) and found > 900
+    assert student.grad is not None and torch.isfinite(student.grad).all()
+
+
+def test_hard_labels_loss_is_the_log_probability_of_set_and_of_not_set():
+    student, targets = logits(0), (logits(1) > 0).float()
+    p = 1 / (1 + np.exp(-student.double().numpy()))
+    expected = -np.log(np.where(targets.numpy() == 1, p, 1 - p)).sum()
+    found = hard_labels_loss(student=student, targets=targets)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_squared_error_is_summed():
+    found = squared_error(student=torch.tensor([[1.0], [3.0]]), targets=torch.tensor([[2.0], [0]]))
+    assert found.item() == 10
+
+
+@pytest.mark.parametrize("loss", [hard_target_loss, hard_labels_loss, squared_error])
+def test_loss_of_no_rows_is_zero_and_has_a_gradient(loss):
+    student = logits(0).requires_grad_()
+    found = loss(student=student[:0], targets=torch.zeros(0, student.shape[1]))
+    found.backward()
+    assert found.item() == 0
+    assert student.grad is not None and not student.grad.any()

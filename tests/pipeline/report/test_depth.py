@@ -3,9 +3,10 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from pipeline.comparison.localize import BlockError, Localization
-from pipeline.report.depth import picture
+from pipeline.report.depth import _height, picture
 from tests.pipeline.comparison.test_localize import BLOCKS
 
 
@@ -22,3 +23,10 @@ def test_picture_holds_what_is_not_finite_and_is_the_same_each_time() -> None:
     assert picture([found]) == picture([found])
     assert "coreml-reference: layer.0.attention" in picture([found])
     assert not dataclasses.replace(found, first_block=None, reason="it crashed").passed
+
+
+@pytest.mark.parametrize(("snr_db", "height"), [
+    (np.nan, 0.0), (-np.inf, 0.0), (-3.0, 0.0), (20.5, 20.5), (150.5, 150.0), (np.inf, 150.0),
+])  # fmt: skip
+def test_picture_has_a_place_for_every_number(snr_db: float, height: float) -> None:
+    assert _height(snr_db) == height

@@ -120,6 +120,19 @@ def test_page_lists_each_input_once_where_it_fares_worst(
     assert "litert, 64 tokens: changed, PyTorch prefers its own by 1.5 logits" in shown
 
 
+def test_page_shows_the_worst_input_first(students: dict[str, Student], tmp_path: Path) -> None:
+    bad = make_compared(TEXT, question="Changed?")
+    tie = dataclasses.replace(make_compared(TEXT, question="Tied?"), outcome="near tie")
+    same = {"outcome": "same", "likeness": {"answer_f1": 1.0, "text_agreement": 1.0}}
+    far = dataclasses.replace(make_compared(TEXT, question="Far?"), **same, max_abs_diff=0.9)
+    near = dataclasses.replace(make_compared(TEXT, question="Near?"), **same, max_abs_diff=0.1)
+    rows = [make_parity(near, tie), make_parity(far, bad, runtime="tensorflow")]
+    page.write(tmp_path / "report.html", students["distilbert"], (), rows)
+    shown = read(tmp_path / "report.html").text
+    places = [shown.index(name) for name in ("Changed?", "Tied?", "Far?", "Near?")]
+    assert places == sorted(places)
+
+
 def test_page_gives_shares_in_per_cent_and_a_dash_for_those_that_nobody_measured(
     students: dict[str, Student], tmp_path: Path
 ) -> None:

@@ -10,13 +10,10 @@ from torch.nn import functional
 
 from converters.values.errors import InputError
 from pipeline.distillation.faults import Faults
-from pipeline.distillation.objective import Batch
+from pipeline.distillation.held_out import LENGTHS
+from pipeline.distillation.objective import POOL_BATCHES, Batch
 from pipeline.distillation.question_answering.qamr import QamrSource
-from pipeline.distillation.question_answering.span_objective import (
-    EVALUATION_LENGTHS,
-    POOL_BATCHES,
-    SpanObjective,
-)
+from pipeline.distillation.question_answering.span_objective import SpanObjective
 from pipeline.distillation.question_answering.squad_data import (
     LabelledSpans,
     SquadSource,
@@ -318,7 +315,7 @@ def judged(tokenizer, examples):
 def test_evaluate_answers_as_the_task_decodes(judged, students, max_seq_len):
     student = students["distilbert"]
     held_out = labelled_questions()[::10]
-    lengths = (*(each for each in EVALUATION_LENGTHS if each < max_seq_len), max_seq_len)
+    lengths = (*(each for each in LENGTHS if each < max_seq_len), max_seq_len)
     expected = []
     for encoded in student.encode(held_out, seq_lens=lengths):
         outputs = []

@@ -11,9 +11,13 @@ import torch
 from torch.nn import functional
 
 from converters.values.errors import InputError
-from pipeline.distillation import masked_lm
-from pipeline.distillation.masked_lm import MIN_TOKENS, NOT_ASKED, MaskedLanguageObjective
 from pipeline.distillation.objective import Batch
+from pipeline.distillation.pre_training import masked_lm
+from pipeline.distillation.pre_training.masked_lm import (
+    MIN_TOKENS,
+    NOT_ASKED,
+    MaskedLanguageObjective,
+)
 from tests.pipeline.distillation.small_data import word_tokenizer, words_of
 
 WORDS = [f"w{number}" for number in range(300)]

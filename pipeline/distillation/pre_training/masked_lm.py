@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from converters.values.errors import InputError
-from pipeline.distillation.losses import hard_target_loss
+from pipeline.distillation.losses import hard_target_loss, soft_target_loss
 from pipeline.distillation.objective import Batch, Position, pad, seeded
 from pipeline.tokenizer.tokenization import SPECIAL_TOKENS, special_id
 
@@ -178,6 +178,14 @@ class MaskedLanguageObjective:
         tokens = float(batch.inputs["attention_mask"].sum())
         asked = float((batch.targets != NOT_ASKED).sum())
         return {"soft": tokens, "hard": max(asked, 1.0), "cosine": tokens}
+
+    def soft_loss(self, outputs: Any, taught: Any, batch: Batch, *, temperature: float) -> Tensor:
+        """Returns the divergence of all tokens from the teacher's, as the authors compute it."""
+        return soft_target_loss(
+            student=self.logits(outputs, batch),
+            teacher=self.logits(taught, batch),
+            temperature=temperature,
+        )
 
     def logits(self, outputs: Any, batch: Batch) -> Tensor:
         """Returns the logits of all tokens, as the authors compare them, ``(tokens, words)``."""

@@ -1,0 +1,1 @@
+"""The commands that train, and the options that they share."""
