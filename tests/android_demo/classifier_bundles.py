@@ -56,8 +56,9 @@ def build(folder: Path) -> Path:
     for name, kind in KINDS.items():
         own = folder / "made" / name
         own.mkdir(parents=True)
+        student = save_classifier("bert", own / "student", **kind.stated)
         build_for_platform(
-            "android", ("executorch",), save_classifier("bert", own / "student", **kind.stated), own,
+            "android", ("executorch",), student, own,
             seq_lens=SEQ_LENS, data=_write_data(own / "data.jsonl", kind),
             options=("--precision", "fp32", *kind.options),
         )  # fmt: skip
