@@ -131,7 +131,8 @@ def _how_strange(
     """Returns in words how one weight in a function differs from the original; empty where not."""
     if form == "fp32" or form == "fp16":
         floats = [each.weight for each in matrices if isinstance(each.weight, np.ndarray)]
-        is_there = any(_is_matrix(each) and _holds(each, original) for each in floats)
+        is_row = not _is_matrix(original)  # the head of a regression
+        is_there = any((is_row or _is_matrix(each)) and _holds(each, original) for each in floats)
         return "" if is_there else "is not in the file"
     bits = 8 if form == "int8" else 4
     candidates = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.android_demo import artifact_logits, maven
+from tests.android_demo import artifact_logits, classifier_bundles, maven
 from tests.android_demo.artifact_logits import Asked
 from tests.android_demo.make_fixture import ASSETS, build_for_android
 from tests.platform_bundles import save_small_student, write_questions
@@ -15,6 +15,8 @@ MUST_RUN = {
     "VectorsTest: every text gives the ids and offsets of the tokenizers library(String)[2]",
     "VectorsTest: every text gives the ids and offsets of the tokenizers library(String)[3]",
     "VectorsTest: every question gives the windows and the answer of the student in PyTorch",
+    "TextClassificationTest: every text gives the rows and the labels of Python",
+    "TextClassificationTest: every bundle of Python has its own answers here",
     "WholePathTest: the logits of each artifact give the answers of Python",
     "SelfTestTest: a good bundle has no problem",
     "OpenBundleTest: a good bundle opens, with its key and without",
@@ -63,11 +65,20 @@ def built_for_android(asked: list[Asked], tmp_path_factory: pytest.TempPathFacto
     return folder / "assets"
 
 
-def test_every_module_passes_with_all_vectors_and_a_bundle_just_built(vectors, built_for_android):
+@pytest.fixture(scope="module")
+def built_classifiers(mvn: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small classifiers' bundles."""
+    return classifier_bundles.build(tmp_path_factory.mktemp("android-classifiers"))
+
+
+def test_every_module_passes_with_all_vectors_and_bundles_just_built(
+    vectors, built_for_android, built_classifiers
+):
     finished = maven.run_tests(
         {
             "pocketbert.vectors": vectors,
             "pocketbert.bundle": built_for_android / "bundle",
+            "pocketbert.classifiers": built_classifiers,
             "pocketbert.logits": built_for_android / "artifact-logits.json",
         },
         timeout=1800,

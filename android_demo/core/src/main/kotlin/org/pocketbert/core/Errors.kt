@@ -26,8 +26,8 @@ class UnreadableTextException(val part: TextPart, val reason: Reason, message: S
     enum class Reason { EMPTY, TOO_LONG, UNKNOWN_SCRIPT, NO_UNICODE }
 }
 
-/** Which of the two texts. */
-enum class TextPart { QUESTION, CONTEXT }
+/** Which of the texts; [CONTEXT] is also the first of a pair, or the only one. */
+enum class TextPart { QUESTION, CONTEXT, SECOND }
 
 /** A model cannot be loaded, or failed while it ran. */
 class EngineException(message: String, cause: Throwable? = null) :

@@ -8,7 +8,7 @@ private const val MAX_CHARS_PER_WORD = 256
 internal const val MAX_TEXT_CHARACTERS = 10_000_000
 private const val MAX_ARTIFACT_BYTES = 1L shl 34
 private const val MAX_RULES = 64
-private const val MAX_LABELS = 10_000
+internal const val MAX_LABELS = 10_000
 private const val MAX_LABEL_CHARACTERS = 1_000
 
 /**

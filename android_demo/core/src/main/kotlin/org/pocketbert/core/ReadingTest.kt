@@ -62,12 +62,13 @@ internal class ReadingTest(
         }
         val answer = example.fields()
         return isSame(answer, vector) && task.approximate.all {
-            isNear(answer?.get(it)?.number, vector.answer[it]?.number)
+            isNear(answer?.get(it)?.numbers, vector.answer[it]?.numbers)
         }
     }
 
-    private fun isNear(own: Double?, stated: Double?): Boolean =
-        own != null && stated != null && abs(own - stated) <= TOLERANCE
+    private fun isNear(own: List<Double>?, stated: List<Double>?): Boolean =
+        own != null && own.size == stated?.size &&
+            own.zip(stated).all { (one, other) -> abs(one - other) <= TOLERANCE }
 
     private fun numbers(values: List<Double?>): FloatArray =
         FloatArray(values.size) { values[it]?.toFloat() ?: Float.NaN }

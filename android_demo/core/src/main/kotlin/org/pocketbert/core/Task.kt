@@ -1,7 +1,7 @@
 package org.pocketbert.core
 
 /** The tasks that this app knows. A further one is a file, and a place here. */
-internal val KNOWN_TASKS: List<TaskKind> = listOf(QuestionAnswering)
+internal val KNOWN_TASKS: List<TaskKind> = listOf(QuestionAnswering, TextClassification)
 
 /** Makes a task of what a manifest says of it. */
 internal interface TaskKind {

@@ -7,6 +7,7 @@ import kotlinx.serialization.builtins.serializer
 import kotlinx.serialization.descriptors.SerialDescriptor
 import kotlinx.serialization.encoding.Decoder
 import kotlinx.serialization.encoding.Encoder
+import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonDecoder
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonPrimitive
@@ -29,6 +30,15 @@ sealed interface TaskValue {
     data class Text(val value: String) : TaskValue {
         override fun toString() = "“$value”"
     }
+
+    /** Of an answer alone, as [Numbers] are; a list of nothing is one of texts. */
+    data class Texts(val values: List<String>) : TaskValue {
+        override fun toString() = values.joinToString(", ", "[", "]") { "“$it”" }
+    }
+
+    data class Numbers(val values: List<Double>) : TaskValue {
+        override fun toString() = "$values"
+    }
 }
 
 /** The value as a number, or null where it is none. */
@@ -39,15 +49,29 @@ internal val TaskValue.number: Double?
         else -> null
     }
 
+/** The value as numbers, of which a single one is a list of one; null where it is none. */
+internal val TaskValue.numbers: List<Double>?
+    get() = (this as? TaskValue.Numbers)?.values ?: number?.let(::listOf)
+
 /** Reads what a manifest and vectors hold. */
 internal object TaskValueSerializer : KSerializer<TaskValue> {
     override val descriptor: SerialDescriptor = JsonElement.serializer().descriptor
 
     override fun deserialize(decoder: Decoder): TaskValue {
         val element = (decoder as JsonDecoder).decodeJsonElement()
-        val content = (element as? JsonPrimitive)?.content
+        val value = when (element) {
+            is JsonPrimitive -> single(element)
+            is JsonArray -> list(element)
+            else -> null
+        }
+        return value ?: throw SerializationException(
+            "$element is no number, text, true or false, nor a list of numbers or of texts",
+        )
+    }
+
+    private fun single(element: JsonPrimitive): TaskValue? {
+        val content = element.content
         return when {
-            content == null -> null
             element.isString -> TaskValue.Text(content)
             content == "true" || content == "false" -> TaskValue.Truth(content == "true")
             WHOLE.matches(content) -> content.toLongOrNull()
@@ -55,7 +79,19 @@ internal object TaskValueSerializer : KSerializer<TaskValue> {
             NUMBER.matches(content) -> content.toDouble().takeIf(Double::isFinite)
                 ?.let(TaskValue::Number)
             else -> null
-        } ?: throw SerializationException("$element is no number, text, true or false")
+        }
+    }
+
+    private fun list(elements: JsonArray): TaskValue? {
+        if (elements.size > MAX_LABELS) return null
+        val values = elements.map { (it as? JsonPrimitive)?.let(::single) }
+        val texts = values.filterIsInstance<TaskValue.Text>().map { it.value }
+        val numbers = values.mapNotNull { it?.number }
+        return when (values.size) {
+            texts.size -> TaskValue.Texts(texts)
+            numbers.size -> TaskValue.Numbers(numbers)
+            else -> null
+        }
     }
 
     override fun serialize(encoder: Encoder, value: TaskValue) =

@@ -56,6 +56,7 @@ internal class TextCheck(
         val name = when (part) {
             TextPart.QUESTION -> "question"
             TextPart.CONTEXT -> "text"
+            TextPart.SECOND -> "second text"
         }
         throw UnreadableTextException(part, reason, "the $name $what")
     }

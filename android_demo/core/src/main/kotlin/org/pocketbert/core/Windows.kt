@@ -27,16 +27,14 @@ internal class Window(
 /**
  * Cuts a question and its context into windows that cover the context.
  *
- * @property secondTokenType of the context and its `[SEP]`, as the manifest has it.
+ * @param secondTokenType of the context and its `[SEP]`, as the manifest has it.
  */
 internal class WindowCutter(
     private val rules: SpanRules,
     specialTokens: Map<String, Int>,
-    private val secondTokenType: Int = 1,
+    secondTokenType: Int = 1,
 ) {
-    private val cls = specialTokens.getValue(SpecialTokens.CLS)
-    private val sep = specialTokens.getValue(SpecialTokens.SEP)
-    private val pad = specialTokens.getValue(SpecialTokens.PAD)
+    private val maker = RowMaker(specialTokens, secondTokenType)
 
     /**
      * Returns windows, each at the smallest length that holds it.
@@ -48,43 +46,16 @@ internal class WindowCutter(
         val numAsked =
             minOf(question.size, rules.maxQuestionTokens, (longest - NUM_SPECIAL) / 2)
         val room = longest - NUM_SPECIAL - numAsked
-        val step = room - minOf(rules.windowOverlapTokens, room / 2)
-        val last = maxOf(0, context.size - room)
-        val starts = (0 until last step step) + last
-        return starts.map { start ->
-            row(question, numAsked, context, start, minOf(start + room, context.size), seqLens)
+        val asked = TokenPart(question, 0, numAsked)
+        return windowStarts(context.size, room, rules.windowOverlapTokens).map { start ->
+            val part = TokenPart(context, start, minOf(start + room, context.size))
+            Window(
+                row = maker.row(listOf(asked, part), seqLens),
+                first = numAsked + 2,
+                numContextTokens = part.size,
+                context = context,
+                contextStart = start,
+            )
         }
-    }
-
-    private fun row(
-        question: Tokens,
-        numAsked: Int,
-        context: Tokens,
-        start: Int,
-        end: Int,
-        seqLens: List<Int>,
-    ): Window {
-        val first = numAsked + 2
-        val numTokens = numAsked + NUM_SPECIAL + end - start
-        val seqLen = seqLens.first { it >= numTokens }
-        val ids = IntArray(seqLen)
-        ids[0] = cls
-        question.copyIds(into = ids, at = 1, from = 0, until = numAsked)
-        ids[first - 1] = sep
-        context.copyIds(into = ids, at = first, from = start, until = end)
-        ids[numTokens - 1] = sep
-        ids.fill(pad, fromIndex = numTokens)
-        return Window(
-            row = Row(
-                inputIds = ids,
-                attentionMask = IntArray(seqLen).apply { fill(1, 0, numTokens) },
-                tokenTypeIds = IntArray(seqLen).apply { fill(secondTokenType, first, numTokens) },
-                numTokens = numTokens,
-            ),
-            first = first,
-            numContextTokens = end - start,
-            context = context,
-            contextStart = start,
-        )
     }
 }

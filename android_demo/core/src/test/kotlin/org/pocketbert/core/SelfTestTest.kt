@@ -141,7 +141,10 @@ class SelfTestTest(@param:TempDir private val temporary: Path) {
         for ((part, other) in listOf(
             "\"start_logits\":[" to "\"start_logits\":[0,",
             "\"end_logits\":[" to "\"other_logits\":[",
-            "\"question\":" to "\"title\":", "\"start\":" to "\"start\":[],\"begin\":",
+            "\"question\":" to "\"title\":", "\"start\":" to "\"start\":{},\"begin\":",
+            "\"start\":" to "\"start\":[1,true],\"begin\":",
+            "\"start\":" to "\"start\":[[1]],\"begin\":",
+            "\"start\":" to "\"start\":[1,\"a\"],\"begin\":",
         )) {
             file.writeText(good.replace(part, other))
             vouchForVectors(folder)

@@ -32,7 +32,7 @@ import org.pocketbert.ui.state.DemoState
 import org.pocketbert.ui.state.EngineChoice
 import org.pocketbert.ui.state.Problem
 
-/** What became of the question. It is always there, so that its changes are read out. */
+/** What became of the question or the text. It is always there, so that its changes are read out. */
 @Composable
 fun AnswerPanel(state: DemoState, isAnswering: Boolean, actions: DemoActions) =
     Box(Modifier.semantics { liveRegion = LiveRegionMode.Polite }) {
@@ -40,6 +40,7 @@ fun AnswerPanel(state: DemoState, isAnswering: Boolean, actions: DemoActions) =
             AnswerState.Idle -> Unit
             AnswerState.Answering -> if (isAnswering) Answering()
             is AnswerState.Answered -> AnswerCard(answer, labelOf(state))
+            is AnswerState.Classified -> LabelsCard(answer, labelOf(state))
             is AnswerState.Failed -> ProblemCard(
                 answer.problem,
                 others = state.engines.filter { it.backend != state.input.backend },
@@ -61,7 +62,6 @@ private fun Answering() = Row(
     Text(LocalTexts.current.answering)
 }
 
-@OptIn(ExperimentalLayoutApi::class)
 @Composable
 private fun AnswerCard(answered: AnswerState.Answered, engine: String) = PanelCard(
     container = MaterialTheme.colorScheme.tertiaryContainer,
@@ -75,16 +75,15 @@ private fun AnswerCard(answered: AnswerState.Answered, engine: String) = PanelCa
         overflow = TextOverflow.Ellipsis,
         style = MaterialTheme.typography.titleLarge,
     )
-    FlowRow(horizontalArrangement = Arrangement.spacedBy(16.dp)) {
-        for (fact in listOf(
-            texts.score(answered.answer.score),
-            texts.latency(answered.latencyMs),
-            engine,
-        )) {
-            Text(fact, style = MaterialTheme.typography.labelLarge)
-        }
-    }
+    Facts(texts.score(answered.answer.score), texts.latency(answered.latencyMs), engine)
 }
+
+@OptIn(ExperimentalLayoutApi::class)
+@Composable
+internal fun Facts(vararg facts: String) =
+    FlowRow(horizontalArrangement = Arrangement.spacedBy(16.dp)) {
+        for (fact in facts) Text(fact, style = MaterialTheme.typography.labelLarge)
+    }
 
 @OptIn(ExperimentalLayoutApi::class)
 @Composable
@@ -117,7 +116,7 @@ private fun ProblemCard(
 }
 
 @Composable
-private fun PanelCard(
+internal fun PanelCard(
     container: Color,
     content: Color,
     body: @Composable ColumnScope.() -> Unit,

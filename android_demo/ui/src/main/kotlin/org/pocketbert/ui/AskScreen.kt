@@ -47,14 +47,7 @@ fun AskScreen(state: DemoState, actions: DemoActions, samples: List<Sample>) {
     val texts = LocalTexts.current
     Frame(
         title = texts.appName,
-        actions = {
-            IconButton(onClick = { actions.show(Screen.SELF_TEST) }) {
-                Icon(Icons.Default.CheckCircle, texts.selfTest)
-            }
-            IconButton(onClick = { actions.show(Screen.ABOUT) }) {
-                Icon(Icons.Default.Info, texts.about)
-            }
-        },
+        actions = { ToOtherScreens(actions) },
     ) { padding ->
         BoxWithConstraints(Modifier.fillMaxSize().padding(padding)) {
             val isWide = maxWidth >= WIDE || maxWidth >= WIDE_IF_LOW && maxHeight < LOW
@@ -78,6 +71,17 @@ fun AskScreen(state: DemoState, actions: DemoActions, samples: List<Sample>) {
                 }
             }
         }
+    }
+}
+
+@Composable
+internal fun ToOtherScreens(actions: DemoActions) {
+    val texts = LocalTexts.current
+    IconButton(onClick = { actions.show(Screen.SELF_TEST) }) {
+        Icon(Icons.Default.CheckCircle, texts.selfTest)
+    }
+    IconButton(onClick = { actions.show(Screen.ABOUT) }) {
+        Icon(Icons.Default.Info, texts.about)
     }
 }
 
@@ -113,7 +117,7 @@ private fun AskPane(
 
 /** Whether something takes so long that it is worth showing; most answers do not. */
 @Composable
-private fun isWorthShowing(isGoingOn: Boolean): Boolean {
+internal fun isWorthShowing(isGoingOn: Boolean): Boolean {
     var isLong by remember(isGoingOn) { mutableStateOf(false) }
     LaunchedEffect(isGoingOn) {
         delay(WORTH_SHOWING_MS)

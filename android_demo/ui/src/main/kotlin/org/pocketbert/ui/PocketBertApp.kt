@@ -55,7 +55,11 @@ fun Screens(
     BundleState.Loading -> LoadingScreen()
     is BundleState.Failed -> ProblemScreen(bundle.problem, onRetry = actions::retry)
     is BundleState.Ready -> when (state.screen) {
-        Screen.ASK -> AskScreen(state, actions, samples)
+        Screen.ASK -> if (bundle.isClassifier) {
+            ClassifyScreen(state, bundle.takesTwoTexts, actions)
+        } else {
+            AskScreen(state, actions, samples)
+        }
         Screen.EDIT -> EditScreen(state.input.text, actions)
         Screen.SELF_TEST -> SelfTestScreen(state.selfTest, actions)
         Screen.ABOUT -> AboutScreen(bundle, libraries, actions)

@@ -82,7 +82,7 @@ private fun QuestionField(input: Input, actions: DemoActions) {
 
 @OptIn(ExperimentalMaterial3Api::class, ExperimentalLayoutApi::class)
 @Composable
-private fun EngineSwitch(
+internal fun EngineSwitch(
     engines: List<EngineChoice>,
     backend: String,
     onChoose: (String) -> Unit,

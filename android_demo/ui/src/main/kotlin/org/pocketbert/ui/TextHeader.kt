@@ -62,7 +62,7 @@ fun TextHeader(input: Input, actions: DemoActions, samples: List<Sample>) = Colu
 }
 
 @Composable
-private fun Privacy() = Surface(
+internal fun Privacy() = Surface(
     Modifier.padding(bottom = 12.dp),
     shape = MaterialTheme.shapes.medium,
     color = MaterialTheme.colorScheme.secondaryContainer,

@@ -49,6 +49,18 @@ open class Texts {
         "${decimals(milliseconds, if (milliseconds < 10) 1 else 0)} ms"
     open fun tryEngine(label: String) = "Try $label"
 
+    // Classify
+    open val textToClassify = "Text to classify"
+    open val secondText = "Second text"
+    open val labels = "Label"
+    open val noLabel = "No label fits"
+    open val number = "Number"
+
+    open fun perCent(value: Double) = "${decimals(value * 100, if (value < 0.1) 1 else 0)}%"
+    open fun value(number: Double) = decimals(number, 2)
+    open fun tokensRead(read: Int, all: Int) =
+        "The model has room for ${number(read)} of the ${number(all)} tokens. The rest was not read."
+
     // Edit
     open val editText = "Edit text"
     open val clear = "Clear"
@@ -128,10 +140,14 @@ open class Texts {
 
     private fun unreadable(part: TextPart, reason: Reason): ProblemText {
         val isQuestion = part == TextPart.QUESTION
-        val which = if (isQuestion) "question" else "text"
+        val which = when (part) {
+            TextPart.QUESTION -> "question"
+            TextPart.CONTEXT -> "text"
+            TextPart.SECOND -> "second text"
+        }
         return when (reason) {
             Reason.EMPTY -> ProblemText(
-                if (isQuestion) "There is no question" else "There is no text",
+                "There is no $which",
                 "The $which holds nothing that could be read.",
                 if (isQuestion) "Write a question." else "Pick a sample, or paste a text.",
             )

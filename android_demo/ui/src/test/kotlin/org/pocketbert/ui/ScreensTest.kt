@@ -30,6 +30,8 @@ private val TELLING_STATES = listOf(
     "ask-idle",
     "ask-answered-far-down",
     "ask-too-long",
+    "classify-several",
+    "classify-pair",
     "engine-loading",
     "bundle-damagedbundle",
     "edit",

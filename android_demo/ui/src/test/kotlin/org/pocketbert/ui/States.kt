@@ -1,7 +1,11 @@
 package org.pocketbert.ui
 
 import org.pocketbert.core.Answer
+import org.pocketbert.core.Classification
 import org.pocketbert.core.EngineResult
+import org.pocketbert.core.LabelScore
+import org.pocketbert.core.TaskDescription
+import org.pocketbert.core.TaskValue
 import org.pocketbert.core.TextPart
 import org.pocketbert.core.UnreadableTextException.Reason
 import org.pocketbert.core.openBundle
@@ -43,7 +47,8 @@ fun answered(text: String, answer: String, score: Double = 0.934): AnswerState {
 }
 
 /** Every screen in every state, by the name of its picture. */
-fun allStates(): Map<String, DemoState> = askStates() + problemStates() + otherStates()
+fun allStates(): Map<String, DemoState> = 
+    askStates() + classifyStates() + problemStates() + otherStates()
 
 private fun askStates(): Map<String, DemoState> {
     val idle = idleState()
@@ -63,6 +68,59 @@ private fun askStates(): Map<String, DemoState> {
         "ask-too-long" to idle.copy(
             input = Input("word ".repeat(40_000), "Why?", TFLITE.backend, numLeftOut = 9_800_000),
             answer = failed(Problem.UnreadableText(TextPart.CONTEXT, Reason.TOO_LONG, "")),
+        ),
+    )
+}
+
+/** The screen of a bundle that labels texts, or pairs of texts. */
+private fun classifying(isPair: Boolean = false): DemoState {
+    val idle = idleState()
+    val rules = mapOf("pair" to TaskValue.Truth(isPair))
+    val task = TaskDescription("text-classification", rules, emptyList())
+    val bundle = ready.copy(manifest = ready.manifest.copy(task = task))
+    val text = "The soup was cold, but the waiter was kind and the view over the bay is lovely."
+    return idle.copy(bundle = bundle, input = idle.input.copy(text = text))
+}
+
+private fun classified(
+    vararg scores: Pair<String, Double>,
+    labels: List<String> = listOf(scores.first().first),
+    number: Double? = null,
+    numTokensRead: Int = 20,
+): AnswerState {
+    val all = scores.map { (label, score) -> LabelScore(label, score) }
+    return AnswerState.Classified(Classification(all, labels, number, 20, numTokensRead), 8.4)
+}
+
+private fun classifyStates(): Map<String, DemoState> {
+    val idle = classifying()
+    val one = classified("positive" to 0.871, "so-so" to 0.103, "negative" to 0.026)
+    return mapOf(
+        "classify-idle" to idle,
+        "classify-empty" to idle.copy(input = Input("", "", TFLITE.backend)),
+        "classify-answering" to idle.copy(answer = AnswerState.Answering),
+        "classify-one-label" to idle.copy(answer = one),
+        "classify-pair" to classifying(isPair = true).copy(answer = one),
+        "classify-several" to idle.copy(
+            answer = classified(
+                "a label with a name of many words that takes more than one line" to 0.97,
+                "مطعم" to 0.58,
+                "service" to 0.04,
+                labels = listOf("a label with a name of many words that takes more than one line", "مطعم"),
+                numTokensRead = 14,
+            ),
+        ),
+        "classify-no-label" to idle.copy(
+            answer = classified("food" to 0.31, "view" to 0.002, labels = emptyList()),
+        ),
+        "classify-many-labels" to idle.copy(
+            answer = classified(*Array(150) { "topic $it" to 0.9 / (it + 1) }),
+        ),
+        "classify-number" to idle.copy(
+            answer = classified(labels = emptyList(), number = -3.2468),
+        ),
+        "classify-unreadable" to idle.copy(
+            answer = failed(Problem.UnreadableText(TextPart.CONTEXT, Reason.UNKNOWN_SCRIPT, "")),
         ),
     )
 }

@@ -6,6 +6,7 @@ import kotlinx.coroutines.Job
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -18,8 +19,15 @@ import org.pocketbert.core.EngineFactory
 import org.pocketbert.core.TextPart
 import org.pocketbert.core.UnreadableTextException
 import org.pocketbert.core.ask
+import org.pocketbert.core.classify
+import kotlin.time.Duration
 import kotlin.time.DurationUnit
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
 import kotlin.time.TimeSource
+
+/** Without a key, before a text is classified: typing is quicker than that. */
+private val PAUSE = 300.milliseconds
 
 /**
  * What the screens show and do. It outlives them: rotation does not disturb an answer on its way.
@@ -82,11 +90,13 @@ class Demo(
                 answer = answer,
             )
         }
+        if (answer is AnswerState.Idle) classifySoon()
     }
 
     override fun changeQuestion(question: String) {
         val kept = beginningOfQuestion(question)
         stop { it.copy(input = it.input.copy(question = kept), answer = AnswerState.Idle) }
+        classifySoon()
     }
 
     override fun takeSample(text: String, question: String) {
@@ -98,17 +108,26 @@ class Demo(
     override fun chooseEngine(backend: String) {
         val asksAgain = when (val answer = state.value.answer) {
             AnswerState.Idle -> false
-            AnswerState.Answering, is AnswerState.Answered -> true
+            AnswerState.Answering, is AnswerState.Answered, is AnswerState.Classified -> true
             is AnswerState.Failed -> answer.problem is Problem.EngineFailed
         }
         stop { it.copy(input = it.input.copy(backend = backend), answer = AnswerState.Idle) }
         if (asksAgain) ask() else warmUp()
     }
 
-    override fun ask() {
+    override fun ask() = answerAfter(0.seconds)
+
+    /** Classifies a text when no key was touched for a moment; each key begins that anew. */
+    private fun classifySoon() {
+        val isClassifier = (state.value.bundle as? BundleState.Ready)?.isClassifier == true
+        if (isClassifier && state.value.input.text.isNotBlank()) answerAfter(PAUSE)
+    }
+
+    private fun answerAfter(pause: Duration) {
         val bundle = bundle ?: return
         val (text, question, backend) = state.value.input
         begin({ it.copy(answer = AnswerState.Answering) }) {
+            delay(pause)
             val answer = answerOf(bundle, factoryOf(backend), question, text)
             publish { it.copy(answer = answer) }
         }
@@ -177,8 +196,16 @@ class Demo(
         return try {
             slot.use(bundle, factory) { opened ->
                 val begin = clock.markNow()
-                val answer = opened.reader.ask(question, text) { context.ensureActive() }
-                AnswerState.Answered(answer, begin.elapsedNow().toDouble(DurationUnit.MILLISECONDS))
+                fun milliseconds() = begin.elapsedNow().toDouble(DurationUnit.MILLISECONDS)
+                val ready = BundleState.Ready(bundle.manifest, bundle.maxTextCharacters)
+                if (ready.isClassifier) {
+                    val second = question.takeIf { ready.takesTwoTexts }
+                    val found = opened.reader.classify(text, second) { context.ensureActive() }
+                    AnswerState.Classified(found, milliseconds())
+                } else {
+                    val answer = opened.reader.ask(question, text) { context.ensureActive() }
+                    AnswerState.Answered(answer, milliseconds())
+                }
             }
         } catch (failure: Throwable) {
             context.ensureActive()

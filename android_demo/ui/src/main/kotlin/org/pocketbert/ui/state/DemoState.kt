@@ -1,8 +1,10 @@
 package org.pocketbert.ui.state
 
 import org.pocketbert.core.Answer
+import org.pocketbert.core.Classification
 import org.pocketbert.core.EngineResult
 import org.pocketbert.core.Manifest
+import org.pocketbert.core.TaskValue
 
 /** All that the screens show. */
 data class DemoState(
@@ -26,7 +28,14 @@ sealed interface BundleState {
 
     data class Failed(val problem: Problem) : BundleState
 
-    data class Ready(val manifest: Manifest, val maxTextCharacters: Int) : BundleState
+    data class Ready(val manifest: Manifest, val maxTextCharacters: Int) : BundleState {
+        /** Whether it labels texts, and answers no questions. */
+        val isClassifier: Boolean get() = manifest.task.name == "text-classification"
+
+        /** Whether it labels two texts together. */
+        val takesTwoTexts: Boolean
+            get() = isClassifier && manifest.task.rules["pair"] == TaskValue.Truth(true)
+    }
 }
 
 /** What became of the question. It belongs to the text, question and engine that the state has. */
@@ -37,6 +46,9 @@ sealed interface AnswerState {
 
     /** @property latencyMs from the texts to the answer; the engine was loaded before. */
     data class Answered(val answer: Answer, val latencyMs: Double) : AnswerState
+
+    /** @property latencyMs as an answer's. */
+    data class Classified(val classification: Classification, val latencyMs: Double) : AnswerState
 
     data class Failed(val problem: Problem) : AnswerState
 }

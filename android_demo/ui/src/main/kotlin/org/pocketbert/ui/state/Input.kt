@@ -12,6 +12,7 @@ private const val MAX_SAVED_CHARACTERS = 50_000
 /**
  * What a person has put in.
  *
+ * @property question also the second text, for a model that labels two together.
  * @property backend that is to answer.
  * @property numLeftOut characters at the end of the text that are not kept.
  * @property revision grows where the question is changed by other means than the field that shows
