@@ -60,10 +60,12 @@ if isLinux {
     .target(name: "CryptoKit", dependencies: ["CLibcrypto"], path: "Declarations/CryptoKit"),
     .target(name: "CoreML", path: "Declarations/CoreML"),
     .target(name: "ExecuTorch", path: "Declarations/ExecuTorch"),
-    .target(name: "SwiftUI", dependencies: ["UniformTypeIdentifiers"], path: "Declarations/SwiftUI"),
+    .target(name: "LocalizedStrings", path: "Declarations/LocalizedStrings"),
+    .target(
+      name: "SwiftUI", dependencies: ["LocalizedStrings", "UniformTypeIdentifiers"], path: "Declarations/SwiftUI"),
     .target(name: "UniformTypeIdentifiers", path: "Declarations/UniformTypeIdentifiers"),
     .target(name: "Accessibility", path: "Declarations/Accessibility"),
-    .target(name: "AppIntents", path: "Declarations/AppIntents"),
+    .target(name: "AppIntents", dependencies: ["LocalizedStrings"], path: "Declarations/AppIntents"),
     // The app, which Xcode builds elsewhere.
     .executableTarget(
       name: "PocketBertDemo",

@@ -18,7 +18,8 @@ from tests import warm
 ROOT = Path(__file__).parents[1]
 COMMAND = (sys.executable, "-c", "from pipeline.commands.app import main; main()")
 _NOWHERE = os.open(os.devnull, os.O_RDONLY)
-_WARM = "from tests.warm import install; install(); from pipeline.commands.app import main; main()"
+WARM = "from tests.warm import install; install()\n"
+"""Begins code whose processes may be forks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +53,34 @@ def pocketbert(
 ) -> Finished:
     """Runs ``pocketbert`` to its end; a traceback fails the test at once.
 
+    Args:
+        arguments: What follows ``pocketbert`` on the command line.
+        env: Added to the environment.
+        cwd: The folder that it runs in.
+        timeout: Seconds.
+        umask: That it runs with; -1 leaves it.
+    """
+    finished = python(COMMAND[-1], *arguments, env=env, cwd=cwd, timeout=timeout, umask=umask)
+    assert "Traceback" not in finished.stderr, finished.stderr
+    return finished
+
+
+def python(
+    code: str,
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    timeout: float = 600,
+    umask: int = -1,
+) -> Finished:
+    """Runs ``python -c CODE`` to its end.
+
     The process is a fork of one that has imported the flows (see ``tests/warm.py``), unless its
     folder or environment could change what an import does.
 
     Args:
-        arguments: What follows ``pocketbert`` on the command line.
+        code: That is run.
+        arguments: What follows it on the command line.
         env: Added to the environment.
         cwd: The folder that it runs in.
         timeout: Seconds.
@@ -67,25 +91,23 @@ def pocketbert(
         process = None
         if cwd == ROOT or not any(cwd.iterdir()):  # what it holds could be imported
             process = warm.start(
-                "flows", ["-c", _WARM, *map(str, arguments)], env=surroundings, cwd=cwd,
+                "flows", ["-c", WARM + code, *map(str, arguments)], env=surroundings, cwd=cwd,
                 umask=permissions.umask() if umask == -1 else umask,
                 files={0: _NOWHERE, 1: stdout.fileno(), 2: stderr.fileno()},
             )  # fmt: skip
         if process is None:
             process = subprocess.Popen(
-                [*COMMAND, *map(str, arguments)], cwd=cwd, env=surroundings,
+                [sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, env=surroundings,
                 stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, umask=umask,
             )  # fmt: skip
         try:
-            code = process.wait(timeout)
+            ended = process.wait(timeout)
         except BaseException:
             os.kill(process.pid, signal.SIGKILL)
             raise
         stdout.seek(0)
         stderr.seek(0)
-        finished = Finished(code=code, stdout=stdout.read().decode(), stderr=stderr.read().decode())
-    assert "Traceback" not in finished.stderr, finished.stderr
-    return finished
+        return Finished(code=ended, stdout=stdout.read().decode(), stderr=stderr.read().decode())
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> bool:

@@ -74,9 +74,10 @@ CONVERTING_FILES = (
     "fuzz/test_damaged_bundles.py", "pipeline/test_bench.py", "pipeline/benchmark/test_peers.py",
     "pipeline/commands/test_reference.py", "pipeline/comparison/coreml_package/test_kinds.py",
     "pipeline/comparison/coreml_package/test_parity.py", "pipeline/packing/test_self_test.py",
-    "pipeline/running/test_user_cache.py",
+    "pipeline/running/test_user_cache.py", "pipeline/running/test_jobs.py",
+    "pipeline/running/test_interruption.py", "test_namesakes.py",
 )  # fmt: skip
-"""Files that convert, train or install."""
+"""Files that convert, train, install, start frameworks anew, or wait for real processes."""
 CONVERTING_FIXTURES = {
     "artifacts", "long_artifacts", "built", "built_trimmed", "bundle_copy", "bundles", "vectors",
     "small_models", "task_library_python",

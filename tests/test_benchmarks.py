@@ -2,9 +2,6 @@
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -19,11 +16,19 @@ from pipeline.bench import Measured
 from pipeline.benchmark.contest import Row
 from pipeline.comparison.runtimes import Skipped
 from pipeline.student.trim import pieces_to_keep
-from tests.command import ROOT
+from tests.command import ROOT, python
 from tests.students import make_config, save_tokenizer
 
 TOY = ("--seq-len", "32", "--repetitions", "2", "--threads", "1")
 BENCHMARKS = ROOT / "benchmarks"
+SCRIPT = """
+import runpy, sys
+from pathlib import Path
+del sys.argv[0]
+sys.path[0] = str(Path(sys.argv[0]).parent)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Is ``python`` with the path of a script."""
 
 
 def test_distill_step_computes_what_the_bare_loop_computes(tmp_path: Path) -> None:
@@ -307,14 +312,6 @@ def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def run(folder: Path, script: str, *arguments: str | Path) -> tuple[str, Any]:
     """Returns what a benchmark printed and the figures that it wrote."""
     figures = folder / "figures.json"
-    command = [sys.executable, BENCHMARKS / script, *arguments, "--json", figures]
-    done = subprocess.run(
-        [str(part) for part in command],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = python(SCRIPT, BENCHMARKS / script, *arguments, "--json", figures, timeout=300)
+    assert done.code == 0, done.stderr
     return done.stdout, json.loads(figures.read_text(encoding="utf-8"))

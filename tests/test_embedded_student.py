@@ -9,8 +9,6 @@ from pipeline.student.load import load
 from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.command import Finished, pocketbert
 
-pytestmark = pytest.mark.cold  # as a user's machine runs it
-
 PASSAGE = (Path(__file__).parents[1] / "examples" / "lighthouse.txt").read_text(encoding="utf-8")
 
 

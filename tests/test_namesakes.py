@@ -13,13 +13,13 @@ from tests.pipeline.distillation.small_data import numbered_squad
 POCKETBERT = (sys.executable, "-m", "pocketbert")
 
 
-@pytest.fixture(params=["packages", "modules"])
+@pytest.fixture(params=["package", "module"])
 def folder(request, tmp_path: Path) -> Path:
-    """Holds ``pipeline`` and ``converters``, and what Python itself imports in every worker."""
+    """Holds ``pipeline`` as a package or a module, and ``converters`` as the other."""
     folder = tmp_path / "own"
     folder.mkdir()
     for name in ("pipeline", "converters"):
-        if request.param == "packages":
+        if (request.param == "package") == (name == "pipeline"):
             (folder / name).mkdir()
             path = folder / name / "__init__.py"
         else:
@@ -54,6 +54,7 @@ def test_command_that_pip_installs_finds_its_own_packages(folder):
     assert 'pocketbert = "pocketbert:main"' in (ROOT / "pyproject.toml").read_text()
 
 
+@pytest.mark.parametrize("folder", ["package"], indirect=True)
 def test_build_and_bench_find_their_packages_in_workers_and_seats(
     folder, student_folder, squad_file
 ):
@@ -74,7 +75,9 @@ def test_build_and_bench_find_their_packages_in_workers_and_seats(
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize(
+    ("folder", "num_processes"), [("module", 1), ("package", 2)], indirect=["folder"]
+)
 def test_distill_under_accelerate_launch_finds_its_own_packages(
     folder, num_processes, student_folder
 ):

@@ -5,8 +5,11 @@ coremltools or TensorFlow anew, 2 to 5 seconds of a processor each. Here a serve
 imports it once, for all workers of a run of the tests, and each process is a fork of a server, with
 the arguments, environment, folder, umask and files that a fresh interpreter would have got.
 
-What a fork cannot show (import costs, environments, signals, terminals) is tested with fresh
-interpreters: a test or module marked ``cold`` has no others, and neither has ``make soak``.
+There are servers in the environment of the tests, and others in ``ELSEWHERE``. What a fork cannot
+show (import costs, other environments, signals, terminals) is tested with fresh interpreters: a
+test or module marked ``cold`` has no others, and neither has ``make soak``.
+
+``python -m tests.warm SERVER -c CODE`` is a command for shells that does what CODE says.
 """
 
 import atexit
@@ -55,11 +58,18 @@ SERVERS = {
     "tensorflow": "tensorflow",
     "coreml": "coreml", "coreml-reference": "coreml", "model.mlpackage": "coreml",
 }  # fmt: skip
-"""By the last word of a job's name; others begin as fresh interpreters."""
+"""By the last word of a job's name; all others begin with the flows, which have PyTorch."""
+ELSEWHERE = {
+    "OMP_NUM_THREADS": "2", "TZ": "Pacific/Chatham", "LC_ALL": "POSIX", "PYTHONHASHSEED": "20261",
+}  # fmt: skip
+"""Surroundings that must not show in a result; PyTorch and NumPy take their threads from them."""
+FRESH = {FOLDER: ""}
+"""Added to an environment, it lets a process be a fresh interpreter, and all that this starts."""
 is_wanted = True
 """Whether the test that runs may have forks."""
 FREE = {
     "XDG_CACHE_HOME", "TMPDIR", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", FOLDER,
+    "PATH", "PWD", "OLDPWD", "SHLVL", "_",  # a shell sets them
     "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR",  # PyTorch sets them itself
 }  # fmt: skip
 """Variables that no import reads; a process that differs from its server in another is fresh."""
@@ -110,10 +120,11 @@ def start(
         files: What it has open: descriptors of this process by their numbers in the new one.
     """
     folder = env.get(FOLDER)
-    if not is_wanted or folder is None or not _began_alike(Path(folder), env):
+    place = _place(Path(folder), env) if is_wanted and folder else None
+    if place is None:
         return None
     request = json.dumps([list(arguments), dict(env), str(cwd), umask, list(files)]).encode()
-    connection = _connect(Path(folder), server)
+    connection = _connect(place, server, env)
     socket.send_fds(connection, [len(request).to_bytes(8, "big")], list(files.values()))
     connection.sendall(request)
     return Warm(connection, int(connection.recv(16)))
@@ -126,24 +137,33 @@ def open_folder(folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "alive").exists():
             os.mkfifo(folder / "alive")
-            (folder / "environment").write_text(json.dumps(_bound(os.environ)))
+            for place, others in (("here", {}), ("elsewhere", ELSEWHERE)):
+                (folder / place).mkdir()
+                environment = _bound({**os.environ, **others})
+                (folder / place / "environment").write_text(json.dumps(environment))
     os.open(folder / "alive", os.O_RDWR)  # and never closed
     os.environ[FOLDER] = str(folder)
 
 
 def _bound(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name not in FREE}
+    """Returns what an import could depend on; this source tree is on the path of all."""
+    bound = {name: value for name, value in env.items() if name not in FREE}
+    path = bound.pop("PYTHONPATH", "").split(os.pathsep)
+    return bound | {"PYTHONPATH": os.pathsep.join(p for p in path if p not in ("", str(ROOT)))}
 
 
-def _began_alike(folder: Path, env: Mapping[str, str]) -> bool:
-    began: dict[str, str] = json.loads((folder / "environment").read_text())
-    return began == _bound(env)
+def _place(folder: Path, env: Mapping[str, str]) -> Path | None:
+    """Returns the folder of the servers that have begun in an environment."""
+    bound = _bound(env)
+    places = (path.parent for path in folder.glob("*/environment"))
+    alike = (place for place in places if json.loads((place / "environment").read_text()) == bound)
+    return next(alike, None)
 
 
-def _connect(folder: Path, server: str) -> socket.socket:
+def _connect(place: Path, server: str, env: Mapping[str, str]) -> socket.socket:
     """Returns a connection to a server, which is started first where there is none."""
-    path = str(folder / f"{server}.socket")
-    with (folder / "lock").open("w") as lock:
+    path = str(place / f"{server}.socket")
+    with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not Path(path).exists():
             with socket.socket(socket.AF_UNIX) as listener:
@@ -151,15 +171,27 @@ def _connect(folder: Path, server: str) -> socket.socket:
                 listener.listen(64)
                 subprocess.Popen(
                     [sys.executable, "-c", "from tests.warm import serve; serve()",
-                     server, str(listener.fileno()), str(folder)],
-                    cwd=ROOT, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=(folder / f"{server}.log").open("w"),
+                     server, str(listener.fileno()), str(place.parent)],
+                    cwd=ROOT, env=dict(env), pass_fds=[listener.fileno()],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=(place / f"{server}.log").open("w"),
                     start_new_session=True,
                 )  # fmt: skip
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     return connection
+
+
+def main() -> NoReturn:
+    """Does what follows the server's name on the command line, and ends as that ends."""
+    server, *arguments = sys.argv[1:]
+    process = start(
+        server, arguments, env=os.environ, cwd=Path.cwd(), umask=umask(), files={0: 0, 1: 1, 2: 2}
+    )
+    if process is None:
+        os.execv(sys.executable, [sys.executable, *arguments])
+    code = process.poll()
+    sys.exit(code if code is None or code >= 0 else 128 - code)
 
 
 def serve() -> None:
@@ -191,6 +223,8 @@ def _end(body: Callable[..., None], *arguments: Any) -> NoReturn:
     try:
         body(*arguments)
     except SystemExit as err:
+        if isinstance(err.code, str):
+            sys.stderr.write(f"{err.code}\n")
         code = err.code if isinstance(err.code, int) else int(err.code is not None)
     except BaseException:
         traceback.print_exc()
@@ -258,8 +292,8 @@ class _Util:
         return getattr(util, name)
 
     def spawnv_passfds(self, path: str, arguments: Sequence[str], files: Sequence[int]) -> int:
-        server = SERVERS.get(getattr(_job, "name", "").rpartition(" ")[2])
-        process = server and start(
+        server = SERVERS.get(getattr(_job, "name", "").rpartition(" ")[2], "flows")
+        process = start(
             server, arguments[1:], env=os.environ, cwd=Path.cwd(), umask=umask(),
             files={number: number for number in (0, 1, 2, *files)},
         )  # fmt: skip
@@ -291,3 +325,7 @@ def install() -> None:
     jobs._run = run_named
     popen_spawn_posix.util = _Util()
     popen_spawn_posix.Popen.poll = poll_any
+
+
+if __name__ == "__main__":
+    main()

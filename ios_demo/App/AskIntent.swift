@@ -1,7 +1,5 @@
 import AppIntents
 import PocketBERT
-import PocketBERTCoreML
-import PocketBERTUI
 
 /// Answers a question about a text, for Shortcuts and Siri; on this device, as the app does.
 ///
@@ -15,18 +13,8 @@ struct AskIntent: AppIntent {
   @Parameter(title: "Text", description: "That the answer stands in.") var text: String
 
   func perform() async throws -> some IntentResult & ReturnsValue<String> {
-    let bundle = try openCarriedBundle()
-    let factory = CoreMLFactory(computeUnits: Choices().computeUnits)
-    let artifact = try bundle.artifact(for: factory.backend)
-    let reader = Reader(bundle, engine: try await factory.open(artifact, of: bundle) { _ in })
-    let answer: Answer
-    do {
-      answer = try await reader.ask(question, in: text)
-    } catch {
-      await reader.close()
-      throw error
-    }
-    await reader.close()
+    let (question, text) = (question, text)
+    let answer = try await withCarriedReader { try await $0.ask(question, in: text) }
     return .result(value: answer.text)
   }
 }

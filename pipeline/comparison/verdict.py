@@ -180,18 +180,12 @@ def judge(
     failed = [gate for gate in gates if gate.verdict == "fail"]
     return Parity(
         backend=artifact.backend, runtime=runtime, precision=artifact.precision, seq_len=seq_len,
-        verdict="fail" if failed else "pass", task=task, **vars(logits),
-        answer_agreement=agreement, num_near_ties=outcomes.count("near tie"),
-        likeness=_mean_likeness(compared, task),
+        verdict="fail" if failed else "pass", task=task, **vars(logits), answer_agreement=agreement,
+        num_near_ties=outcomes.count("near tie"), likeness=_mean_likeness(compared, task),
         worth=worth_of([each.answer for each in compared], cases, task=task),
-        drift=task.drift(
-            [case.answer for case in cases],
-            [each.answer for each in compared],
-            [case.example for case in cases],
-        ),
+        drift=_drift(cases, compared, task),
         num_inputs=len(compared), num_cut=sum(case.encoded.is_cut for case in cases),
-        gates=tuple(gates),
-        reason="; ".join(_reason(gate) for gate in failed),
+        gates=tuple(gates), reason="; ".join(_reason(gate) for gate in failed),
         worst=tuple(sorted(compared, key=badness_by(task), reverse=True)[:NUM_WORST]),
         error_counts=count_errors(cases, outputs, specs) if not math.isnan(logits.snr_db) else (),
     )  # fmt: skip
@@ -227,6 +221,15 @@ def _mean_likeness(compared: Sequence[ComparedInput], task: Task) -> dict[str, f
         each.name: float(np.mean([one.likeness[each.name] for one in compared]))
         for each in task.LIKENESS
     }
+
+
+def _drift(
+    cases: Sequence[Case], compared: Sequence[ComparedInput], task: Task
+) -> dict[str, float]:
+    """Returns what the task itself tells of how answers moved."""
+    examples = [case.example for case in cases]
+    own, given = [case.answer for case in cases], [each.answer for each in compared]
+    return task.drift(own, given, examples)
 
 
 def _logit_gates(logits: LogitMetrics, thresholds: Thresholds) -> list[Gate]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import typer
 from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering, BertModel
 
 from pipeline.commands.app import app
-from tests.command import ROOT
+from tests import warm
+from tests.command import COMMAND, ROOT, WARM
 from tests.conftest import BuiltBundle
 from tests.docs.blocks import ALL, PAGES, RUN, Block, blocks
 from tests.pipeline.distillation.small_data import qamr_row, write_qamr
@@ -110,20 +112,27 @@ def execute(block: Block, folder: Path) -> None:
     """Runs a block in a folder, by the Python that runs this."""
     tools = folder / ".tools"
     tools.mkdir(exist_ok=True)
-    for name, options in (("pocketbert", "-m pocketbert"), ("python", "")):
-        tool = tools / name
-        added = block.options if name == "pocketbert" else ""
-        tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@" {added}\n')
-        tool.chmod(0o755)
+    is_cold = block.how == "soak" or not warm.is_wanted
+    python = [sys.executable, *([] if is_cold else ["-m", "tests.warm", "flows"])]
+    begin = "" if is_cold else WARM
+    own = ["-m", "pocketbert"] if is_cold else ["-c", begin + COMMAND[-1]]
+    write_tool(tools / "python", [sys.executable], "")
+    write_tool(tools / "pocketbert", [*python, *own], block.options)
     paths = {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     shell = ["bash", "-euo", "pipefail", "-c", block.text]
-    command = shell if block.language == "sh" else [sys.executable, "-c", block.text]
+    command = shell if block.language == "sh" else [*python, "-c", begin + block.text]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **paths}, stdin=subprocess.DEVNULL,
         capture_output=True, encoding="utf-8", timeout=None if block.how == "soak" else 600,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{block.name}\n{done.stdout}\n{done.stderr}"
+
+
+def write_tool(path: Path, command: list[str], options: str) -> None:
+    """Makes a command of a shell, which takes arguments and puts options behind them."""
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@" {options}\n')
+    path.chmod(0o755)
 
 
 REVIEWS = (

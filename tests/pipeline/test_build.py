@@ -29,6 +29,7 @@ from tests.command import COMMAND, ROOT, Finished, pocketbert
 from tests.mutations.runtime_faults import abort, faulty_job
 from tests.pipeline.bundle.test_signature import write_keys
 from tests.runs import quiet_run
+from tests.warm import ELSEWHERE, FRESH
 
 STAGES = {
     "calibrate", "quantize", "convert executorch", "convert tflite", "convert coreml",
@@ -36,13 +37,6 @@ STAGES = {
     "vectors", "test executorch", "test litert", "test coreml-reference",
 }  # fmt: skip
 """All that a build at four bits keeps."""
-
-ELSEWHERE = {"OMP_NUM_THREADS": "2", "TZ": "Pacific/Chatham", "LC_ALL": "POSIX"}
-"""Surroundings that must not show in a bundle; PyTorch and NumPy take their threads from them.
-
-They also make all processes fresh ones, where those of the first build are forks.
-"""
-
 
 FOUND = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 """Lets a fresh interpreter find this source tree from another folder."""
@@ -130,10 +124,9 @@ def apart(
     place = tmp_path_factory.mktemp("built-elsewhere") / "deeper"
     student = shutil.copytree(student_folder, place / "models" / student_folder.name)
     data = shutil.copy(squad_file, place / "other-name.json")
-    seed = {**FOUND, "PYTHONHASHSEED": "20261", **ELSEWHERE}
     return build_all(
         Path(student), Path(data), place, "--no-cache", "--sign", keys[0],
-        cache=place / "cache", env=seed, umask=0o077,
+        cache=place / "cache", env={**FOUND, **ELSEWHERE}, umask=0o077,
     )  # fmt: skip
 
 
@@ -147,10 +140,10 @@ def again(
 ) -> Built:
     """The same again, by a user who has built the first."""
     place = tmp_path_factory.mktemp("again")
-    seed = {**FOUND, "PYTHONHASHSEED": "3"}
     return build_all(
-        student_folder, squad_file, place, "--sign", keys[0], cache=first.cache, env=seed
-    )
+        student_folder, squad_file, place, "--sign", keys[0], cache=first.cache,
+        env={**FOUND, **ELSEWHERE},
+    )  # fmt: skip
 
 
 def test_build_that_is_signed_is_valid_for_its_key(first: Built, keys: tuple[Path, Path]) -> None:
@@ -225,7 +218,8 @@ def test_build_gives_the_same_bytes_whatever_is_around_it(
     arguments = [squad_file if each == "DATA" else each for each in options]
     if "--seq-len" not in options:
         arguments += ["--seq-len", "32"]
-    contents = build_around(student_folder, arguments, squad_file, tmp_path)
+    fresh = FRESH if "int8" in options else {}  # where the first build's processes are forks
+    contents = build_around(student_folder, arguments, squad_file, tmp_path, **fresh)
     assert_same_files(contents[1], contents[0])
 
 
@@ -240,11 +234,18 @@ def test_build_of_the_embedded_student_gives_the_same_bytes_whatever_is_around_i
 
 
 def build_around(
-    student: Path | None, options: Sequence[str | Path], data: Path | None, place: Path
+    student: Path | None,
+    options: Sequence[str | Path],
+    data: Path | None,
+    place: Path,
+    **others: str,
 ) -> list[dict[str, bytes]]:
-    """Returns the contents of two bundles, built in surroundings that differ in all they can."""
+    """Returns the contents of two bundles, built in surroundings that differ in all they can.
+
+    ``others`` are variables that are added to those of the second.
+    """
     contents = []
-    for name, env, hidden in (("here", {}, 0o022), ("elsewhere", ELSEWHERE, 0o077)):
+    for name, env, hidden in (("here", {}, 0o022), ("elsewhere", ELSEWHERE | others, 0o077)):
         (place / name).mkdir()
         finished = pocketbert(
             "build", *([student] if student else []), "-o", place / f"bundle-{name}", *options,

@@ -1,13 +1,7 @@
 // What the app uses of App Intents, for Linux. https://developer.apple.com/documentation/appintents
 
 import Foundation
-
-/// https://developer.apple.com/documentation/foundation/localizedstringresource
-public struct LocalizedStringResource: Sendable, ExpressibleByStringLiteral {
-  public let key: String
-
-  public init(stringLiteral value: String) { key = value }
-}
+@_exported import LocalizedStrings
 
 /// https://developer.apple.com/documentation/appintents/appintent
 public protocol AppIntent: Sendable {

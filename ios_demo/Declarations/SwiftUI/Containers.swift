@@ -85,12 +85,26 @@ public struct ScrollViewReader<Content: View>: View, Recorded {
 
   public typealias Body = Never
 
-  var recordings: [Recording] { record(content(ScrollViewProxy())) }
+  var recordings: [Recording] {
+    let proxy = ScrollViewProxy()
+    return record(content(proxy)).map {
+      var made = $0
+      made.scrolled = proxy.scrolled
+      return made
+    }
+  }
+}
+
+/// What a proxy was last asked for, as tests look at it.
+public final class ScrolledTo {
+  public fileprivate(set) var id: AnyHashable?
 }
 
 /// https://developer.apple.com/documentation/swiftui/scrollviewproxy
 public struct ScrollViewProxy {
-  public func scrollTo(_ id: some Hashable, anchor: UnitPoint? = nil) {}
+  let scrolled = ScrolledTo()
+
+  public func scrollTo(_ id: some Hashable, anchor: UnitPoint? = nil) { scrolled.id = AnyHashable(id) }
 }
 
 public struct UnitPoint: Sendable {

@@ -79,7 +79,7 @@ extension View {
   public func textSelection(_ selectability: EnabledTextSelectability) -> some View { noting("selectable") }
   public func id(_ id: some Hashable) -> some View { noting("id \(id)") }
   public func tag(_ tag: some Hashable) -> some View { noting("tag \(tag)") }
-  public func onSubmit(_ action: @escaping () -> Void) -> some View { noting("onSubmit") }
+  public func onSubmit(_ action: @escaping () -> Void) -> some View { changed { $0.submit = action } }
   public func navigationTitle(_ title: Text) -> some View {
     changed { $0.children.insert(contentsOf: record(title), at: 0) }
   }
@@ -96,10 +96,10 @@ extension View {
   public func fileImporter(
     isPresented: Binding<Bool>, allowedContentTypes: [UTType],
     onCompletion: @escaping (Result<URL, any Error>) -> Void
-  ) -> some View { noting("fileImporter") }
+  ) -> some View { changed { $0.importFile = onCompletion } }
   public func onChange<V: Equatable>(
     of value: V, initial: Bool = false, _ action: @escaping (_ oldValue: V, _ newValue: V) -> Void
-  ) -> some View { noting("onChange") }
+  ) -> some View { changed { $0.changes.append { action(value, value) } } }
   public func accessibilityLabel(_ label: Text) -> some View {
     changed { $0.accessibilityLabel = record(label)[0].words.first }
   }

@@ -16,6 +16,16 @@ public struct Recording {
   public var isDisabled = false
   public var children: [Recording] = []
   public var action: (@MainActor () -> Void)?
+  /// Is told what was pasted.
+  public var paste: (([String]) -> Void)?
+  /// Is told which file was chosen.
+  public var importFile: ((Result<URL, any Error>) -> Void)?
+  /// Called where a field is left by the keyboard's own button.
+  public var submit: (() -> Void)?
+  /// Told that values changed into those that they have.
+  public var changes: [@MainActor () -> Void] = []
+  /// Where a reader was scrolled to, and by whom.
+  public var scrolled: ScrolledTo?
   /// Chooses the place of a picker that has this tag.
   public var choose: (@MainActor (Any) -> Void)?
 

@@ -3,6 +3,7 @@
 // https://developer.apple.com/documentation/swiftui
 
 import Foundation
+@_exported import LocalizedStrings
 
 /// https://developer.apple.com/documentation/swiftui/view
 @MainActor @preconcurrency

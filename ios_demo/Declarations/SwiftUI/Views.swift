@@ -16,6 +16,12 @@ public struct Text: View, Recorded {
     hasBundle = bundle != nil
   }
 
+  public init(_ resource: LocalizedStringResource) {
+    key = LocalizedStringKey(stringLiteral: resource.key)
+    content = resource.key
+    hasBundle = resource.bundle != .main
+  }
+
   public init(verbatim content: String) { self.content = content }
 
   public func bold() -> Text { marked("bold") }
@@ -223,6 +229,7 @@ public struct PasteButton: View, Recorded {
   var recordings: [Recording] {
     var made = Recording("PasteButton")
     made.verbatim = "Paste"
+    made.paste = action
     return [made]
   }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What a person is told where something does not work; each kind has a state on the screen.
 public enum PocketBERTError: Error, Hashable, Sendable {
   /// There is no bundle where one should be.
@@ -10,7 +12,7 @@ public enum PocketBERTError: Error, Hashable, Sendable {
   case untrustedBundle(String)
   /// An artifact wants a newer runtime or system than there is, or the bundle has none for an engine.
   case unsupportedArtifact(String)
-  /// A question or a text cannot be read.
+  /// One of the texts cannot be read.
   case unreadableText(TextPart, UnreadableReason, String)
   /// A model cannot be loaded, or failed while it ran.
   case engineFailed(String)
@@ -27,13 +29,21 @@ public enum PocketBERTError: Error, Hashable, Sendable {
 }
 
 extension PocketBERTError: CustomStringConvertible {
+  /// What is wrong, in words.
   public var description: String { message }
 }
 
-/// Which of the two texts.
-public enum TextPart: Hashable, Sendable, CaseIterable {
-  case question
-  case context
+extension PocketBERTError: LocalizedError {
+  /// The same, as `localizedDescription` gives it.
+  public var errorDescription: String? { message }
+}
+
+/// One of the texts that a task reads; the file of the task names its own.
+public struct TextPart: Hashable, Sendable {
+  /// As the examples of a bundle call it, such as `context`.
+  public let name: String
+  /// As messages call it, such as “text”.
+  public let words: String
 }
 
 /// Why a text cannot be read.

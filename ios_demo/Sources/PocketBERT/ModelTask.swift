@@ -5,8 +5,6 @@ let knownTasks: [any ModelTask.Type] = [QuestionAnswering.self]
 protocol ModelTask: Sendable {
   /// As the manifest calls it.
   static var name: String { get }
-  /// The names of the texts that an example has.
-  static var texts: [String] { get }
   /// The fields of an answer that may differ a little, such as `score`. All others are the same everywhere.
   static var approximate: Set<String> { get }
   /// The least that a row holds, its special tokens and one of a text.
@@ -19,6 +17,8 @@ protocol ModelTask: Sendable {
   /// - Throws: `Damage` where a rule is unknown, missing or out of its bounds.
   init(_ rules: inout JSONFields, labels: [String], _ tokenizer: TokenizerSettings) throws(Damage)
 
+  /// The texts that an example has.
+  var texts: [TextPart] { get }
   /// What it reads of a model's outputs.
   var outputs: [TaskOutput] { get }
   /// Of one text, in code points; more is refused.

@@ -26,6 +26,7 @@ public struct Reader: Sendable {
     self.init(bundle, engine: try await factory.open(artifact, of: bundle) { _ in })
   }
 
+  /// Takes a bundle and an engine that are open.
   public init(_ bundle: ModelBundle, engine: any Engine) {
     self.bundle = bundle
     self.engine = engine
@@ -35,4 +36,23 @@ public struct Reader: Sendable {
   public func close() async {
     await engine.close()
   }
+}
+
+/// Opens an engine for a bundle, gives both to an action, and closes the engine, whatever becomes of that.
+///
+/// - Throws: What the opening or the action throws.
+public func withReader<Result: Sendable>(
+  of bundle: ModelBundle, by factory: some EngineFactory, _ action: @Sendable (Reader) async throws -> Result
+) async throws -> Result {
+  let artifact = try bundle.artifact(for: factory.backend)
+  let reader = Reader(bundle, engine: try await factory.open(artifact, of: bundle) { _ in })
+  let result: Result
+  do {
+    result = try await action(reader)
+  } catch {
+    await reader.close()
+    throw error
+  }
+  await reader.close()
+  return result
 }

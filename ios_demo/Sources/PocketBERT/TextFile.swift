@@ -4,23 +4,24 @@ import Foundation
 ///
 /// A file may hold what a Swift string cannot, such as half of a surrogate pair: that is refused, and not replaced.
 ///
+/// - Parameter part: Which of a task's texts it is to be, as an error tells.
 /// - Throws: `unreadableText` where it is no text, or larger than any that is read.
-public func readText(of file: URL) throws(PocketBERTError) -> String {
+public func readText(of file: URL, as part: TextPart = .context) throws(PocketBERTError) -> String {
   let most = 50_000_000
   let data: Data
   do {
     let values = try file.resourceValues(forKeys: [.fileSizeKey])
     guard (values.fileSize ?? 0) <= most else {
-      throw PocketBERTError.unreadableText(.context, .tooLong, "the file has more than \(most) bytes")
+      throw PocketBERTError.unreadableText(part, .tooLong, "the file has more than \(most) bytes")
     }
     data = try Data(contentsOf: file)
   } catch let error as PocketBERTError {
     throw error
   } catch {
-    throw .unreadableText(.context, .empty, "the file cannot be read: \(error.localizedDescription)")
+    throw .unreadableText(part, .empty, "the file cannot be read: \(error.localizedDescription)")
   }
   guard let text = decodeText([UInt8](data)) else {
-    throw .unreadableText(.context, .noUnicode, "the file is no text in UTF-8 or UTF-16")
+    throw .unreadableText(part, .noUnicode, "the file is no text in UTF-8 or UTF-16")
   }
   return text
 }

@@ -6,7 +6,7 @@ public struct CoreMLFactory: ComputeUnitsFactory {
   public let backend = "coreml"
   public let label = "Core ML"
   public var computeUnits: ComputeUnits?
-  private let models: CompiledModels
+  let models: CompiledModels
   private let system: (name: String, version: String)
 
   /// - Parameter computeUnits: What the model may run on, in place of what the manifest says.
@@ -14,16 +14,16 @@ public struct CoreMLFactory: ComputeUnitsFactory {
     let version = ProcessInfo.processInfo.operatingSystemVersion
     let numbers = "\(version.majorVersion).\(version.minorVersion).\(version.patchVersion)"
     #if os(macOS)
-      self.init(computeUnits: computeUnits, system: ("macos", numbers), folder: nil)
+      self.init(computeUnits: computeUnits, system: ("macos", numbers), models: .own)
     #else
-      self.init(computeUnits: computeUnits, system: ("ios", numbers), folder: nil)
+      self.init(computeUnits: computeUnits, system: ("ios", numbers), models: .own)
     #endif
   }
 
-  init(computeUnits: ComputeUnits?, system: (name: String, version: String), folder: URL?) {
+  init(computeUnits: ComputeUnits?, system: (name: String, version: String), models: CompiledModels) {
     self.computeUnits = computeUnits
     self.system = system
-    models = CompiledModels(folder: folder)
+    self.models = models
   }
 
   public func open(
@@ -38,7 +38,7 @@ public struct CoreMLFactory: ComputeUnitsFactory {
     let units = try computeUnits ?? ComputeUnits.of(artifact)
     try CoreMLEngine.check(artifact)
     do {
-      let name = bundle.manifest.sha256
+      let name = CompiledModels.Name(bundle)
       if let compiled = try await models.find(name) {
         onStage(.loading)
         do {
@@ -66,5 +66,12 @@ public struct CoreMLFactory: ComputeUnitsFactory {
     let engine = try CoreMLEngine(artifact, compiled: compiled, units: units)
     try await engine.load(artifact.seqLens[0])
     return engine
+  }
+}
+
+extension CompiledModels.Name {
+  init(_ bundle: ModelBundle) {
+    // Where an app lies changes with each update, but not how its folders are called.
+    self.init(folder: bundle.folder.standardizedFileURL.lastPathComponent, hash: bundle.manifest.sha256)
   }
 }

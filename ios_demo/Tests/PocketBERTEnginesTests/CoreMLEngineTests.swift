@@ -13,7 +13,7 @@ struct CoreMLEngineTests {
   init() throws { folder = try Temporary() }
 
   private func factory(_ version: String = "18.1", units: ComputeUnits? = nil) -> CoreMLFactory {
-    CoreMLFactory(computeUnits: units, system: ("ios", version), folder: folder.folder)
+    CoreMLFactory(computeUnits: units, system: ("ios", version), models: CompiledModels(folder: folder.folder))
   }
 
   /// Compiles into a new folder, and gives the sum of a row's inputs for every logit.
@@ -60,6 +60,14 @@ struct CoreMLEngineTests {
     return try MLDictionaryFeatureProvider(dictionary: outputs)
   }
 
+  private func place(of bundle: ModelBundle, _ name: String) -> URL {
+    folder.folder.appendingPathComponent("\(bundle.folder.lastPathComponent)/\(name)")
+  }
+
+  private func kept(of bundle: ModelBundle) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: place(of: bundle, "").path)
+  }
+
   private func open(
     _ factory: CoreMLFactory, _ made: (ModelBundle, Artifact), _ stages: Log<OpeningStage> = Log()
   ) async throws -> any Engine {
@@ -76,17 +84,37 @@ struct CoreMLEngineTests {
       _ = try await open(factory(), made, stages)
       #expect(stages.all == [.preparing, .loading, .loading])
       #expect(log.all == ["compile", "load len_32 all", "load len_32 all"])
-      let kept = try FileManager.default.contentsOfDirectory(atPath: folder.folder.path)
-      #expect(kept == ["\(made.0.manifest.sha256).mlmodelc"])
+      #expect(try kept(of: made.0) == ["\(made.0.manifest.sha256).mlmodelc"])
     }
   }
 
-  @Test("what another bundle left is removed, and what does not load is compiled anew")
+  @Test("all factories of an app share what is compiled, in its Application Support")
+  func shared() async throws {
+    #expect(CoreMLFactory().models === CoreMLFactory(computeUnits: .cpuOnly).models)
+    let support = try FileManager.default.url(
+      for: .applicationSupportDirectory, in: .userDomainMask, appropriateFor: nil, create: false)
+    #expect(try await CoreMLFactory().models.place() == support.appendingPathComponent("PocketBERT", isDirectory: true))
+    let made = try Bundles.withCoreML()
+    let (first, second) = (factory(), factory(units: .cpuOnly))
+    let other = CoreMLFactory(computeUnits: .cpuOnly, system: ("ios", "18.1"), models: first.models)
+    #expect(first.models !== second.models)
+    let (gate, go) = AsyncStream.makeStream(of: Never.self)
+    try await CoreMLScript.$current.withValue(script(compile: { for await _ in gate {} })) {
+      async let one = open(first, made)
+      async let two = open(other, made)
+      while log.all.isEmpty { await Task.yield() }
+      go.finish()
+      _ = try await (one, two)
+      #expect(log.all.filter { $0 == "compile" }.count == 1)
+    }
+  }
+
+  @Test("what an older bundle of the same folder left is removed, and what does not load is compiled anew")
   func renewed() async throws {
     let made = try Bundles.withCoreML()
-    let kept = folder.folder.appendingPathComponent("\(made.0.manifest.sha256).mlmodelc")
-    for old in ["other.mlmodelc", kept.lastPathComponent] {
-      let place = folder.folder.appendingPathComponent(old)
+    let own = "\(made.0.manifest.sha256).mlmodelc"
+    let other = folder.folder.appendingPathComponent("another bundle/of-it.mlmodelc")
+    for place in [other, place(of: made.0, "old.mlmodelc"), place(of: made.0, own)] {
       try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
     }
     let isFirst = Log<Int>()
@@ -97,7 +125,8 @@ struct CoreMLEngineTests {
     try await CoreMLScript.$current.withValue(script) {
       _ = try await open(factory(), made)
       #expect(log.all == ["compile", "load len_32 all"])
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.folder.path) == [kept.lastPathComponent])
+      #expect(try kept(of: made.0) == [own])
+      #expect(FileManager.default.fileExists(atPath: other.path), "that of another bundle stays")
     }
   }
 

@@ -8,10 +8,10 @@ import Testing
 /// A task of one file that nothing else knows: it tells by three numbers of a row how a text is meant.
 struct Mood: ModelTask {
   static let name = "mood"
-  static let texts = ["text"]
   static let approximate: Set = ["score"]
   static let leastTokens = 3
 
+  let texts = [TextPart(name: "text", words: "words of the mood")]
   let outputs = [TaskOutput(name: "logits", isPerToken: false, width: 3)]
   let maxTextCharacters: Int
   private let labels: [String]
@@ -27,10 +27,10 @@ struct Mood: ModelTask {
   }
 
   func example(
-    _ texts: [String: String], _ tokenizer: any Tokenizer, seqLens: [Int]
+    _ given: [String: String], _ tokenizer: any Tokenizer, seqLens: [Int]
   ) throws(PocketBERTError) -> any TaskExample {
     let longest = seqLens.last ?? 0
-    let ids = [2] + (try check.read(.context, texts["text"] ?? "", by: tokenizer)).ids.prefix(longest - 2) + [3]
+    let ids = [2] + (try check.read(texts[0], given["text"] ?? "", by: tokenizer)).ids.prefix(longest - 2) + [3]
     let seqLen = seqLens.first { $0 >= ids.count } ?? longest
     let padding = [Int32](repeating: 0, count: seqLen - ids.count)
     let row = Row(

@@ -41,6 +41,24 @@ struct ReaderTests {
     #expect(await factory.engine.isClosed)
   }
 
+  @Test("an engine is opened for an action and closed, whatever becomes of that")
+  func withReader() async throws {
+    let bundle = try Fixture.open()
+    for question in ["What is it?", ""] {
+      let factory = ScriptedFactory(engine: try engine())
+      let context = context
+      do {
+        let answer = try await PocketBERT.withReader(of: bundle, by: factory) {
+          try await $0.ask(question, in: context)
+        }
+        #expect(answer.text == "What" && !question.isEmpty)
+      } catch let error as PocketBERTError {
+        #expect(question.isEmpty && error.localizedDescription == error.message && "\(error)" == error.message)
+      }
+      #expect(await factory.engine.isClosed)
+    }
+  }
+
   @Test("a text that holds nothing, or too much, is told, and which of the two it is")
   func unreadable() async throws {
     let reader = try reader(engine())
@@ -50,7 +68,7 @@ struct ReaderTests {
       ("", .empty), (" \n\u{0}\u{FFFD}", .empty), (String(repeating: "a ", count: most / 2 + 1), .tooLong),
       (String(repeating: "\u{301}", count: most + 1), .tooLong), (unknown, .unknownScript),
     ] {
-      for part in TextPart.allCases {
+      for part: TextPart in [.question, .context] {
         let (question, context) = part == .question ? (text, context) : ("What?", text)
         let error = await problem { _ = try await reader.ask(question, in: context) } as? PocketBERTError
         guard case .unreadableText(part, reason, _) = error else {

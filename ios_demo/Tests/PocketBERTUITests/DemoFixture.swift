@@ -41,6 +41,8 @@ final class Script: Sendable {
     var runningFails: (any Error)?
     var prepares = false
     var noticesCancelling = true
+    /// Whether the last token of each window is the answer, and not its first.
+    var takesLast = false
     var events: [String] = []
   }
 
@@ -77,7 +79,7 @@ actor ScriptedEngine: Engine {
     }
     if let error = script.read(\.runningFails) { throw error }
     var logits = [Float](repeating: 0, count: row.seqLen)
-    logits[row.tokenTypeIDs.firstIndex(of: 1) ?? 0] = 5
+    logits[script.read(\.takesLast) ? row.numTokens - 2 : row.tokenTypeIDs.firstIndex(of: 1) ?? 0] = 5
     return ["start_logits": logits, "end_logits": logits]
   }
 

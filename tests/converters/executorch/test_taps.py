@@ -1,16 +1,18 @@
 """Norms that a ``.pte`` file has inside of its graphs for XNNPACK."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
+from executorch.exir.schema import ScalarType
 from torch import nn
 
 from converters.executorch.inspection import inspect
 from converters.executorch.runtime import load
-from converters.executorch.taps import tap
+from converters.executorch.taps import _Plan, tap
 from converters.values.artifact import Artifact, TensorSpec
 
 
@@ -81,3 +83,21 @@ def test_norms_inside_of_xnnpack_are_tapped_at_each_length(tmp_path: Path) -> No
             runner.run({"value": value.numpy()}).values(), expected, strict=True
         ):
             np.testing.assert_allclose(actual, wanted.numpy(), atol=1e-5)
+
+
+def test_taps_lie_behind_all_that_is_planned_and_apart_from_each_other() -> None:
+    sizes = [0, 21]  # the first is of no memory, by the format
+    plan = object.__new__(_Plan)
+    plan._plan = SimpleNamespace(non_const_buffer_sizes=sizes)
+    tensors = [
+        SimpleNamespace(sizes=[1, 3], scalar_type=ScalarType.FLOAT, allocation_info=None),
+        SimpleNamespace(sizes=[1, 5], scalar_type=ScalarType.HALF, allocation_info=None),
+        SimpleNamespace(sizes=[2, 2], scalar_type=ScalarType.FLOAT, allocation_info=None),
+    ]
+    places = []
+    for tensor in tensors:
+        found = plan._allocate(tensor)  # type: ignore[arg-type]
+        assert found.memory_id == 1
+        places.append(found.memory_offset_low + (found.memory_offset_high << 32))
+    assert places == [32, 48, 64]
+    assert sizes == [0, 80]

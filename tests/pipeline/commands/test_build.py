@@ -32,7 +32,8 @@ def test_build_json_has_the_fields_that_others_rely_on(built):
             "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff",
             "mean_abs_diff", "relative_error", "cosine", "snr_db", "kl_divergence",
             "answer_agreement", "num_near_ties", "text_agreement", "answer_f1", "exact_match", "f1",
-            "f1_drop", "f1_drop_interval", "num_inputs", "gates", "reason", "worst", "error_counts",
+            "f1_drop", "f1_drop_interval", "num_inputs", "num_cut", "gates", "reason", "worst",
+            "error_counts",
         }  # fmt: skip
         assert (parity["backend"], parity["precision"]) == ("tflite", "fp32")
         assert (parity["verdict"], parity["num_inputs"], parity["reason"]) == ("pass", 6, "")

@@ -363,7 +363,8 @@ def test_parity_as_json_has_null_for_what_is_not_finite():
             "backend", "runtime", "precision", "seq_len", "verdict", "max_abs_diff",
             "mean_abs_diff", "relative_error", "cosine", "snr_db", "kl_divergence",
             "answer_agreement", "num_near_ties", "text_agreement", "answer_f1", "exact_match", "f1",
-            "f1_drop", "f1_drop_interval", "num_inputs", "gates", "reason", "worst", "error_counts",
+            "f1_drop", "f1_drop_interval", "num_inputs", "num_cut", "gates", "reason", "worst",
+            "error_counts",
         }  # fmt: skip
         assert content["snr_db"] is None
         for gate in content["gates"]:

@@ -17,6 +17,8 @@ from pipeline.running.jobs import Job, Outcome, WorkerCrash, report, run_jobs
 from pipeline.running.processes import memory_bytes
 from tests.command import ROOT, is_running, wait_until
 
+pytestmark = pytest.mark.cold  # how processes begin is what is tested
+
 
 def add(*, left: int, right: int) -> int:
     report(1)

@@ -51,7 +51,8 @@ public struct ModelBundle: Sendable {
     }
     var kept: [ExactString: [UInt8]] = [:]
     let needed = [manifest.tokenizer.vocabulary, manifest.tokenizer.unicodeTables]
-    for path in listed {
+    var paths: Set<ExactString> = []
+    for path in listed where paths.insert(ExactString(path)).inserted {
       let hash = manifest.files[ExactString(path)] ?? ""
       if needed.contains(where: path.isExactly) {
         kept[ExactString(path)] = try files.read(path, sha256: hash)
@@ -61,7 +62,7 @@ public struct ModelBundle: Sendable {
     }
     self.files = files
     self.manifest = manifest
-    paths = Set(listed.map { ExactString($0) })
+    self.paths = paths
     tokenizer = try WordPieceTokenizer(manifest.tokenizer) { path throws(PocketBERTError) in
       guard let bytes = kept[ExactString(path)] else { throw notListed(path) }
       return bytes

@@ -86,7 +86,7 @@ extension ExampleVector {
     var fields = stated
     var named = try fields.fields("texts")
     texts = [:]
-    for name in type(of: task).texts { texts[name] = try named.string(name) }
+    for text in task.texts { texts[text.name] = try named.string(text.name) }
     rows = try fields.list("rows") { (value, place) throws(Damage) in
       try RowVector(stated.fields(of: value, at: place), of: task)
     }

@@ -20,6 +20,13 @@ public struct Answer: Hashable, Sendable {
   }
 }
 
+extension TextPart {
+  /// What is asked.
+  public static let question = TextPart(name: "question", words: "question")
+  /// The text that the answer stands in.
+  public static let context = TextPart(name: "context", words: "text")
+}
+
 /// How windows are cut and spans are chosen, in tokens.
 struct SpanRules: Hashable, Sendable {
   enum Score: String, Sendable {
@@ -50,10 +57,10 @@ extension SpanRules {
 /// The task of question answering: what is asked of an engine, and the answer from what it gives.
 struct QuestionAnswering: ModelTask {
   static let name = "question-answering"
-  static let texts = ["question", "context"]
   static let approximate: Set = ["score"]
   static let leastTokens = QuestionWindow.numSpecial + 1
 
+  let texts: [TextPart] = [.question, .context]
   let outputs = [
     TaskOutput(name: "start_logits", isPerToken: true), TaskOutput(name: "end_logits", isPerToken: true),
   ]

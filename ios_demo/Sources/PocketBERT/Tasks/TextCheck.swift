@@ -41,6 +41,6 @@ struct TextCheck: Sendable {
   private func refusal(
     _ part: TextPart, _ reason: UnreadableReason, _ what: String
   ) -> PocketBERTError {
-    .unreadableText(part, reason, "the \(part == .question ? "question" : "text") \(what)")
+    .unreadableText(part, reason, "the \(part.words) \(what)")
   }
 }

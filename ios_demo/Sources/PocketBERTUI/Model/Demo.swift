@@ -107,13 +107,20 @@ public final class Demo {
     self.text = text
   }
 
-  /// Takes the text of a file.
+  /// Takes the text of a file, which may have to come from elsewhere first.
   public func openFile(_ file: URL) {
+    guard bundle != nil else { return }
     stop()
-    do {
-      text = try file.reading(readText)
-    } catch {
-      state.answer = .failed(Problem.ofEngine(error, "", isOpening: false))
+    state.answer = .opening
+    begin { [self] in
+      let read = await Task.detached { Result { try file.reading { try readText(of: $0) } } }.value
+      if Task.isCancelled { return }
+      switch read {
+      case .success(let text):
+        state.answer = .idle
+        change(text: text)
+      case .failure(let error): state.answer = .failed(Problem.ofEngine(error, "", isOpening: false))
+      }
     }
   }
 
@@ -201,7 +208,7 @@ public final class Demo {
   /// Whether another engine is to be asked what this one was.
   private var hasAsked: Bool {
     switch state.answer {
-    case .idle: false
+    case .idle, .opening: false
     case .preparing, .answering, .answered: true
     case .failed(let problem): problem.isOfEngine
     }

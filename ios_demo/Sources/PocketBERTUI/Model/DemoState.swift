@@ -38,6 +38,8 @@ public enum BundleState: Equatable, Sendable {
 /// What became of the question. It belongs to the text, question and engine that the state has.
 public enum AnswerState: Equatable, Sendable {
   case idle
+  /// A file is read, whose text takes the place of the one before.
+  case opening
   /// The system makes the model ready for this very phone, once.
   case preparing
   case answering
@@ -46,7 +48,7 @@ public enum AnswerState: Equatable, Sendable {
   case failed(Problem)
 
   /// Whether it may be stopped.
-  public var isRunning: Bool { self == .preparing || self == .answering }
+  public var isRunning: Bool { self == .opening || self == .preparing || self == .answering }
 }
 
 /// How far the test on this device has come.
@@ -55,6 +57,13 @@ public enum SelfTestState: Equatable, Sendable {
   case running([SelfTestStep])
   case done([SelfTestStep])
 
+  /// Whether the test found nothing wrong; nil where it has not ended.
+  public var hasPassed: Bool? {
+    guard case .done(let steps) = self else { return nil }
+    return steps.allSatisfy { $0.progress.hasPassed == true }
+  }
+
+  /// Those that there are so far.
   public var steps: [SelfTestStep] {
     switch self {
     case .notRun: []

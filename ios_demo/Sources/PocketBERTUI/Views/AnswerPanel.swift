@@ -13,6 +13,7 @@ struct AnswerPanel: View {
       ProgressView {
         Text("Preparing the model for this device. That happens once, and may take a minute.", bundle: .module)
       }
+    case .opening: ProgressView { Text("Opening the file…", bundle: .module) }
     case .answering: ProgressView { Text("Reading the text…", bundle: .module) }
     case .answered(let answer, let milliseconds):
       AnswerCard(answer: answer, milliseconds: milliseconds, engine: engine)
@@ -51,7 +52,7 @@ private struct AnswerCard: View {
   }
 
   @ViewBuilder private var facts: some View {
-    Text("Score \(Int((100 * answer.score).rounded()))%", bundle: .module)
+    Text("Score \(percent(answer.score))", bundle: .module)
     Text("\(formatted(milliseconds)) ms", bundle: .module)
     Text(verbatim: engine)
     ShareLink(item: answer.text) { WordLabel("Share", symbol: "square.and.arrow.up") }
@@ -67,9 +68,9 @@ struct ProblemCard: View {
   var body: some View {
     let words = problem.words
     VStack(alignment: .leading, spacing: 4) {
-      WordLabel(words.title, symbol: "exclamationmark.triangle").font(.headline)
-      Text(words.body, bundle: .module)
-      Text(words.advice, bundle: .module)
+      WordLabel(of: words.title, symbol: "exclamationmark.triangle").font(.headline)
+      Text(words.body)
+      Text(words.advice)
       if problem.isOfEngine { Text(verbatim: problem.details).font(.footnote).textSelection(.enabled) }
       ForEach(others, id: \.backend) { other in
         Button {
@@ -94,15 +95,20 @@ struct ProblemView: View {
   var body: some View {
     let words = problem.words
     ContentUnavailableView {
-      WordLabel(words.title, symbol: "exclamationmark.triangle")
+      WordLabel(of: words.title, symbol: "exclamationmark.triangle")
     } description: {
-      Text(words.body, bundle: .module)
-      Text(words.advice, bundle: .module)
+      Text(words.body)
+      Text(words.advice)
       Text(verbatim: problem.details).font(.footnote).textSelection(.enabled)
     } actions: {
       Button(action: retry) { WordLabel("Try again", symbol: "arrow.clockwise") }
     }
   }
+}
+
+/// Returns a probability in per cent; of a small one more is told.
+func percent(_ share: Double) -> String {
+  share.formatted(.percent.precision(.fractionLength(share < 0.1 ? 1 : 0)))
 }
 
 /// Returns a number with two digits that tell.

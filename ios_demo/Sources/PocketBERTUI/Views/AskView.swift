@@ -8,14 +8,16 @@ struct AskView: View {
   @Bindable var demo: Demo
   let facts: ModelFacts
   @State private var isChoosingFile = false
+  @Environment(\.dynamicTypeSize) private var typeSize
 
   var body: some View {
     VStack(alignment: .leading, spacing: 12) {
       MarkedText(chunks: demo.chunks, answer: answer) {
         TextHeader(demo: demo) { isChoosingFile = true }
+        // Beside large letters there would be no room for the text, or none for the button.
+        if typeSize.isAccessibilitySize { panels }
       }
-      AnswerPanel(demo: demo)
-      QuestionPanel(demo: demo)
+      if !typeSize.isAccessibilitySize { panels }
     }
     .padding(.horizontal)
     .navigationTitle(Text("PocketBERT", bundle: .module))
@@ -51,15 +53,27 @@ struct AskView: View {
       }
     }
     .onChange(of: demo.state.answer) { _, answer in
-      if case .answered(let found, _) = answer {
-        AccessibilityNotification.Announcement(found.text).post()
+      switch answer {
+      case .answered(let found, _): announce(found.text)
+      case .failed(let problem): announce(String(localized: problem.words.title))
+      case .idle, .opening, .preparing, .answering: break
       }
     }
+  }
+
+  @ViewBuilder private var panels: some View {
+    AnswerPanel(demo: demo)
+    QuestionPanel(demo: demo)
   }
 
   private var answer: Answer? {
     if case .answered(let answer, _) = demo.state.answer { answer } else { nil }
   }
+}
+
+/// Has VoiceOver say what is new on the screen.
+func announce(_ words: String) {
+  AccessibilityNotification.Announcement(words).post()
 }
 
 /// What the text is, and where another one comes from.
@@ -91,6 +105,20 @@ struct TextHeader: View {
     } label: {
       WordLabel("Samples", symbol: "text.book.closed")
     }
+    if let sample {
+      Menu {
+        ForEach(sample.questions, id: \.self) { question in
+          Button {
+            demo.takeSample(sample.text, question: question)
+            demo.ask()
+          } label: {
+            Text(verbatim: question)
+          }
+        }
+      } label: {
+        WordLabel("Questions to try", symbol: "questionmark.bubble")
+      }
+    }
     PasteButton(payloadType: String.self) { texts in
       if let text = texts.first { demo.text = text }
     }
@@ -102,6 +130,9 @@ struct TextHeader: View {
     }
     .disabled(!demo.state.input.isEditable)
   }
+
+  /// The sample that the text is, if it is one.
+  private var sample: Sample? { Sample.all.first { $0.text.utf8.elementsEqual(demo.text.utf8) } }
 
   @ViewBuilder private var notes: some View {
     let input = demo.state.input
@@ -145,7 +176,7 @@ struct QuestionPanel: View {
         Button {
           demo.ask()
         } label: {
-          WordLabel("Ask", symbol: "magnifyingglass")
+          WordLabel("Ask", symbol: "magnifyingglass").foregroundStyle(Color.onAccent)
         }
         .buttonStyle(.borderedProminent)
       }

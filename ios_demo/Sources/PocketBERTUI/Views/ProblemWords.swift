@@ -1,17 +1,25 @@
+import Foundation
 import PocketBERT
 import SwiftUI
 
 /// A problem in words.
 struct ProblemWords {
-  var title: LocalizedStringKey
-  var body: LocalizedStringKey
+  var title: LocalizedStringResource
+  var body: LocalizedStringResource
   /// What a person can do.
-  var advice: LocalizedStringKey
+  var advice: LocalizedStringResource
 
-  init(_ title: LocalizedStringKey, _ body: LocalizedStringKey, _ advice: LocalizedStringKey) {
-    self.title = title
-    self.body = body
-    self.advice = advice
+  init(_ title: String.LocalizationValue, _ body: String.LocalizationValue, _ advice: String.LocalizationValue) {
+    self.title = .own(title)
+    self.body = .own(body)
+    self.advice = .own(advice)
+  }
+}
+
+extension LocalizedStringResource {
+  /// Returns a word of the catalog of this package, which can be shown and read out.
+  static func own(_ word: String.LocalizationValue) -> LocalizedStringResource {
+    LocalizedStringResource(word, bundle: .atURL(Bundle.module.bundleURL))
   }
 }
 
@@ -34,7 +42,7 @@ extension Problem {
         "The model is not from whom it should be", "Its signature is absent or wrong, so somebody may have changed it.",
         "Install the app again, from a source that you trust.")
     case .unreadableText(.question, let reason): Self.question(reason)
-    case .unreadableText(.context, let reason): Self.context(reason)
+    case .unreadableText(_, let reason): Self.context(reason)
     case .engineFailed(let stage, let engine): Self.engine(stage, engine)
     case .unexpected:
       ProblemWords(

@@ -21,17 +21,22 @@ public struct RootView: View {
 
 /// A button's word beside a symbol.
 struct WordLabel: View {
-  let word: LocalizedStringKey
+  let word: Text
   let symbol: String
 
   init(_ word: LocalizedStringKey, symbol: String) {
-    self.word = word
+    self.word = Text(word, bundle: .module)
+    self.symbol = symbol
+  }
+
+  init(of word: LocalizedStringResource, symbol: String) {
+    self.word = Text(word)
     self.symbol = symbol
   }
 
   var body: some View {
     Label {
-      Text(word, bundle: .module)
+      word
     } icon: {
       Image(systemName: symbol)
     }
@@ -40,6 +45,7 @@ struct WordLabel: View {
 
 /// Colours of the asset catalog.
 extension Color {
+  static let onAccent = Color("OnAccent", bundle: .module)
   static let mark = Color("Mark", bundle: .module)
   static let answerText = Color("AnswerText", bundle: .module)
   static let answerBackground = Color("AnswerBackground", bundle: .module)

@@ -21,17 +21,22 @@ struct SelfTestView: View {
       }
       .navigationTitle(Text("Self-test", bundle: .module))
       .toolbar { DoneButton { demo.sheet = nil } }
+      .onChange(of: demo.state.selfTest) { _, test in
+        if let hasPassed = test.hasPassed { announce(String(localized: Self.words(hasPassed))) }
+      }
     }
   }
 
   @ViewBuilder private var verdict: some View {
-    if case .done(let steps) = demo.state.selfTest {
-      if steps.allSatisfy({ $0.progress.hasPassed == true }) {
-        WordLabel("The model works on this device as it did when it was built.", symbol: "checkmark.circle")
-      } else {
-        WordLabel("Something differs from what the model did when it was built.", symbol: "xmark.circle")
-      }
+    if let hasPassed = demo.state.selfTest.hasPassed {
+      WordLabel(of: Self.words(hasPassed), symbol: hasPassed ? "checkmark.circle" : "xmark.circle")
     }
+  }
+
+  private static func words(_ hasPassed: Bool) -> LocalizedStringResource {
+    hasPassed
+      ? .own("The model works on this device as it did when it was built.")
+      : .own("Something differs from what the model did when it was built.")
   }
 
   @ViewBuilder private var button: some View {
@@ -82,7 +87,7 @@ private struct StepView: View {
       list(result.problems)
     case .failed(let problem):
       outcome(false)
-      Text(problem.words.title, bundle: .module)
+      Text(problem.words.title)
       Text(verbatim: problem.details).font(.footnote).textSelection(.enabled)
     }
   }
