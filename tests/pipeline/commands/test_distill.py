@@ -226,7 +226,7 @@ def test_held_out_part_beside_data_of_its_own_and_bad_rows_of_raw_text_are_refus
     [
         (question("bad", " ", [("The keeper", 0)]), "the question is empty"),
         (question("bad", None, [("The keeper", 0)]), "question is null; a string was expected"),
-        (question("bad", "Who?", []), "it has no answer to judge by"),
+        (question("bad", "Who?", []), "it has no answers, and is not marked with is_impossible"),
     ],
     ids=["empty", "null", "no answer"],
 )
