@@ -15,6 +15,7 @@ from transformers import BertModel
 from pipeline.bench import Measured
 from pipeline.benchmark.contest import Row
 from pipeline.comparison.runtimes import Skipped
+from pipeline.student.trim import pieces_to_keep
 from tests.command import ROOT, python
 from tests.students import make_config, save_tokenizer
 
@@ -154,6 +155,45 @@ def test_founding_classification_trains_once_and_compares_teachers_and_students(
     again, _ = run(tmp_path, *arguments)
     assert again.splitlines()[:4] == printed.splitlines()[:4]
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("model.safetensors")} == weights
+
+
+def test_sentiment_data_is_parted_and_its_words_fit_the_vocabulary(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = load_script("sentiment_data", monkeypatch)
+    data = tmp_path / "data"
+    table = "".join(f"The lamp of tower {number} was lit.\t{number % 2}\n" for number in range(50))
+    sets = ("rotten_tomatoes", "product_reviews_hu_liu", "pros_cons", "movie_reviews_2k")
+    for name in sets:
+        (data / name).mkdir(parents=True)
+        for split in ("train", "dev"):
+            (data / name / f"{split}.tsv").write_text("text\tlabel\n" + table)
+    context = "The keeper went to bed. Rain fell on the island for nine days."
+    (data / "squadshifts").mkdir()
+    for name in script.NUM_OTHER_SENTENCES:
+        squad = {"data": [{"paragraphs": [{"context": context, "qas": []}]}]}
+        (data / "squadshifts" / f"{name}.json").write_text(json.dumps(squad))
+    (data / "goemotions").mkdir()
+    (data / "goemotions" / "labels.txt").write_text("joy\nfear\nneutral\n")
+    said = "a day\t0\tx\nno day\t1\tx\nso\t0,1\tx\nit\t2\tx\n"
+    (data / "goemotions" / "dev.tsv").write_text(said)
+    monkeypatch.setattr(script, "NUM_FRAGMENTS", 30)
+    monkeypatch.setattr(script, "MAX_PIECES", 600)
+
+    made = tmp_path / "made"
+    script.write_all(data, made, tokenizer)
+    emotions = (made / "goemotions-dev.tsv").read_text()
+    assert emotions == "text\tlabel\na day\tpositive\nno day\tnegative\n"
+    part = (made / "pros_cons-part.tsv").read_text().splitlines()[1:]
+    more = [json.loads(line)["text"] for line in (made / "fragments-texts.jsonl").open()]
+    assert (len(part), len(more)) == (30, 20)
+    assert {line.partition("\t")[0] for line in part}.isdisjoint(more)
+    words = (made / "words.txt").read_text().splitlines()
+    kept = pieces_to_keep(tokenizer, [" ".join(words)])
+    assert words[0] == "." and len(kept) <= 600
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    script.write_all(data, made, tokenizer)
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
 
 
 def test_distillation_trials_asks_each_student_and_runs_no_trial_twice(
