@@ -241,6 +241,11 @@ private func sigmoid(_ logit: Double) -> Double {
   return logit >= 0 ? 1 / (1 + power) : power / (1 + power)
 }
 
+extension ModelBundle {
+  /// How many texts a classifier takes, 1 or 2; nil where the bundle is of another task.
+  public var numClassifiedTexts: Int? { (task as? TextClassification)?.texts.count }
+}
+
 extension Reader {
   /// Returns the labels of a text with their scores, or the number that a model without labels gives.
   ///
