@@ -38,7 +38,11 @@ def test_words_of_the_intent_are_those_of_the_catalog_of_the_app():
 
 
 def test_no_other_source_of_the_app_has_words():
-    others = [path for path in APP.glob("*.swift") if path.name not in ("AskIntent.swift", "ClassifyIntent.swift")]
+    others = [
+        path
+        for path in APP.glob("*.swift")
+        if path.name not in ("AskIntent.swift", "ClassifyIntent.swift")
+    ]
     # Of an error's details, which no one need understand.
     said = [each for each in literals(others) if " " in each]
     assert said == ["the app carries no folder pocketbert"]
