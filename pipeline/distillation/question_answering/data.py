@@ -89,12 +89,4 @@ def _judged(
     found = sort_out(held_out, task=QuestionAnswering(), tokenizer=tokenizer)
     for each in found.unreadable:
         faults.add(f"{source}, question {each.id!r}: {each.reason}")
-    for question in found.readable:
-        if not _can_judge(question):
-            faults.add(f"{source}, question {question.id!r}: it has no answer to judge by")
-    return [question for question in found.readable if _can_judge(question)]
-
-
-def _can_judge(question: Question) -> bool:
-    """Returns whether a question has an answer, or is known to have none."""
-    return bool(question.answers) or question.may_lack_answer
+    return list(found.readable)

@@ -701,7 +701,7 @@ def test_load_hub_id_from_a_hub_that_hangs_up_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        (None, "embedded"), ("/a/café", "café"), ("owner/name", "owner/name"),
+        ("/a/café", "café"), ("owner/name", "owner/name"),
         (os.fsdecode(b"/a/caf\xe9"), r"caf\udce9"), (os.fsdecode(b"caf\xe9"), r"caf\udce9"),
     ],
 )  # fmt: skip

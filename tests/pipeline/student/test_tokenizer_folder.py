@@ -3,6 +3,8 @@
 import itertools
 import json
 import random
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +306,15 @@ def test_ids_with_holes_in_a_packed_tokenizer_are_kept(tmp_path):
 FAST = {"tokenizer_class": "PreTrainedTokenizerFast"}
 
 
+@pytest.fixture
+def few_calls() -> Iterator[None]:
+    """Python's own limit of calls inside one another, which libraries raise for a while."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
 def changed(**parts: Any) -> dict[str, Any]:
     content = packed()
     for name, part in parts.items():
@@ -376,7 +387,9 @@ def with_pairs(pair: str) -> dict[str, Any]:
         ({"tokenizer": changed(post_processor=None), "tokenizer_config": FAST}, "of two texts"),
     ],
 )  # fmt: skip
-def test_what_an_app_could_not_repeat_is_refused_with_the_reason(tmp_path, capfd, files, match):
+def test_what_an_app_could_not_repeat_is_refused_with_the_reason(
+    tmp_path, capfd, few_calls, files, match
+):
     if "tokenizer" not in files:
         files = {"vocab": lines(), **files}
     write(tmp_path, **files)

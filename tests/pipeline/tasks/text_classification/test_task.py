@@ -1,6 +1,7 @@
 """What the task makes of configurations, texts and outputs."""
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from transformers import BertConfig
 
 from converters.values.errors import InputError
 from pipeline.on_device.text_classification.rules import ClassificationRules
+from pipeline.student.config import read_config
 from pipeline.tasks import task_of_model
 from pipeline.tasks.task import Encoded, TaskOptions, Unreadable
 from pipeline.tasks.text_classification import RULES, TextClassification
@@ -64,7 +66,6 @@ def test_problem_is_the_configurations_or_what_transformers_takes(num_labels, st
     ("stated", "said"),
     [
         ({"num_labels": 3, "problem_type": "regression"}, "is regression, and its head has 3"),
-        ({"num_labels": 1, "problem_type": "single_label_classification"}, "nothing is told apart"),
         ({"id2label": {0: "a", 2: "b"}}, "id2label are 0, 2, where 0 to 1 are needed"),
         ({"id2label": {1: "a", 2: "b"}}, "id2label are 1, 2, where 0 to 1 are needed"),
         ({"id2label": {0: "a", 1: "a"}}, "labels 0 and 1 have one name: 'a'"),
@@ -76,6 +77,14 @@ def test_problem_is_the_configurations_or_what_transformers_takes(num_labels, st
 def test_configuration_that_disagrees_with_itself_is_refused(stated, said):
     with pytest.raises(InputError, match=said):
         TextClassification.of_config(config(**stated))
+
+
+def test_one_label_of_which_one_is_right_is_refused_where_the_file_is_read(tmp_path):
+    stated = {"model_type": "bert", "architectures": ["BertForSequenceClassification"],
+              "num_labels": 1, "problem_type": "single_label_classification"}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(stated))
+    with pytest.raises(InputError, match="requires `num_labels > 1`"):
+        read_config(tmp_path)
 
 
 def test_problem_that_is_not_known_is_refused():
