@@ -26,8 +26,16 @@ from tests.command import ROOT
 from tests.platform_bundles import build_for_platform, write_questions
 from tests.students import read_tokenizer, save_student
 from tests.vectors import tokenizers
+from tests.vectors.labels import describe_labels
 from tests.vectors.texts import make_texts
-from tests.vectors.write import HARD_CONTEXTS, Examples, ask, describe_answers, describe_texts
+from tests.vectors.write import (
+    HARD_CONTEXTS,
+    Examples,
+    ask,
+    describe_answers,
+    describe_texts,
+    label_texts,
+)
 
 RESOURCES = ROOT / "android_demo" / "core" / "src" / "test" / "resources"
 SEQ_LENS = (32, 64)
@@ -99,6 +107,10 @@ def _write_vectors(folder: Path) -> None:
         _dump(folder / name / "texts.json", {"texts": described})
     answers = list(describe_answers(student, _examples()))
     _dump(folder / "uncased" / "answers.json", {"answers": answers})
+    texts = label_texts()
+    short, long = texts[:2], [max(texts, key=len), texts[-1]]
+    described = list(describe_labels(student.tokenizer, [*short, *long], ((24,), (32, 64))))
+    _dump(folder / "uncased" / "labels.json", {"labels": described})
 
 
 def _examples() -> Iterator[Examples]:

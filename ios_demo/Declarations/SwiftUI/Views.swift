@@ -194,14 +194,28 @@ public struct TextEditor: View, Recorded {
 }
 
 /// https://developer.apple.com/documentation/swiftui/progressview
-public struct ProgressView<Label: View>: View, Recorded {
+public struct ProgressView<Label: View, CurrentValueLabel: View>: View, Recorded {
   let label: Label
+  let currentValueLabel: CurrentValueLabel?
 
-  public init(@ViewBuilder label: () -> Label) { self.label = label() }
+  public init(@ViewBuilder label: () -> Label) where CurrentValueLabel == EmptyView {
+    self.label = label()
+    currentValueLabel = nil
+  }
+
+  public init<V: BinaryFloatingPoint>(
+    value: V?, total: V = 1.0, @ViewBuilder label: () -> Label,
+    @ViewBuilder currentValueLabel: () -> CurrentValueLabel
+  ) {
+    self.label = label()
+    self.currentValueLabel = currentValueLabel()
+  }
 
   public typealias Body = Never
 
-  var recordings: [Recording] { [Recording("ProgressView", record(label))] }
+  var recordings: [Recording] {
+    [Recording("ProgressView", record(label) + (currentValueLabel.map { record($0) } ?? []))]
+  }
 }
 
 /// https://developer.apple.com/documentation/swiftui/sharelink

@@ -1,5 +1,5 @@
 /// The tasks that this app knows. A further one is a file in `Tasks` and a place here.
-let knownTasks: [any ModelTask.Type] = [QuestionAnswering.self]
+let knownTasks: [any ModelTask.Type] = [QuestionAnswering.self, TextClassification.self]
 
 /// A task with the rules and labels of one bundle: how texts become rows, and what a model gives an answer.
 protocol ModelTask: Sendable {
@@ -7,8 +7,6 @@ protocol ModelTask: Sendable {
   static var name: String { get }
   /// The fields of an answer that may differ a little, such as `score`. All others are the same everywhere.
   static var approximate: Set<String> { get }
-  /// The least that a row holds, its special tokens and one of a text.
-  static var leastTokens: Int { get }
 
   /// - Parameters:
   ///   - rules: Of the manifest; all are to be taken.
@@ -17,6 +15,8 @@ protocol ModelTask: Sendable {
   /// - Throws: `Damage` where a rule is unknown, missing or out of its bounds.
   init(_ rules: inout JSONFields, labels: [String], _ tokenizer: TokenizerSettings) throws(Damage)
 
+  /// The least that a row holds, its special tokens and one of a text.
+  var leastTokens: Int { get }
   /// The texts that an example has.
   var texts: [TextPart] { get }
   /// What it reads of a model's outputs.
@@ -70,12 +70,17 @@ public enum TaskValue: Hashable, Sendable {
   case integer(Int)
   case number(Double)
   case string(ExactString)
+  /// Of an answer; no rule is a list.
+  case strings([ExactString])
+  /// Of an answer; no rule is a list.
+  case numbers([Double])
 
-  /// The value as a number, or nil where it is none.
-  var number: Double? {
+  /// The value as a number, or as a list of them; nil where it is none.
+  var numbers: [Double]? {
     switch self {
-    case .integer(let integer): Double(integer)
-    case .number(let number): number
+    case .integer(let integer): [Double(integer)]
+    case .number(let number): [number]
+    case .numbers(let numbers): numbers
     default: nil
     }
   }
@@ -88,6 +93,8 @@ extension TaskValue: CustomStringConvertible {
     case .integer(let integer): "\(integer)"
     case .number(let number): "\(number)"
     case .string(let text): "“\(text.string)”"
+    case .strings(let texts): texts.isEmpty ? "none" : texts.map { "“\($0.string)”" }.joined(separator: ", ")
+    case .numbers(let numbers): "\(numbers)"
     }
   }
 }
@@ -106,12 +113,40 @@ extension TaskValue {
     }
   }
 
+  /// Reads a field of an answer, which may be a list; an empty one is of texts.
+  ///
+  /// - Throws: `Damage` where the value, or one of a list, is an object or null, or the items are of several kinds.
+  init(ofAnswer value: JSON, at place: String) throws(Damage) {
+    guard case .array(let items) = value else {
+      try self.init(value, at: place)
+      return
+    }
+    if case .some(.integer) = items.first {
+      self = .numbers(try Self.list(items, place, JSONFields.number))
+    } else if case .some(.number) = items.first {
+      self = .numbers(try Self.list(items, place, JSONFields.number))
+    } else {
+      self = .strings(try Self.list(items, place, JSONFields.string).map { ExactString($0) })
+    }
+  }
+
+  private static func list<T>(
+    _ items: [JSON], _ place: String, _ read: (JSON, String) throws(Damage) -> T
+  ) throws(Damage) -> [T] {
+    var values: [T] = []
+    for item in items { values.append(try read(item, place)) }
+    return values
+  }
+
+  /// The value of a rule; a list is none.
   fileprivate var json: JSON {
     switch self {
     case .bool(let bool): .bool(bool)
     case .integer(let integer): .integer(integer)
     case .number(let number): .number(number)
     case .string(let text): .string(text.string)
+    case .strings(let texts): .array(texts.map { .string($0.string) })
+    case .numbers(let numbers): .array(numbers.map { .number($0) })
     }
   }
 }
@@ -142,7 +177,7 @@ func openTask(of manifest: Manifest, among tasks: [any ModelTask.Type]) throws(P
 
 /// Refuses lengths of which none has room for a token.
 func checkRoom(in seqLens: [Int], of what: String, for task: any ModelTask) throws(Damage) {
-  guard let longest = seqLens.last, longest >= type(of: task).leastTokens else {
+  guard let longest = seqLens.last, longest >= task.leastTokens else {
     throw Damage("\(what) has no room for a token")
   }
 }

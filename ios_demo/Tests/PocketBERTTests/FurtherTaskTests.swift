@@ -9,7 +9,7 @@ import Testing
 struct Mood: ModelTask {
   static let name = "mood"
   static let approximate: Set = ["score"]
-  static let leastTokens = 3
+  let leastTokens = 3
 
   let texts = [TextPart(name: "text", words: "words of the mood")]
   let outputs = [TaskOutput(name: "logits", isPerToken: false, width: 3)]

@@ -142,7 +142,9 @@ struct SelfTestTests {
     let text = String(decoding: good, as: UTF8.self)
     for (part, other) in [
       ("\"start_logits\":[", "\"start_logits\":[0,"), ("\"end_logits\":[", "\"other_logits\":["),
-      ("\"question\":", "\"title\":"), ("\"start\":", "\"start\":[],\"begin\":"),
+      ("\"question\":", "\"title\":"), ("\"start\":", "\"start\":{},\"begin\":"),
+      ("\"start\":", "\"start\":[1,\"a\"],\"begin\":"),
+      ("\"start\":", "\"start\":[\"a\",1],\"begin\":"),
     ] {
       let bundle = try write(Data(text.replacingOccurrences(of: part, with: other).utf8))
       #expect(problem { _ = try SelfTest(bundle) }?.damagedPath == "vectors.json", "\(part)")

@@ -43,6 +43,8 @@ final class Script: Sendable {
     var noticesCancelling = true
     /// Whether the last token of each window is the answer, and not its first.
     var takesLast = false
+    /// What a classifier gives.
+    var logits: [Float] = [0, 2]
     var events: [String] = []
   }
 
@@ -80,7 +82,7 @@ actor ScriptedEngine: Engine {
     if let error = script.read(\.runningFails) { throw error }
     var logits = [Float](repeating: 0, count: row.seqLen)
     logits[script.read(\.takesLast) ? row.numTokens - 2 : row.tokenTypeIDs.firstIndex(of: 1) ?? 0] = 5
-    return ["start_logits": logits, "end_logits": logits]
+    return ["start_logits": logits, "end_logits": logits, "logits": script.read(\.logits)]
   }
 
   func freeMemory() { script.note("free \(name)") }
@@ -181,6 +183,20 @@ struct DemoFixture {
 }
 
 extension ModelBundle {
+  /// Returns the same as a classifier, with the artifact for another engine, too.
+  func classifying(
+    _ problemType: String = "single_label_classification", isPair: Bool = false, labels: [String] = ["bad", "good"]
+  ) throws -> ModelBundle {
+    var changed = try withSecondEngine()
+    let rules = """
+      {"problem_type":"\(problemType)","pair":\(isPair),"long_text":"truncate","window_overlap_tokens":2,\
+      "max_first_tokens":4,"threshold":0.5,"max_text_characters":100000,"max_unknown_share":0.5}
+      """
+    var fields = try JSONFields(JSONReader.read(Array(rules.utf8)))
+    changed.task = try TextClassification(&fields, labels: labels, manifest.tokenizer)
+    return changed
+  }
+
   /// Returns the same with the artifact for another engine, too.
   func withSecondEngine() throws -> ModelBundle {
     var (changed, artifact) = (self, try artifact(for: "executorch"))

@@ -7,7 +7,7 @@ public struct ModelBundle: Sendable {
   /// Cuts texts as the student's tokenizer does.
   public let tokenizer: any Tokenizer
   /// That it was made for, with its rules.
-  let task: any ModelTask
+  internal(set) var task: any ModelTask
   private let files: BundleFiles
   private let paths: Set<ExactString>
 

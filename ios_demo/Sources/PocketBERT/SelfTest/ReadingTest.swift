@@ -61,8 +61,8 @@ struct ReadingTest: Sendable {
     return isSame(answer, vector)
       && vector.answer.allSatisfy { name, stated in
         guard isApproximate(name) else { return true }
-        guard let own = answer?[name]?.number, let stated = stated?.number else { return false }
-        return abs(own - stated) <= Self.tolerance
+        guard let own = answer?[name]?.numbers, let stated = stated?.numbers else { return false }
+        return own.count == stated.count && zip(own, stated).allSatisfy { abs($0 - $1) <= Self.tolerance }
       }
   }
 

@@ -92,7 +92,7 @@ extension ExampleVector {
     }
     answer = try fields.map("answer") { (value, place) throws(Damage) in
       if case .null = value { return nil }
-      return try TaskValue(value, at: place)
+      return try TaskValue(ofAnswer: value, at: place)
     }
     otherAnswerIn = try fields.strings("other_answer_in")
   }

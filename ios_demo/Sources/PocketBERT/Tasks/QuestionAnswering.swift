@@ -58,8 +58,8 @@ extension SpanRules {
 struct QuestionAnswering: ModelTask {
   static let name = "question-answering"
   static let approximate: Set = ["score"]
-  static let leastTokens = QuestionWindow.numSpecial + 1
 
+  let leastTokens = QuestionWindow.numSpecial + 1
   let texts: [TextPart] = [.question, .context]
   let outputs = [
     TaskOutput(name: "start_logits", isPerToken: true), TaskOutput(name: "end_logits", isPerToken: true),

@@ -13,18 +13,11 @@ struct QuestionWindow: Sendable {
 /// Cuts a question and its context into windows that cover the context.
 struct WindowCutter: Sendable {
   private let rules: SpanRules
-  private let classification: Int32
-  private let separator: Int32
-  private let padding: Int32
-  private let secondType: Int32
+  private let maker: RowMaker
 
   init(_ rules: SpanRules, _ tokenizer: TokenizerSettings) {
     self.rules = rules
-    secondType = Int32(tokenizer.secondTokenType)
-    func id(_ token: SpecialToken) -> Int32 { Int32(tokenizer.specialTokens[token.text] ?? 0) }
-    classification = id(.classification)
-    separator = id(.separator)
-    padding = id(.padding)
+    maker = RowMaker(tokenizer)
   }
 
   /// Returns windows, each at the smallest length that holds it.
@@ -35,32 +28,58 @@ struct WindowCutter: Sendable {
     let most = max(0, (longest - QuestionWindow.numSpecial) / 2)
     let asked = question.ids.prefix(min(rules.maxQuestionTokens, most))
     let room = longest - QuestionWindow.numSpecial - asked.count
-    let step = room - min(rules.windowOverlapTokens, room / 2)
-    let last = max(0, context.count - room)
-    return (Array(stride(from: 0, to: last, by: step)) + [last]).map { start in
-      window(asked, context, start..<min(start + room, context.count), seqLens)
+    return windows(context.count, room: room, overlap: rules.windowOverlapTokens).map { part in
+      QuestionWindow(
+        row: maker.row([asked, context.ids[part]], seqLens: seqLens), first: asked.count + 2,
+        ranges: part.map(context.range(of:)))
     }
   }
+}
 
-  private func window(
-    _ asked: ArraySlice<Int32>, _ context: Tokens, _ part: Range<Int>, _ seqLens: [Int]
-  ) -> QuestionWindow {
+/// Returns the parts of a text of some tokens that cover it, each of as many as there is room for.
+///
+/// - Parameters:
+///   - room: At least 1.
+///   - overlap: Of two neighbours, at most half of the room.
+func windows(_ count: Int, room: Int, overlap: Int) -> [Range<Int>] {
+  let step = room - min(overlap, room / 2)
+  let last = max(0, count - room)
+  return (Array(stride(from: 0, to: last, by: step)) + [last]).map { $0..<min($0 + room, count) }
+}
+
+/// Makes rows: `[CLS]`, and a `[SEP]` behind each of one text or two.
+struct RowMaker: Sendable {
+  private let classification: Int32
+  private let separator: Int32
+  private let padding: Int32
+  private let secondType: Int32
+
+  init(_ tokenizer: TokenizerSettings) {
+    secondType = Int32(tokenizer.secondTokenType)
+    func id(_ token: SpecialToken) -> Int32 { Int32(tokenizer.specialTokens[token.text] ?? 0) }
+    classification = id(.classification)
+    separator = id(.separator)
+    padding = id(.padding)
+  }
+
+  /// Returns a row at the smallest length that holds it.
+  ///
+  /// - Parameters:
+  ///   - parts: Ids of the only text, or of the first and the second.
+  ///   - seqLens: The artifact's lengths, ascending.
+  func row(_ parts: [ArraySlice<Int32>], seqLens: [Int]) -> Row {
     var ids = [classification]
-    ids += asked
-    ids.append(separator)
-    let first = ids.count
-    ids += context.ids[part]
-    ids.append(separator)
+    var types: [Int32] = [0]
+    for (place, part) in parts.enumerated() {
+      ids += part
+      ids.append(separator)
+      types += Array(repeating: place == 0 ? 0 : secondType, count: part.count + 1)
+    }
     let numTokens = ids.count
     let numPadding = (seqLens.first { $0 >= numTokens } ?? numTokens) - numTokens
-    func row(_ parts: (number: Int32, count: Int)...) -> [Int32] {
-      parts.flatMap { Array(repeating: $0.number, count: $0.count) }
-    }
-    let row = Row(
-      inputIDs: ids + row((padding, numPadding)),
-      attentionMask: row((1, numTokens), (0, numPadding)),
-      tokenTypeIDs: row((0, first), (secondType, numTokens - first), (0, numPadding)),
-      numTokens: numTokens)
-    return QuestionWindow(row: row, first: first, ranges: part.map(context.range(of:)))
+    func zeros(_ number: Int32 = 0) -> [Int32] { Array(repeating: number, count: numPadding) }
+    return Row(
+      inputIDs: ids + zeros(padding), attentionMask: Array(repeating: 1, count: numTokens) + zeros(),
+      tokenTypeIDs: types + zeros(), numTokens: numTokens)
   }
 }

@@ -81,6 +81,18 @@ public final class Demo {
     }
   }
 
+  /// The second text of a model that classifies two, or the beginning of a long one.
+  public var pair: String {
+    get { state.input.pair }
+    set {
+      if newValue.utf8.elementsEqual(pair.utf8) { return }
+      stop()
+      state.input.pair = beginning(of: newValue, most: Input.mostToEdit).text
+      state.answer = .idle
+      classifySoon()
+    }
+  }
+
   /// That is to answer. A question that was asked is asked again of another one.
   public var backend: String {
     get { state.input.backend }
@@ -97,6 +109,9 @@ public final class Demo {
     get { state.computeUnits }
     set { if newValue != computeUnits { choose(newValue) } }
   }
+
+  /// How many texts the model classifies; nil where it answers questions, or is not open.
+  var numClassifiedTexts: Int? { bundle?.numClassifiedTexts }
 
   /// The libraries of the engines, for the screen about the app.
   var libraries: [Library] { factories.flatMap(\.libraries) }
@@ -126,11 +141,20 @@ public final class Demo {
 
   /// Asks the question, in place of what runs.
   public func ask() {
-    guard let bundle, let factory = chosen else { return }
+    guard bundle != nil, chosen != nil else { return }
     stop()
     state.answer = .answering
+    ask(after: .zero)
+  }
+
+  private func ask(after pause: Duration) {
+    guard let bundle, let factory = chosen else { return }
     let input = state.input
     begin { [self] in
+      if pause > .zero {
+        guard (try? await Task.sleep(for: pause)) != nil else { return }  // something else was begun
+        state.answer = .answering
+      }
       let answer = await answer(input, bundle, factory)
       if !Task.isCancelled { state.answer = answer }
     }
@@ -172,8 +196,17 @@ public final class Demo {
       let details = "\(kept.numLeftOut) characters were left out"
       state.answer = .failed(Problem(kind: .unreadableText(.context, .tooLong), details: details))
     }
+    if kept.numLeftOut == 0 { classifySoon() }
     if state.sheet == .edit && !state.input.isEditable { state.sheet = nil }
   }
+
+  /// Classifies what was written, once no more is written for a moment; another key begins anew.
+  private func classifySoon() {
+    guard bundle?.numClassifiedTexts != nil, !state.input.text.isEmpty else { return }
+    ask(after: Self.pause)
+  }
+
+  private static let pause = Duration.milliseconds(300)
 
   private func choose(_ backend: String) {
     guard state.engines.contains(where: { $0.backend == backend }) else { return }
@@ -209,7 +242,7 @@ public final class Demo {
   private var hasAsked: Bool {
     switch state.answer {
     case .idle, .opening: false
-    case .preparing, .answering, .answered: true
+    case .preparing, .answering, .answered, .classified: true
     case .failed(let problem): problem.isOfEngine
     }
   }
@@ -229,6 +262,7 @@ public final class Demo {
       case .success(let bundle):
         self.bundle = bundle
         state.bundle = .ready(ModelFacts(bundle))
+        classifySoon()
       case .failure(let error):
         state.bundle = .failed(Problem.ofBundle(error))
       }
@@ -243,9 +277,12 @@ public final class Demo {
         if !Task.isCancelled { state.answer = stage == .preparing ? .preparing : .answering }
       }
       let begin = ContinuousClock.now
+      if let numTexts = bundle.numClassifiedTexts {
+        let found = try await reader.classify(input.text, numTexts == 2 ? input.pair : nil)
+        return .classified(found, milliseconds: begin.duration(to: .now) / .milliseconds(1))
+      }
       let answer = try await reader.ask(input.question, in: input.text)
-      let took = begin.duration(to: .now)
-      return .answered(answer, milliseconds: took / .milliseconds(1))
+      return .answered(answer, milliseconds: begin.duration(to: .now) / .milliseconds(1))
     } catch let error as NotOpened {
       return .failed(Problem.ofEngine(error.reason, factory.label, isOpening: true))
     } catch {

@@ -45,6 +45,8 @@ public enum AnswerState: Equatable, Sendable {
   case answering
   /// Milliseconds from the texts to the answer; the engine was opened before.
   case answered(Answer, milliseconds: Double)
+  /// The same of a model that classifies.
+  case classified(Classification, milliseconds: Double)
   case failed(Problem)
 
   /// Whether it may be stopped.
@@ -111,6 +113,8 @@ public struct ModelFacts: Equatable, Sendable {
   /// As the manifest calls it.
   public var task: String
   public var maxTextCharacters: Int
+  /// How many texts a classifier takes; nil where the model answers questions.
+  public var numClassifiedTexts: Int?
   public var artifacts: [Artifact]
   public var verdicts: [Verdict]
   public var licences: [Row]
@@ -124,6 +128,7 @@ public struct ModelFacts: Equatable, Sendable {
     student = manifest.student
     task = manifest.task.name
     maxTextCharacters = bundle.maxTextCharacters
+    numClassifiedTexts = bundle.numClassifiedTexts
     artifacts = manifest.artifacts
     verdicts = manifest.verdicts
     licences = rows(manifest.licences)

@@ -2,6 +2,8 @@
 public struct Input: Equatable, Sendable {
   public var text: String
   public var question: String
+  /// The second text, of a model that classifies two.
+  public var pair = ""
   /// That is to answer.
   public var backend: String
   /// Characters at the end of the text that are not kept.

@@ -17,6 +17,8 @@ struct AnswerPanel: View {
     case .answering: ProgressView { Text("Reading the text…", bundle: .module) }
     case .answered(let answer, let milliseconds):
       AnswerCard(answer: answer, milliseconds: milliseconds, engine: engine)
+    case .classified(let found, let milliseconds):
+      LabelsCard(found: found, milliseconds: milliseconds, engine: engine)
     case .failed(let problem): ProblemCard(problem: problem, others: others(problem)) { demo.backend = $0 }
     }
   }

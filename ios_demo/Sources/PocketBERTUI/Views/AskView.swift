@@ -1,7 +1,5 @@
-import Accessibility
 import PocketBERT
 import SwiftUI
-import UniformTypeIdentifiers
 
 /// A text, a question, and the answer marked in the text.
 struct AskView: View {
@@ -20,45 +18,7 @@ struct AskView: View {
       if !typeSize.isAccessibilitySize { panels }
     }
     .padding(.horizontal)
-    .navigationTitle(Text("PocketBERT", bundle: .module))
-    .toolbar {
-      Button {
-        demo.sheet = .selfTest
-      } label: {
-        WordLabel("Self-test", symbol: "checkmark.seal")
-      }
-      if !demo.enginesWithUnits.isEmpty {
-        Button {
-          demo.sheet = .settings
-        } label: {
-          WordLabel("Settings", symbol: "gearshape")
-        }
-      }
-      Button {
-        demo.sheet = .about
-      } label: {
-        WordLabel("About the model", symbol: "info.circle")
-      }
-    }
-    .fileImporter(isPresented: $isChoosingFile, allowedContentTypes: [.plainText]) { chosen in
-      // One who chooses no file wants to hear nothing.
-      if case .success(let file) = chosen { demo.openFile(file) }
-    }
-    .sheet(item: $demo.sheet) { sheet in
-      switch sheet {
-      case .edit: EditView(demo: demo)
-      case .selfTest: SelfTestView(demo: demo)
-      case .settings: SettingsView(demo: demo)
-      case .about: AboutView(facts: facts, libraries: demo.libraries) { demo.sheet = nil }
-      }
-    }
-    .onChange(of: demo.state.answer) { _, answer in
-      switch answer {
-      case .answered(let found, _): announce(found.text)
-      case .failed(let problem): announce(String(localized: problem.words.title))
-      case .idle, .opening, .preparing, .answering: break
-      }
-    }
+    .modifier(Frame(demo: demo, facts: facts, isChoosingFile: $isChoosingFile))
   }
 
   @ViewBuilder private var panels: some View {
@@ -69,11 +29,6 @@ struct AskView: View {
   private var answer: Answer? {
     if case .answered(let answer, _) = demo.state.answer { answer } else { nil }
   }
-}
-
-/// Has VoiceOver say what is new on the screen.
-func announce(_ words: String) {
-  AccessibilityNotification.Announcement(words).post()
 }
 
 /// What the text is, and where another one comes from.
@@ -105,7 +60,7 @@ struct TextHeader: View {
     } label: {
       WordLabel("Samples", symbol: "text.book.closed")
     }
-    if let sample {
+    if let sample, !isClassifier {
       Menu {
         ForEach(sample.questions, id: \.self) { question in
           Button {
@@ -130,6 +85,8 @@ struct TextHeader: View {
     }
     .disabled(!demo.state.input.isEditable)
   }
+
+  private var isClassifier: Bool { demo.numClassifiedTexts != nil }
 
   /// The sample that the text is, if it is one.
   private var sample: Sample? { Sample.all.first { $0.text.utf8.elementsEqual(demo.text.utf8) } }
@@ -162,14 +119,7 @@ struct QuestionPanel: View {
         Text("Question", bundle: .module)
       }
       .onSubmit { demo.ask() }
-      Picker(selection: $demo.backend) {
-        ForEach(demo.state.engines, id: \.backend) { choice in
-          Text(verbatim: choice.label).tag(choice.backend)
-        }
-      } label: {
-        Text("Engine", bundle: .module)
-      }
-      .pickerStyle(.segmented)
+      EnginePicker(demo: demo)
       if demo.state.answer.isRunning {
         StopButton(demo: demo)
       } else {
@@ -182,5 +132,21 @@ struct QuestionPanel: View {
       }
     }
     .padding(.vertical)
+  }
+}
+
+/// The switch between engines.
+struct EnginePicker: View {
+  @Bindable var demo: Demo
+
+  var body: some View {
+    Picker(selection: $demo.backend) {
+      ForEach(demo.state.engines, id: \.backend) { choice in
+        Text(verbatim: choice.label).tag(choice.backend)
+      }
+    } label: {
+      Text("Engine", bundle: .module)
+    }
+    .pickerStyle(.segmented)
   }
 }

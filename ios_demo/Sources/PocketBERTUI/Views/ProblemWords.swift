@@ -42,6 +42,9 @@ extension Problem {
         "The model is not from whom it should be", "Its signature is absent or wrong, so somebody may have changed it.",
         "Install the app again, from a source that you trust.")
     case .unreadableText(.question, let reason): Self.question(reason)
+    case .unreadableText(.textPair, .empty):
+      ProblemWords(
+        "There is no second text", "The second text holds nothing that could be read.", "Write the second text, too.")
     case .unreadableText(_, let reason): Self.context(reason)
     case .engineFailed(let stage, let engine): Self.engine(stage, engine)
     case .unexpected:

@@ -13,7 +13,12 @@ public struct RootView: View {
       switch demo.state.bundle {
       case .loading: ProgressView { Text("Checking the model…", bundle: .module) }
       case .failed(let problem): ProblemView(problem: problem) { demo.retry() }
-      case .ready(let facts): AskView(demo: demo, facts: facts)
+      case .ready(let facts):
+        if facts.numClassifiedTexts == nil {
+          AskView(demo: demo, facts: facts)
+        } else {
+          ClassifyView(demo: demo, facts: facts)
+        }
       }
     }
   }
