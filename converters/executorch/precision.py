@@ -159,7 +159,7 @@ def _dequantized(module: fx.GraphModule, name: str, stored: QuantizedWeight) -> 
 
 def _quantize_per_token(graph: fx.Graph, activation: fx.Node, width: int) -> fx.Node:
     """Adds the quantize and dequantize pair that XNNPACK fuses into a dynamic int8 product."""
-    block = [1, 1, width]
+    block = [1] * (activation.meta["val"].dim() - 1) + [width]  # a classifier's head has no tokens
     parameters = graph.call_function(
         AFFINE.choose_qparams_affine.default,
         (activation, "ASYMMETRIC", block, torch.int8, None, None, None, torch.float32, torch.int8),

@@ -18,11 +18,13 @@ from pipeline.comparison.compare import (
     count_errors,
     is_finite,
     logit_noise,
+    real_logits,
     tell_apart,
 )
 from pipeline.comparison.runtimes import Skipped
 from pipeline.comparison.scores import Worth, worth_of
 from pipeline.comparison.thresholds import OWN_WEIGHTS_SNR_DB, Thresholds
+from pipeline.conversion import metrics
 from pipeline.files.canonical import json_value
 from pipeline.tasks.task import Outputs, OutputSpec, Task
 
@@ -256,15 +258,37 @@ def _hard_gates(hard: HardRows, task: Task, noise: float, thresholds: Thresholds
 
 def _hard_rows_gate(hard: HardRows, specs: Sequence[OutputSpec], thresholds: Thresholds) -> Gate:
     """Judges each row by itself, for an average would hide it; the worst counts."""
-    ratios = {
-        case.example.id: compare_logits([case], [rows], specs).snr_db
-        for case, rows in zip(hard.cases, hard.outputs, strict=True)
-    }
+    ratios: dict[str, float] = dict.fromkeys((case.example.id for case in hard.cases), math.inf)
+    for spec in specs:
+        for name, ratio in _hard_ratios(hard, spec).items():
+            ratios[name] = float(np.minimum(ratios[name], ratio))  # keeps what is not a number
     # What is not a number is worse than any number.
     worst = min(ratios, key=lambda name: (not math.isnan(ratios[name]), ratios[name]))
     return at_least(
         "hard_rows", ratios[worst], thresholds.hard_rows_snr_db, detail=f"dB at {worst}"
     )
+
+
+def _hard_ratios(hard: HardRows, spec: OutputSpec) -> dict[str, float]:
+    """Returns the signal-to-noise ratio of an output in each hard row, by the row's id.
+
+    The few numbers that there are of a row, and not of each token, may all be near zero by chance,
+    which says nothing of their noise: it is compared with the signal of all rows.
+    """
+    pairs = list(zip(hard.cases, hard.outputs, strict=True))
+    if spec.per == "token":
+        return {
+            case.example.id: compare_logits([case], [rows], [spec]).snr_db for case, rows in pairs
+        }
+    signal = real_logits(hard.cases, [case.outputs for case in hard.cases], spec)
+    power = float(np.square(signal).mean())
+    ratios = {}
+    for case, rows in pairs:
+        own = real_logits([case], [case.outputs], spec)
+        noise = real_logits([case], [rows], spec) - own
+        level = np.full_like(noise, math.sqrt(power))
+        ratios[case.example.id] = metrics.snr_db(actual=level + noise, reference=level)
+    return ratios
 
 
 def _padding_gate(hard: HardRows, task: Task, noise: float, thresholds: Thresholds) -> Gate:
