@@ -15,6 +15,8 @@ from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.spans import OUTPUT_NAMES
 from pipeline.tasks.question_answering.squad import Question
 from pipeline.tasks.task import Encoded, Row
+from pipeline.tasks.text_classification import RULES, TextClassification
+from pipeline.tasks.text_classification.labelled import LabelledText
 
 Outputs = list[list[dict[str, np.ndarray]]]
 
@@ -289,6 +291,34 @@ def test_judge_one_hard_row_gone_wrong_fails_and_is_named(value):
     parity = judged(cases, copy_outputs(cases), make_hard(cases, outputs, outputs))
     assert failed_gates(parity) == {"hard_rows"}
     assert "dB at 2, the gate is 80" in parity.reason
+
+
+@pytest.mark.parametrize(
+    ("noise", "is_good"), [(0.0, True), (0.1, True), (2.0, False), (math.nan, False)]
+)
+def test_judge_number_near_zero_by_the_size_of_all_of_them(noise, is_good):
+    task = TextClassification(rules=RULES.model_copy(update={"problem_type": "regression"}))
+    cases, outputs = [], []
+    for number, value in enumerate([3.0, -2.5, 0.001, 4.0]):
+        row = Row(inputs={"attention_mask": np.ones((1, SEQ_LEN), np.int32)}, first=1, offsets=())
+        encoded = Encoded(texts={"text": "a"}, rows=(row,))
+        logits = {"logits": np.array([[value]], np.float32)}
+        example = LabelledText(id=str(number), text="a")
+        answer = task.decode(encoded, [logits])
+        cases.append(Case(example=example, encoded=encoded, outputs=[logits], answer=answer))
+        outputs.append([{"logits": logits["logits"] + np.float32(noise if number == 2 else 0)}])
+    gate = next(
+        each
+        for each in judge(
+            ARTIFACT, "litert", cases=cases, outputs=copy_outputs(cases),
+            hard=make_hard(cases, outputs, outputs), task=task, thresholds=THRESHOLDS["int8"],
+            seq_len=SEQ_LEN,
+        ).gates
+        if each.name == "hard_rows"
+    )  # fmt: skip
+    assert gate.verdict == ("pass" if is_good else "fail")
+    if not is_good:
+        assert gate.detail == "dB at 2"
 
 
 def test_judge_answer_that_depends_on_padding_fails_and_is_named():

@@ -67,11 +67,11 @@ def test_classifier_in_int8_passes_in_every_runtime(built: BuildResult) -> None:
 @pytest.mark.parametrize(
     ("architecture", "precision", "options"),
     [
-        ("bert", "int8", SEVERAL), ("mobilebert", "int8", NUMBER), ("distilbert", "int4", {}),
+        ("bert", "int8", SEVERAL), ("mobilebert", "int8", NUMBER),
         ("electra", "fp16", {"text_pair": True, "long_text": "windows"}),
         ("distilbert", "fp32", NUMBER),
     ],
-    ids=["several labels of pairs", "number", "int4", "windows of pairs", "number in fp32"],
+    ids=["several labels of pairs", "number", "windows of pairs", "number in fp32"],
 )  # fmt: skip
 def test_classifiers_of_all_kinds_pass_in_every_runtime(
     tmp_path: Path, architecture: str, precision: str, options: dict[str, Any]
