@@ -45,37 +45,24 @@ def finetune(
     suffix = _suffix(task)
     torch.manual_seed(settings.seed)  # a head that nobody has yet begins at random
     network = make_model(
-        encoder,
-        suffix=suffix,
+        encoder, suffix=suffix,
         fields=_new_head(encoder, data, suffix=suffix, problem_type=problem_type),
-        dropout=settings.dropout,
-        attention_dropout=settings.attention_dropout,
-    )
+        dropout=settings.dropout, attention_dropout=settings.attention_dropout,
+    )  # fmt: skip
     tokenizer = encoder.tokenizer
     if data.vocabulary is not None:
         tokenizer = trim_vocabulary(network, tokenizer, data.vocabulary)
     faults = Faults(allowed=data.skip_bad)
-    objective = read_objective(
-        data,
-        Learner(
-            tokenizer=tokenizer, input_names=input_names(network.config), config=network.config
-        ),
-        architecture=suffix,
-        settings=settings,
-        faults=faults,
-    )
+    names = input_names(network.config)
+    learner = Learner(tokenizer=tokenizer, input_names=names, config=network.config)
+    objective = read_objective(data, learner, architecture=suffix, settings=settings, faults=faults)
     settings = with_steps(settings, objective)
     course.begin(settings, data, model=encoder)
     network.set_attn_implementation(course.attention)
     return course.train(
-        network,
-        None,
-        origin=encoder,
-        tokenizer=tokenizer,
-        objective=objective,
-        settings=settings,
-        faults=faults,
-    )
+        network, None, origin=encoder, tokenizer=tokenizer, objective=objective,
+        settings=settings, faults=faults,
+    )  # fmt: skip
 
 
 def _suffix(task: str) -> str:

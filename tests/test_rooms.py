@@ -8,11 +8,16 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.command import ROOT
 
 MAX_ROOMS = 15
 MAX_FILES = 14
 """In one room, its ``__init__`` not counted."""
+
+MAX_LINES = 50
+"""Of a function, with its docstring. A command does not count: its parameters are a table."""
 
 FLOWS = "pipeline"
 """The modules on the top floor of ``pipeline``, a flow each."""
@@ -56,6 +61,20 @@ def test_top_floor_holds_the_flows_alone() -> None:
     called = {name for module, name in imports() if module.startswith("pipeline.commands")}
     flows = {name for name in modules() if name.count(".") == 1 and room(name) == FLOWS}
     assert flows - called == {"pipeline.__main__"}
+
+
+@pytest.mark.parametrize("package", ["pipeline", "converters", "benchmarks"])
+def test_functions_are_read_at_a_glance(package: str) -> None:
+    commands = ROOT / "pipeline" / "commands"
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in (ROOT / package).rglob("*.py")
+        if commands not in path.parents
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= MAX_LINES
+    ]
+    assert not long
 
 
 def test_tests_mirror_the_rooms() -> None:
