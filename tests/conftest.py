@@ -76,11 +76,14 @@ CONVERTING_FILES = (
     "pipeline/comparison/coreml_package/test_parity.py", "pipeline/packing/test_self_test.py",
     "pipeline/running/test_user_cache.py", "pipeline/running/test_jobs.py",
     "pipeline/running/test_interruption.py", "test_namesakes.py",
+    "pipeline/comparison/test_parity.py", "converters/test_runtimes.py",
+    "converters/executorch/test_taps.py", "converters/coreml/test_convert.py",
+    "pipeline/commands/test_tokenize.py", "pipeline/running/test_terminal.py",
 )  # fmt: skip
 """Files that convert, train, install, start frameworks anew, or wait for real processes."""
 CONVERTING_FIXTURES = {
     "artifacts", "long_artifacts", "built", "built_trimmed", "bundle_copy", "bundles", "vectors",
-    "small_models", "task_library_python",
+    "small_models", "task_library_python", "hub_lines",
 }  # fmt: skip
 
 

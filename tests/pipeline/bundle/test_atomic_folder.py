@@ -129,6 +129,7 @@ else:
 """
 
 
+@pytest.mark.conversion
 def test_staged_of_many_processes_at_once_one_wins_whole_and_the_others_say_so(tmp_path):
     destination = tmp_path / "bundle"
     racers = [
@@ -409,6 +410,7 @@ with staged(Path(".")) as work:
 """
 
 
+@pytest.mark.conversion
 def test_staged_killed_at_any_step_of_filling_leaves_what_the_next_build_replaces(tmp_path):
     step, code = 0, -signal.SIGKILL
     while code:
@@ -544,6 +546,7 @@ for files in itertools.cycle([OTHER_FILES, FILES]):
 """
 
 
+@pytest.mark.conversion
 def test_staged_killed_at_random_moments_leaves_one_whole_bundle_each_time(tmp_path):
     """It replaces a bundle some hundred times a second, so a kill meets every step of it."""
     destination = write_bundle(tmp_path / "bundle")

@@ -4,6 +4,8 @@ A few modules may: the two tables that list the tasks, for a table has to name i
 commands ``ask``, which puts questions, and ``classify``: each is its task's own command.
 """
 
+import functools
+
 from pipeline.tasks import TASKS
 from tests.test_rooms import Import, imports, modules, tell
 
@@ -14,6 +16,7 @@ OWN_COMMANDS = {
 }
 
 
+@functools.cache
 def own_folders() -> set[str]:
     """Returns the names of the folders of tasks."""
     return {

@@ -268,6 +268,7 @@ def test_one_class_only_is_refused_for_learning_and_named(tmp_path):
         check_classes(numbers[:1], scheme=NUMBER, where="x.tsv")
 
 
+@pytest.mark.conversion
 @pytest.mark.parametrize("ending", ["tsv", "csv", "jsonl"])
 def test_a_million_rows_stream_in_constant_memory(tmp_path, ending):
     path = tmp_path / f"data.{ending}"
