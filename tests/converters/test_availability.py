@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from converters.backends import Runtime, why_unavailable
+from converters.backends import BACKENDS, RUNTIMES, Runtime, runtimes_of, why_unavailable
 
 
 @pytest.mark.parametrize(("platform", "packages", "told"), [
@@ -22,3 +22,11 @@ def test_runtime_is_unavailable_elsewhere_and_without_its_packages(
         name="some", backend="tflite", packages=packages, extra="some", platform=platform
     )
     assert why_unavailable(runtime) == told
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_runtimes_of_a_backend_are_those_that_run_its_artifacts(backend: str) -> None:
+    found = runtimes_of(backend)
+    assert found
+    assert {each.backend for each in found} == {backend}
+    assert sum(len(runtimes_of(each)) for each in BACKENDS) == len(RUNTIMES)
