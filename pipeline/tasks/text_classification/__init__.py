@@ -105,6 +105,10 @@ class TextClassification(Task):
     def _is_number(self) -> bool:
         return self.rules.problem_type == "regression"
 
+    @property
+    def _is_one(self) -> bool:
+        return self.rules.problem_type == "single_label_classification"
+
     # What a model has of it
 
     @classmethod
@@ -240,14 +244,10 @@ class TextClassification(Task):
         """Returns whether all labels are right."""
         if self._is_number:
             return {}
-        name = "accuracy" if len(self._chosen_of_one) else "exact_match"
+        name = "accuracy" if self._is_one else "exact_match"
         is_right = answer.is_finite and example.labels is not None
         is_right = is_right and self._names(answer) == example.labels
         return {name: float(is_right)}
-
-    @property
-    def _chosen_of_one(self) -> tuple[str, ...]:
-        return self.labels if self.rules.problem_type == "single_label_classification" else ()
 
     def _names(self, answer: Labels) -> tuple[str, ...]:
         return tuple(self.labels[place] for place in answer.places)
@@ -297,13 +297,11 @@ class TextClassification(Task):
         """Returns the labels by name with all scores by place, or the number."""
         if self._is_number:
             return {"score": answer.scores[0] if answer.is_finite else None}
-        names: Value | None = self._names(answer)
-        if self._chosen_of_one:
-            (names,) = self._names(answer) or (None,)
-        is_one = bool(self._chosen_of_one)
+        name = "label" if self._is_one else "labels"
         if not answer.is_finite:
-            return {"label" if is_one else "labels": None, "scores": None}
-        return {"label" if is_one else "labels": names, "scores": answer.scores}
+            return {name: None, "scores": None}
+        names = self._names(answer)
+        return {name: names[0] if self._is_one else names, "scores": answer.scores}
 
     def marked(
         self, texts: Mapping[str, str], *, reference: Labels, answer: Labels
