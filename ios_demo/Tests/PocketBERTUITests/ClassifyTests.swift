@@ -114,7 +114,8 @@ struct ClassifyTests {
 
     @Test("a number, a second text, what had no room, and what cannot be read are told")
     func others() async throws {
-      let number = await DemoFixture.classifying("regression", labels: [], text: String(repeating: "lamp ", count: 2_000))
+      let number = await DemoFixture.classifying(
+        "regression", labels: [], text: String(repeating: "lamp ", count: 2_000))
       number.script.change { $0.logits = [3.5] }
       number.demo.ask()
       await number.demo.settle()
