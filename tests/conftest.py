@@ -22,10 +22,17 @@ from converters.values.artifact import Artifact
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
 from pipeline.comparison.task_library import environment
 from pipeline.student.load import Student, load
-from tests import warm
+from tests import classifier_bundles, warm
+from tests.android_demo.artifact_logits import Asked
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.mutations.table import lines as mutation_table
+from tests.platform_bundles import (
+    AppBundle,
+    build_for_platforms,
+    save_small_student,
+    write_questions,
+)
 from tests.students import ARCHITECTURES, read_tokenizer, save_student
 from tests.vectors.write import write as write_vectors
 
@@ -83,7 +90,7 @@ CONVERTING_FILES = (
 """Files that convert, train, install, start frameworks anew, or wait for real processes."""
 CONVERTING_FIXTURES = {
     "artifacts", "long_artifacts", "built", "built_trimmed", "bundle_copy", "bundles", "vectors",
-    "small_models", "task_library_python", "hub_lines",
+    "small_models", "task_library_python", "hub_lines", "app_bundle", "app_classifiers",
 }  # fmt: skip
 
 
@@ -162,6 +169,38 @@ def vectors(make_once: MakeOnce) -> Path:
         return folder / "vectors"
 
     return make_once("vectors", make)
+
+
+@pytest.fixture(scope="session")
+def asked(vectors: Path) -> list[Asked]:
+    """The questions of the vectors."""
+    answers = json.loads((vectors / "uncased" / "answers.json").read_bytes())["answers"]
+    return [
+        Asked(question=each["question"], context=each["context"], seq_lens=tuple(each["seq_lens"]))
+        for each in answers
+    ]
+
+
+@pytest.fixture(scope="session")
+def app_bundle(asked: list[Asked], make_once: MakeOnce) -> AppBundle:
+    """What the apps of both platforms carry, of a student that knows all ids of the vectors."""
+
+    def make(folder: Path) -> AppBundle:
+        return build_for_platforms(
+            ("android", "ios"), ("coreml", "executorch", "tflite"),
+            save_small_student(folder / "student"), folder,
+            seq_lens=sorted({length for each in asked for length in each.seq_lens}),
+            data=write_questions(folder / "squad.json", num_passages=8, num_each=1),
+            options=("--precision", "fp32"),
+        )  # fmt: skip
+
+    return make_once("app-bundle", make)
+
+
+@pytest.fixture(scope="session")
+def app_classifiers(make_once: MakeOnce) -> dict[str, AppBundle]:
+    """A small text classifier of each kind, by name."""
+    return make_once("app-classifiers", classifier_bundles.build)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""Builds the signed bundle that one platform's app carries."""
+"""Builds the signed bundles that apps carry, each platform's packed from the same one."""
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,21 @@ from tests.command import pocketbert
 from tests.students import NUM_POSITIONS, save_tokenizer
 from tests.vectors.tokenizers import uncased
 
+ASSETS = {"android": Path("assets", "pocketbert"), "ios": Path("pocketbert")}
+"""Where the zip for a platform has the bundle."""
 
-def build_for_platform(
-    platform: Platform,
+
+@dataclass(frozen=True, kw_only=True)
+class AppBundle:
+    """A bundle of a small student, as it was built and as apps of both platforms unpack it."""
+
+    whole: Path
+    apps: Mapping[str, Path]
+    public_key: bytes
+
+
+def build_for_platforms(
+    platforms: Sequence[Platform],
     backends: Sequence[str],
     student: Path,
     folder: Path,
@@ -27,15 +40,15 @@ def build_for_platform(
     seq_lens: Sequence[int],
     data: Path,
     options: Sequence[str] = (),
-) -> bytes:
-    """Builds a signed bundle for a platform with the command line, and returns its public key.
+) -> AppBundle:
+    """Builds a signed bundle with the command line, and packs it for platforms.
 
     Args:
-        platform: Whose app carries it.
+        platforms: Whose apps carry it.
         backends: Of its artifacts.
         student: Its folder.
-        folder: Gets ``bundle/``, the whole bundle, and one with the platform's name, what the app
-            unpacks.
+        folder: Gets ``bundle/``, the whole bundle, and one with each platform's name, what the
+            app unpacks.
         seq_lens: Of the artifacts, ascending.
         data: Labelled questions.
         options: More for ``pocketbert build``.
@@ -49,19 +62,27 @@ def build_for_platform(
             serialization.NoEncryption(),
         )
     )
-    packed = folder / f"{platform}.zip"
+    whole = folder / "bundle"
     chosen = [option for backend in backends for option in ("--backend", backend)]
-    for arguments in (
-        ("build", student, "-o", folder / "bundle", *chosen,
-         "--seq-len", ",".join(map(str, seq_lens)), "--data", data, "--sign", secret, *options),
-        ("bundle", folder / "bundle", "--platform", platform, "-o", packed),
-    ):  # fmt: skip
-        finished = pocketbert(*arguments)
-        assert finished.code == 0, finished.stdout + finished.stderr
+    _run("build", student, "-o", whole, *chosen, "--seq-len", ",".join(map(str, seq_lens)),
+         "--data", data, "--sign", secret, *options)  # fmt: skip
+    for platform in platforms:
+        packed = folder / f"{platform}.zip"
+        _run("bundle", whole, "--platform", platform, "-o", packed)
+        with zipfile.ZipFile(packed) as opened:
+            opened.extractall(folder / platform)
+        packed.unlink()
     secret.unlink()
-    with zipfile.ZipFile(packed) as opened:
-        opened.extractall(folder / platform)
-    return key.public_key().public_bytes_raw()
+    return AppBundle(
+        whole=whole,
+        apps={platform: folder / platform / ASSETS[platform] for platform in platforms},
+        public_key=key.public_key().public_bytes_raw(),
+    )
+
+
+def _run(*arguments: str | Path) -> None:
+    finished = pocketbert(*arguments)
+    assert finished.code == 0, finished.stdout + finished.stderr
 
 
 def save_small_student(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pipeline.tasks.question_answering.squad import labelled_questions
 from tests.android_demo import artifact_logits
 from tests.android_demo.artifact_logits import Asked
 from tests.command import ROOT
-from tests.platform_bundles import build_for_platform, write_questions
+from tests.platform_bundles import build_for_platforms, write_questions
 from tests.students import read_tokenizer, save_student
 from tests.vectors import tokenizers
 from tests.vectors.labels import describe_labels
@@ -39,8 +39,6 @@ from tests.vectors.write import (
 
 RESOURCES = ROOT / "android_demo" / "core" / "src" / "test" / "resources"
 SEQ_LENS = (32, 64)
-ASSETS = "assets/pocketbert"
-"""Where the zip for Android has the bundle."""
 
 _EVERY = 36
 """One text of so many is in the sample."""
@@ -57,23 +55,15 @@ def main() -> None:
     sys.stdout.write(f"{size / 1e6:.2f} MB\n")
 
 
-def build_for_android(
-    student: Path, folder: Path, *, seq_lens: Sequence[int], data: Path, options: Sequence[str] = ()
-) -> bytes:
-    """Builds a signed bundle for Android, as ``build_for_platform`` does."""
-    return build_for_platform(
-        "android", ("executorch", "tflite"), student, folder, seq_lens=seq_lens, data=data,
-        options=options,
-    )  # fmt: skip
-
-
 def _write_bundle(folder: Path) -> None:
     student = save_student("distilbert", folder / "student", tokenizer=read_tokenizer())
     data = write_questions(folder / "squad.json", num_passages=2, num_each=2)
-    public_key = build_for_android(student, folder, seq_lens=SEQ_LENS, data=data)
-    shutil.copytree(folder / "android" / ASSETS, RESOURCES / "bundle")
-    (RESOURCES / "public-key.bin").write_bytes(public_key)
-    _write_artifact_logits(folder / "bundle")
+    built = build_for_platforms(
+        ("android",), ("executorch", "tflite"), student, folder, seq_lens=SEQ_LENS, data=data
+    )
+    shutil.copytree(built.apps["android"], RESOURCES / "bundle")
+    (RESOURCES / "public-key.bin").write_bytes(built.public_key)
+    _write_artifact_logits(built.whole)
 
 
 def _write_artifact_logits(bundle: Path) -> None:

@@ -1,14 +1,11 @@
 """``mvn -B test`` over the Android demo, with all vectors and a bundle that was just built."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.android_demo import artifact_logits, classifier_bundles, maven
-from tests.android_demo.artifact_logits import Asked
-from tests.android_demo.make_fixture import ASSETS, build_for_android
-from tests.platform_bundles import save_small_student, write_questions
+from tests.android_demo import artifact_logits, maven
+from tests.platform_bundles import AppBundle
 
 MUST_RUN = {
     "VectorsTest: every text gives the ids and offsets of the tokenizers library(String)[1]",
@@ -34,52 +31,38 @@ def mvn() -> None:
 
 
 @pytest.fixture(scope="module")
-def asked(mvn: None, vectors: Path) -> list[Asked]:
-    """The questions of the vectors."""
-    answers = json.loads((vectors / "uncased" / "answers.json").read_bytes())["answers"]
-    return [
-        Asked(question=each["question"], context=each["context"], seq_lens=tuple(each["seq_lens"]))
-        for each in answers
-    ]
-
-
-@pytest.fixture(scope="module")
-def built_for_android(asked: list[Asked], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``bundle/``, as it lies in an app's assets, its key, and what it answers here.
-
-    Its student is small, and random, and knows all ids of the vectors.
-    """
+def assets(
+    mvn: None,
+    app_bundle: AppBundle,
+    asked: list[artifact_logits.Asked],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A folder with ``bundle/``, as it lies in an app's assets, its key, and its answers here."""
     folder = tmp_path_factory.mktemp("android")
-    seq_lens = sorted({length for each in asked for length in each.seq_lens})
-    public_key = build_for_android(
-        save_small_student(folder / "student"),
-        folder,
-        seq_lens=seq_lens,
-        data=write_questions(folder / "squad.json", num_passages=8, num_each=1),
-        options=("--precision", "fp32"),
-    )
-    (folder / "assets" / "public-key.bin").parent.mkdir()
-    (folder / "assets" / "public-key.bin").write_bytes(public_key)
-    (folder / "android" / ASSETS).rename(folder / "assets" / "bundle")
-    artifact_logits.write(folder / "bundle", asked, folder / "assets" / "artifact-logits.json")
-    return folder / "assets"
+    (folder / "public-key.bin").write_bytes(app_bundle.public_key)
+    (folder / "bundle").symlink_to(app_bundle.apps["android"], target_is_directory=True)
+    artifact_logits.write(app_bundle.whole, asked, folder / "artifact-logits.json")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def built_classifiers(mvn: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def classifiers(
+    mvn: None, app_classifiers: dict[str, AppBundle], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder of small classifiers' bundles."""
-    return classifier_bundles.build(tmp_path_factory.mktemp("android-classifiers"))
+    folder = tmp_path_factory.mktemp("android-classifiers")
+    for name, built in app_classifiers.items():
+        (folder / name).symlink_to(built.apps["android"], target_is_directory=True)
+    return folder
 
 
-def test_every_module_passes_with_all_vectors_and_bundles_just_built(
-    vectors, built_for_android, built_classifiers
-):
+def test_every_module_passes_with_all_vectors_and_bundles_just_built(vectors, assets, classifiers):
     finished = maven.run_tests(
         {
             "pocketbert.vectors": vectors,
-            "pocketbert.bundle": built_for_android / "bundle",
-            "pocketbert.classifiers": built_classifiers,
-            "pocketbert.logits": built_for_android / "artifact-logits.json",
+            "pocketbert.bundle": assets / "bundle",
+            "pocketbert.classifiers": classifiers,
+            "pocketbert.logits": assets / "artifact-logits.json",
         },
         timeout=1800,
     )

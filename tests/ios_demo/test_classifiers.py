@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.classifiers import save_classifier
 from tests.ios_demo import swift
-from tests.platform_bundles import build_for_platform
+from tests.platform_bundles import AppBundle
 
-WORDS = ("good", "bad", "dark", "bright", "old", "new", "red", "blue")
+FIELDS = {
+    "single": {"label", "scores"}, "pair": {"label", "scores"}, "several": {"labels", "scores"},
+    "regression": {"value"},
+}  # fmt: skip
+"""Of an answer, by the bundle's name."""
 
 
 @pytest.fixture(scope="module")
@@ -22,38 +24,15 @@ def built() -> None:
 
 
 @pytest.mark.conversion
-@pytest.mark.parametrize(
-    ("student", "values", "fields"),
-    [
-        ({}, ("negative", "positive"), {"label", "scores"}),
-        pytest.param(
-            {"problem_type": "multi_label_classification", "text_pair": True},
-            ("negative|positive", ""),
-            {"labels", "scores"},
-            marks=pytest.mark.soak,
-        ),
-    ],
-    ids=["one label", "several labels of pairs"],
-)
+@pytest.mark.parametrize("kind", FIELDS)
 def test_swift_makes_the_rows_and_labels_of_every_example(
-    built: None, student: dict[str, Any], values: tuple[str, str], fields: set[str], tmp_path: Path
+    built: None, app_classifiers: dict[str, AppBundle], kind: str, tmp_path: Path
 ) -> None:
-    data = tmp_path / "texts.tsv"
-    pair = "\ttext_pair" if student.get("text_pair") else ""
-    lines = [
-        f"the lamp was {word}{pair and f'{chr(9)}it was {word}'}\t{values[place % 2]}"
-        for place, word in enumerate(WORDS)
-    ]
-    data.write_text("\n".join([f"text{pair}\tlabel", *lines]) + "\n")
-    key = build_for_platform(
-        "ios", ("executorch",), save_classifier("distilbert", tmp_path / "student", **student),
-        tmp_path, seq_lens=(16, 32), data=data, options=("--precision", "fp32"),
-    )  # fmt: skip
-    (tmp_path / "public-key.bin").write_bytes(key)
-    bundle = tmp_path / "ios" / "pocketbert"
+    bundle = app_classifiers[kind].apps["ios"]
+    (tmp_path / "public-key.bin").write_bytes(app_classifiers[kind].public_key)
     examples = json.loads((bundle / "vectors.json").read_bytes())["examples"]
     assert examples
-    assert all(set(each["answer"]) == fields for each in examples)
+    assert all(set(each["answer"]) == FIELDS[kind] for each in examples)
     finished = swift.run(
         ".build/debug/pocketbert-check", str(bundle), "--public-key",
         str(tmp_path / "public-key.bin"),

@@ -13,7 +13,7 @@ from pipeline.bundle import vectors as bundle_vectors
 from tests.android_demo import artifact_logits
 from tests.android_demo.artifact_logits import IOS, Asked
 from tests.ios_demo import swift
-from tests.platform_bundles import build_for_platform, save_small_student, write_questions
+from tests.platform_bundles import AppBundle
 
 MUST_PASS = {
     "every text gives the ids and offsets of the tokenizers library",
@@ -33,42 +33,22 @@ def swift_here() -> None:
 
 
 @pytest.fixture(scope="module")
-def asked(vectors: Path) -> list[Asked]:
-    """The questions of the vectors."""
-    answers = json.loads((vectors / "uncased" / "answers.json").read_bytes())["answers"]
-    return [
-        Asked(question=each["question"], context=each["context"], seq_lens=tuple(each["seq_lens"]))
-        for each in answers
-    ]
-
-
-@pytest.fixture(scope="module")
 def fixture(
-    swift_here: None, vectors: Path, asked: list[Asked], tmp_path_factory: pytest.TempPathFactory
+    swift_here: None,
+    vectors: Path,
+    app_bundle: AppBundle,
+    asked: list[Asked],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A folder with ``bundle/``, as it lies in the app, its key, what it answers here, and vectors.
-
-    Its student is small, and random, and knows all ids of the vectors.
-    """
-    folder = tmp_path_factory.mktemp("ios")
-    public_key = build_for_platform(
-        "ios",
-        ("coreml", "executorch"),
-        save_small_student(folder / "student"),
-        folder,
-        seq_lens=sorted({length for each in asked for length in each.seq_lens}),
-        data=write_questions(folder / "squad.json", num_passages=8, num_each=1),
-        options=("--precision", "fp32"),
-    )
-    made = folder / "fixture"
-    made.mkdir()
-    (made / "public-key.bin").write_bytes(public_key)
-    (folder / "ios" / "pocketbert").rename(made / "bundle")
+    """A folder with ``bundle/``, as it lies in the app, its key, its answers here, and vectors."""
+    made = tmp_path_factory.mktemp("ios")
+    (made / "public-key.bin").write_bytes(app_bundle.public_key)
+    (made / "bundle").symlink_to(app_bundle.apps["ios"], target_is_directory=True)
     (made / "vectors").symlink_to(vectors, target_is_directory=True)
     stated = bundle_vectors.read(made / "bundle" / "vectors.json")
     tested = [Asked(**each.texts, seq_lens=stated.seq_lens) for each in stated.examples]
     artifact_logits.write(
-        folder / "bundle", [*asked, *tested], made / "artifact-logits.json", names=IOS
+        app_bundle.whole, [*asked, *tested], made / "artifact-logits.json", names=IOS
     )
     return made
 

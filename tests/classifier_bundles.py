@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.android_demo.make_fixture import ASSETS
 from tests.classifiers import save_classifier
-from tests.platform_bundles import build_for_platform
+from tests.platform_bundles import AppBundle, build_for_platforms
 
 SEQ_LENS = (16, 32)
 _TEXTS = (
@@ -51,20 +50,19 @@ KINDS = {
 """By the name of the bundle's folder."""
 
 
-def build(folder: Path) -> Path:
-    """Builds all of them, and returns the folder that holds them as apps' assets do."""
-    for name, kind in KINDS.items():
-        own = folder / "made" / name
-        own.mkdir(parents=True)
-        student = save_classifier("bert", own / "student", **kind.stated)
-        build_for_platform(
-            "android", ("executorch",), student, own,
-            seq_lens=SEQ_LENS, data=_write_data(own / "data.jsonl", kind),
-            options=("--precision", "fp32", *kind.options),
-        )  # fmt: skip
-        (folder / "classifiers").mkdir(exist_ok=True)
-        (own / "android" / ASSETS).rename(folder / "classifiers" / name)
-    return folder / "classifiers"
+def build(folder: Path) -> dict[str, AppBundle]:
+    """Builds all of them for the apps of both platforms, by their names."""
+    return {name: _build(kind, folder / name) for name, kind in KINDS.items()}
+
+
+def _build(kind: Kind, folder: Path) -> AppBundle:
+    folder.mkdir()
+    return build_for_platforms(
+        ("android", "ios"), ("executorch",),
+        save_classifier("bert", folder / "student", **kind.stated), folder,
+        seq_lens=SEQ_LENS, data=_write_data(folder / "data.jsonl", kind),
+        options=("--precision", "fp32", *kind.options),
+    )  # fmt: skip
 
 
 def _write_data(path: Path, kind: Kind) -> Path:
