@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pipeline.bundle.manifest import Manifest
     from pipeline.on_device.task import DeviceTask
+    from pipeline.tasks.task_library import NumbersLibrary, WordsLibrary
 
 Outputs = Mapping[str, np.ndarray]
 """Of one row, by name."""
@@ -183,26 +184,6 @@ class TaskOptions:
 NO_OPTIONS = TaskOptions()
 
 
-class LibraryTask(Protocol):
-    """What Google's Task Library is asked, and how its replies are compared."""
-
-    def texts(self, example: Any) -> tuple[str, ...]:
-        """Returns what it is asked, in its order."""
-        ...
-
-    def expected(self, encoded: Encoded, answer: Any) -> str:
-        """Returns a student's answer as the library would give it."""
-        ...
-
-    def same(self, reply: str, expected: str) -> bool:
-        """Returns whether a reply is as good as the expected one."""
-        ...
-
-    def answer(self, reply: str) -> Any:
-        """Returns a reply as an answer of the task, to be scored."""
-        ...
-
-
 class Task(Protocol):
     """A task as one model has it; what it makes of texts and outputs depends on nothing else.
 
@@ -287,7 +268,7 @@ class Task(Protocol):
         ...
 
     @property
-    def task_library(self) -> "LibraryTask | None":
+    def task_library(self) -> "WordsLibrary | NumbersLibrary | None":
         """What Google's Task Library can be asked; None where it has nothing for the task."""
         ...
 

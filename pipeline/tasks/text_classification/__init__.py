@@ -29,6 +29,7 @@ from pipeline.tasks.text_classification.labelled import (
     read_labelled,
 )  # fmt: skip
 from pipeline.tasks.text_classification.own_texts import own_texts
+from pipeline.tasks.text_classification.task_library import LabelLibrary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -153,9 +154,9 @@ class TextClassification(Task):
         return on_device.TextClassification(self.rules, self.labels)
 
     @property
-    def task_library(self) -> None:
+    def task_library(self) -> LabelLibrary:
         """Returns what Google's Task Library can be asked."""
-        return None
+        return LabelLibrary(rules=self.rules, labels=self.labels)
 
     # Examples
 
