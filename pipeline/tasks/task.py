@@ -169,6 +169,34 @@ class Piece:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a student says of one thing, and what an artifact says of it: a label's probability."""
+
+    name: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """A table of how often what was answered to examples whose labels are known.
+
+    Attributes:
+        num_examples: That were counted.
+        rows: What people said.
+        columns: What was answered.
+        cells: For each row, for each column, how often.
+        is_right: For each row, for each column, whether that is as it should be.
+    """
+
+    num_examples: int
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[int, ...], ...]
+    is_right: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskOptions:
     """What a user says of a task beside what the checkpoint says; None for what nobody has said.
 
@@ -385,7 +413,42 @@ class Task(Protocol):
         """Returns the kinds of examples whose scores are told apart; none where there is one."""
         ...
 
+    def badness(self, likeness: Mapping[str, float], *, outcome: str) -> tuple[float, ...]:
+        """Returns what orders examples by how badly they fare; one that is larger is worse.
+
+        Unless a task says otherwise, another answer is worse than any that is the same.
+
+        Args:
+            likeness: Of the two answers, as ``likeness`` gives it.
+            outcome: Whether they are the ``same``, a ``near tie``, or the answer is ``changed``.
+        """
+        far = 1 - likeness[self.LIKENESS[-1].name]
+        return outcome == "changed", outcome == "near tie", far
+
+    def counts(
+        self, before: Sequence[Any], after: Sequence[Any], examples: Sequence[Any]
+    ) -> tuple[Counts, Counts] | None:
+        """Returns how often what was answered by a student and by an artifact, in like tables.
+
+        None, as unless a task says otherwise, where there is nothing to count.
+
+        Args:
+            before: The student's answers, one for each example.
+            after: The artifact's.
+            examples: Labelled or not.
+        """
+        del before, after, examples
+        return None
+
     # How answers are shown
+
+    def changes(self, reference: Any, answer: Any) -> tuple[Change, ...]:
+        """Returns how far the numbers of an answer are from a student's, the farthest first.
+
+        None, unless a task says otherwise.
+        """
+        del reference, answer
+        return ()
 
     def to_json(self, answer: Any) -> dict[str, Any]:
         """Returns an answer as ``--json`` prints it."""
