@@ -49,24 +49,28 @@ class Group:
 
 def groups(parity: Sequence[Parity]) -> Iterator[Group]:
     """Yields the tables of all artifacts whose answers were counted, by what they were asked."""
-    found: dict[Counts, dict[Counts, list[str]]] = {}
+    found: dict[Counts, dict[Counts, list[Parity]]] = {}
     for each in parity:
         if each.counts is not None:
             before, after = each.counts
-            names = found.setdefault(before, {}).setdefault(after, [])
-            names.append(f"{each.runtime} {each.precision}, {each.seq_len} tokens")
+            found.setdefault(before, {}).setdefault(after, []).append(each)
     for before, others in found.items():
+        lengths = sorted({each.seq_len for alike in others.values() for each in alike})
         yield Group(
             num_examples=before.num_examples,
             columns=before.columns,
-            before=_table("PyTorch", before, before),
+            before=_table(f"PyTorch, {', '.join(map(str, lengths))} tokens", before, before),
             after=tuple(
-                _table("; ".join(names), before, after)
-                for after, names in others.items()
+                _table("; ".join(map(_name, alike)), before, after)
+                for after, alike in others.items()
                 if after != before
             ),
-            alike=tuple(others.get(before, ())),
+            alike=tuple(map(_name, others.get(before, ()))),
         )
+
+
+def _name(parity: Parity) -> str:
+    return f"{parity.runtime} {parity.precision}, {parity.seq_len} tokens"
 
 
 def _table(about: str, before: Counts, after: Counts) -> Table:

@@ -123,7 +123,7 @@ def test_page_shows_the_labels_before_and_after_with_what_changed(
     html = write(tmp_path, student, parity())
     shown = Tables(html)
     head = ["label", *LABELS]
-    assert shown.of("PyTorch") == [
+    assert shown.of("PyTorch, 4 tokens") == [
         head, ["negative", "1", "0", "0"], ["so-so", "0", "1", "0"], ["positive", "0", "0", "1"],
     ]  # fmt: skip
     assert shown.of("litert int8, 4 tokens") == [
@@ -144,9 +144,21 @@ def test_page_names_who_answers_as_the_student_and_shows_equal_tables_once(
         )
     )  # fmt: skip
     captions = [each for each in shown.captions if each]
-    assert captions == ["PyTorch", "litert int8, 4 tokens; tensorflow int8, 4 tokens"]
+    together = "litert int8, 4 tokens; tensorflow int8, 4 tokens"
+    assert captions == ["PyTorch, 4 tokens", together]
     alike = "executorch int8, 4 tokens; coreml-reference int8, 4 tokens"
     assert f"The same as PyTorch: {alike}." in shown.text
+
+
+def test_page_parts_lengths_at_which_the_student_answers_otherwise(
+    student: Student, tmp_path: Path
+) -> None:
+    longer = parity(OWN, seq_len=8)
+    other = replace(longer, counts=(parity().counts[1],) * 2, seq_len=16)
+    shown = Tables(write(tmp_path, student, parity(OWN), longer, other))
+    captions = [each for each in shown.captions if each]
+    assert captions == ["PyTorch, 4, 8 tokens", "PyTorch, 16 tokens"]
+    assert shown.text.count("The same as PyTorch: ") == 2
 
 
 def test_page_without_labelled_texts_has_no_such_table(student: Student, tmp_path: Path) -> None:
@@ -212,7 +224,7 @@ def test_page_shows_labels_as_they_are_and_runs_none_of_them(
     task = TextClassification(labels=("<script>alert(1)</script>", "<img src=x>", "a&b"))
     shown = Tables(write(tmp_path, student, parity(task=task)))
     assert not {"script", "img"} & shown.tags
-    assert [row[0] for row in shown.of("PyTorch")[1:]] == list(task.labels)
+    assert [row[0] for row in shown.of("PyTorch, 4 tokens")[1:]] == list(task.labels)
 
 
 def test_every_table_scrolls_in_a_box_of_its_own(student: Student, tmp_path: Path) -> None:
