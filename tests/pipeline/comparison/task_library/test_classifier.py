@@ -203,6 +203,9 @@ def test_build_parity_and_verify_know_the_variant(
     [row] = [each for each in built.json["parity"] if each["runtime"] == "task-library"]
     assert (row["seq_len"], row["num_inputs"], row["num_cut"]) == (SEQ_LEN, 9, 1)
     assert row["label_agreement"] == 1
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<caption>PyTorch, 32 tokens</caption>" in report  # what was answered by label
+    assert "task-library int8, 32 tokens" in report
     checked = pocketbert("parity", folder, "--data", data, "--runtime", "task-library", "--json")
     assert checked.json["parity"] == [row]
     assert pocketbert("verify", folder).code == 0
