@@ -131,7 +131,7 @@ TASK_LIBRARY = Runtime(
     backend="tflite",
     packages=(),
     extra="tflite",
-    note="independent client: Google's Task Library, which answers in whole words",
+    note="independent client: Google's Task Library, with a tokenizer of its own",
 )
 """It takes texts and gives answers, so it stands apart from those that give logits."""
 

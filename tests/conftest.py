@@ -69,6 +69,7 @@ LONGEST = (
     "converters/test_workarounds.py", "converters/test_static_activations.py",
     "pipeline/test_distill.py", "pipeline/comparison/task_library/test_variant.py",
     "converters/test_block_outputs.py", "mutations/test_clean_builds.py",
+    "pipeline/comparison/task_library/test_classifier.py",
 )  # fmt: skip
 """Files that take more than half a minute, the longest first."""
 CONVERTING_FILES = (

@@ -7,7 +7,7 @@ Source: ``metadata_schema.fbs`` of tflite-support.
 """
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import flatbuffers
@@ -18,26 +18,35 @@ NAME = "TFLITE_METADATA"
 _IDENTIFIER = b"M001"
 _LEAST_PARSER = "1.1.0"
 """The first version that knows tokenizers."""
+_LABELS = b"\2"
+"""``AssociatedFileType.TENSOR_AXIS_LABELS``."""
 _VOCABULARY = b"\5"
 """``AssociatedFileType.VOCABULARY``."""
 _BERT_TOKENIZER = b"\4"
 """``ProcessUnitOptions.BertTokenizerOptions``."""
 
 
-def describe(*, inputs: Iterable[str], outputs: Iterable[str], vocabulary_file: str) -> bytes:
+def describe(
+    *,
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+    vocabulary_file: str,
+    label_files: Mapping[str, str],
+) -> bytes:
     """Returns the metadata of a model of one graph that reads text by WordPiece.
 
     Args:
         inputs: Names for the inputs, in their order.
         outputs: Names for the outputs, in their order.
         vocabulary_file: By this name the vocabulary is attached.
+        label_files: By these names the labels of some outputs are, one a line.
     """
     builder = flatbuffers.Builder()
     file = _table(builder, builder.CreateString(vocabulary_file), None, _VOCABULARY)
     tokenizer = _table(builder, _vector(builder, [file]))
     unit = _table(builder, _BERT_TOKENIZER, tokenizer)
     tensors = [
-        _vector(builder, [_table(builder, builder.CreateString(name)) for name in names])
+        _vector(builder, [_tensor(builder, name, label_files.get(name)) for name in names])
         for names in (inputs, outputs)
     ]
     graph = _table(builder, None, None, *tensors, None, _vector(builder, [unit]))
@@ -46,6 +55,15 @@ def describe(*, inputs: Iterable[str], outputs: Iterable[str], vocabulary_file: 
     model = _table(builder, None, None, None, graphs, None, None, None, parser)
     builder.Finish(model, _IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _tensor(builder: flatbuffers.Builder, name: str, label_file: str | None) -> int:
+    """Writes what is said of an input or an output: its name, and the file of its labels."""
+    if label_file is None:
+        return _table(builder, builder.CreateString(name))
+    file = _table(builder, builder.CreateString(label_file), None, _LABELS)
+    files = _vector(builder, [file])
+    return _table(builder, builder.CreateString(name), None, None, None, None, None, files)
 
 
 def attach(path: Path, *, name: str, content: str) -> None:

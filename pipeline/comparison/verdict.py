@@ -26,7 +26,7 @@ from pipeline.comparison.scores import Worth, worth_of
 from pipeline.comparison.thresholds import OWN_WEIGHTS_SNR_DB, Thresholds
 from pipeline.conversion import metrics
 from pipeline.files.canonical import json_value
-from pipeline.tasks.task import Outputs, OutputSpec, Task
+from pipeline.tasks.task import Counts, Outputs, OutputSpec, Task
 
 Verdict = Literal["pass", "fail"]
 
@@ -70,6 +70,7 @@ class Parity:
         likeness: How alike the answers are, as the task measures it: means over inputs.
         worth: On the labels.
         drift: How far answers have moved, as the task measures it over all of them.
+        counts: Of the student's answers and of the artifact's, where the task counts them.
         num_inputs: Examples; hard rows are not among them.
         num_cut: Those of them of which a part was not read.
         worst: Inputs that fare worst, the worst first.
@@ -93,6 +94,7 @@ class Parity:
     likeness: Mapping[str, float] = field(default_factory=dict)
     worth: Worth = field(default_factory=Worth)
     drift: Mapping[str, float] = field(default_factory=dict)
+    counts: tuple[Counts, Counts] | None = field(default=None, repr=False)
     num_inputs: int = 0
     num_cut: int = 0
     gates: tuple[Gate, ...]
@@ -185,7 +187,7 @@ def judge(
         verdict="fail" if failed else "pass", task=task, **vars(logits), answer_agreement=agreement,
         num_near_ties=outcomes.count("near tie"), likeness=_mean_likeness(compared, task),
         worth=worth_of([each.answer for each in compared], cases, task=task),
-        drift=_drift(cases, compared, task),
+        **_of_all(cases, compared, task),
         num_inputs=len(compared), num_cut=sum(case.encoded.is_cut for case in cases),
         gates=tuple(gates), reason="; ".join(_reason(gate) for gate in failed),
         worst=tuple(sorted(compared, key=badness_by(task), reverse=True)[:NUM_WORST]),
@@ -225,13 +227,13 @@ def _mean_likeness(compared: Sequence[ComparedInput], task: Task) -> dict[str, f
     }
 
 
-def _drift(
-    cases: Sequence[Case], compared: Sequence[ComparedInput], task: Task
-) -> dict[str, float]:
-    """Returns what the task itself tells of how answers moved."""
+def _of_all(cases: Sequence[Case], compared: Sequence[ComparedInput], task: Task) -> dict[str, Any]:
+    """Returns what the task itself tells of all answers together: how they moved, and counts."""
     examples = [case.example for case in cases]
     own, given = [case.answer for case in cases], [each.answer for each in compared]
-    return task.drift(own, given, examples)
+    return {
+        "drift": task.drift(own, given, examples), "counts": task.counts(own, given, examples)
+    }  # fmt: skip
 
 
 def _logit_gates(logits: LogitMetrics, thresholds: Thresholds) -> list[Gate]:
@@ -318,13 +320,10 @@ def _own_weights_gate(
     return at_least("own_weights", ratio, OWN_WEIGHTS_SNR_DB, detail=detail)
 
 
-def badness_by(task: Task) -> Callable[[ComparedInput], tuple[bool, bool, float, float]]:
+def badness_by(task: Task) -> Callable[[ComparedInput], tuple[float, ...]]:
     """Returns what orders inputs by how badly they fare; one that is larger is worse."""
-    alike = task.LIKENESS[-1].name
     return lambda compared: (
-        compared.outcome == "changed",
-        compared.outcome == "near tie",
-        1 - compared.likeness[alike],
+        *task.badness(compared.likeness, outcome=compared.outcome),
         compared.max_abs_diff,
     )
 

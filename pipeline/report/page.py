@@ -21,15 +21,19 @@ from pipeline.comparison.verdict import FILE_NAME as PARITY_FILE
 from pipeline.comparison.verdict import NUM_WORST, Parity, as_json, badness_by
 from pipeline.files.canonical import canonical_json
 from pipeline.quantization.search import Step
+from pipeline.report.confusion import groups
 from pipeline.report.depth import picture
 from pipeline.report.pictures import draw_svg
 from pipeline.report.tables import number
-from pipeline.tasks.task import Piece
+from pipeline.tasks.task import Change, Piece
 
 if TYPE_CHECKING:
     from pipeline.student.load import Student
 
 FILE_NAME = "report.html"
+
+NUM_CHANGES = 5
+"""Labels of an input that are shown with their probabilities."""
 
 _HINT = "choose another folder with --report"
 _TITLE = b"<title>PocketBERT: "
@@ -39,12 +43,19 @@ _HEAD_BYTES = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
-    """An input that fares badly, and where."""
+    """An input that fares badly, and where.
+
+    Attributes:
+        heading: Of it, in a line.
+        pieces: Of its text.
+        changes: Of the numbers of the answer, the largest first; at most ``NUM_CHANGES``.
+    """
 
     parity: Parity
     compared: ComparedInput
     heading: str
     pieces: tuple[Piece, ...]
+    changes: tuple[Change, ...]
 
 
 def check_report_folder(folder: Path) -> None:
@@ -152,6 +163,7 @@ def write(
         steps=steps,
         notes={runtime: note for runtime, note in notes.items() if note},
         errors=draw_errors(parity),
+        confusion=list(groups(parity)),
         worst=list(_worst(parity)),
     )
     path.write_text(text, encoding="utf-8")
@@ -185,4 +197,5 @@ def _worst(parity: Sequence[Parity]) -> Iterator[Worst]:
         heading, pieces = each.task.marked(
             compared.texts, reference=compared.reference, answer=compared.answer
         )
-        yield Worst(parity=each, compared=compared, heading=heading, pieces=pieces)
+        changes = each.task.changes(compared.reference, compared.answer)[:NUM_CHANGES]
+        yield Worst(parity=each, compared=compared, heading=heading, pieces=pieces, changes=changes)

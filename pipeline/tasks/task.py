@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pipeline.bundle.manifest import Manifest
     from pipeline.on_device.task import DeviceTask
+    from pipeline.tasks.task_library import NumbersLibrary, WordsLibrary
 
 Outputs = Mapping[str, np.ndarray]
 """Of one row, by name."""
@@ -168,6 +169,34 @@ class Piece:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a student says of one thing, and what an artifact says of it: a label's probability."""
+
+    name: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """A table of how often what was answered to examples whose labels are known.
+
+    Attributes:
+        num_examples: That were counted.
+        rows: What people said.
+        columns: What was answered.
+        cells: For each row, for each column, how often.
+        is_right: For each row, for each column, whether that is as it should be.
+    """
+
+    num_examples: int
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[int, ...], ...]
+    is_right: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskOptions:
     """What a user says of a task beside what the checkpoint says; None for what nobody has said.
 
@@ -181,26 +210,6 @@ class TaskOptions:
 
 
 NO_OPTIONS = TaskOptions()
-
-
-class LibraryTask(Protocol):
-    """What Google's Task Library is asked, and how its replies are compared."""
-
-    def texts(self, example: Any) -> tuple[str, ...]:
-        """Returns what it is asked, in its order."""
-        ...
-
-    def expected(self, encoded: Encoded, answer: Any) -> str:
-        """Returns a student's answer as the library would give it."""
-        ...
-
-    def same(self, reply: str, expected: str) -> bool:
-        """Returns whether a reply is as good as the expected one."""
-        ...
-
-    def answer(self, reply: str) -> Any:
-        """Returns a reply as an answer of the task, to be scored."""
-        ...
 
 
 class Task(Protocol):
@@ -287,7 +296,7 @@ class Task(Protocol):
         ...
 
     @property
-    def task_library(self) -> "LibraryTask | None":
+    def task_library(self) -> "WordsLibrary | NumbersLibrary | None":
         """What Google's Task Library can be asked; None where it has nothing for the task."""
         ...
 
@@ -404,7 +413,42 @@ class Task(Protocol):
         """Returns the kinds of examples whose scores are told apart; none where there is one."""
         ...
 
+    def badness(self, likeness: Mapping[str, float], *, outcome: str) -> tuple[float, ...]:
+        """Returns what orders examples by how badly they fare; one that is larger is worse.
+
+        Unless a task says otherwise, another answer is worse than any that is the same.
+
+        Args:
+            likeness: Of the two answers, as ``likeness`` gives it.
+            outcome: Whether they are the ``same``, a ``near tie``, or the answer is ``changed``.
+        """
+        far = 1 - likeness[self.LIKENESS[-1].name]
+        return outcome == "changed", outcome == "near tie", far
+
+    def counts(
+        self, before: Sequence[Any], after: Sequence[Any], examples: Sequence[Any]
+    ) -> tuple[Counts, Counts] | None:
+        """Returns how often what was answered by a student and by an artifact, in like tables.
+
+        None, as unless a task says otherwise, where there is nothing to count.
+
+        Args:
+            before: The student's answers, one for each example.
+            after: The artifact's.
+            examples: Labelled or not.
+        """
+        del before, after, examples
+        return None
+
     # How answers are shown
+
+    def changes(self, reference: Any, answer: Any) -> tuple[Change, ...]:
+        """Returns how far the numbers of an answer are from a student's, the farthest first.
+
+        None, unless a task says otherwise.
+        """
+        del reference, answer
+        return ()
 
     def to_json(self, answer: Any) -> dict[str, Any]:
         """Returns an answer as ``--json`` prints it."""

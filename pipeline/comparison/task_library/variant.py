@@ -4,13 +4,11 @@ It takes texts and gives answers, so it checks all that the other runtimes are h
 tokenizer, the names and the order of inputs, and the decoding. It goes by rules of its own, and
 only what they cannot change is compared, as the task's ``LibraryTask`` says:
 
-- It reads one window of 384 tokens. Longer contexts are left out.
+- It reads one row. Texts that take several are left out.
 - It lower-cases ASCII alone and removes no accents, so ``Café`` becomes ``[UNK]`` where a
   student's tokenizer reads ``cafe``. Texts that the two cut into different tokens are left out.
-- It looks at the five best starts and ends only, and at answers of 32 tokens where ours have 30.
-  That is compared as it is.
 
-Source: tflite-support 0.4.4, ``bert_question_answerer.cc`` and ``bert_tokenizer.h``.
+Source: tflite-support 0.4.4, ``bert_tokenizer.h``, and the class of each task.
 """
 
 import json
@@ -18,13 +16,16 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from converters.backends import TASK_LIBRARY
 from converters.values.artifact import Artifact
 from converters.values.errors import GateError, InputError
+from converters.values.task_library import LibraryModel
 from pipeline.bundle.open import Bundle
 from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.runtimes import Skipped
@@ -33,23 +34,23 @@ from pipeline.comparison.task_library import environment
 from pipeline.comparison.task_library.tokenizer import LibraryTokenizer
 from pipeline.comparison.thresholds import thresholds_of
 from pipeline.comparison.verdict import Parity, at_least, failed_parity
+from pipeline.comparison.verdict import judge as judge_outputs
 from pipeline.conversion.recipe import Recipe
 from pipeline.files.checksums import checked
 from pipeline.running.jobs import Job
 from pipeline.running.run import Run
 from pipeline.student.load import Student
-from pipeline.tasks.task import Example, LibraryTask
+from pipeline.tasks.task import Example
+from pipeline.tasks.task_library import LibraryTask, NumbersLibrary, WordsLibrary
 from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
 
 RUNTIME = TASK_LIBRARY.name
 FILE_NAME = "task-library.tflite"
-SEQ_LEN = 384
-"""Tokens. The library has no other length."""
 
 MIN_AGREEMENT = 0.95
-"""Share of the same answers after SQuAD normalization, where the precision itself keeps as many."""
+"""Share of the same answers in words, where the precision itself keeps as many."""
 
-_SECONDS_PER_QUESTION = 10
+_SECONDS_PER_EXAMPLE = 10
 
 
 def check_wanted(
@@ -67,11 +68,7 @@ def check_wanted(
     part = tokenizer_part(student.tokenizer)
     if "tflite" not in backends:
         raise InputError("--task-library is for TFLite, which is not built", hint="add it")
-    if SEQ_LEN not in seq_lens:
-        raise InputError(
-            f"the Task Library pads every text to {SEQ_LEN} tokens, which is not among the lengths",
-            hint=f"add {SEQ_LEN} to --seq-len, or leave out --task-library",
-        )
+    library_of(student).check(tokenizer=part, input_names=student.input_names, seq_lens=seq_lens)
     if recipe is not None and recipe.activations == "static":
         raise InputError(
             "the Task Library's runtime has no linear layers of static activations",
@@ -82,12 +79,6 @@ def check_wanted(
             f"the Task Library would cut the added token {token!r} into pieces",
             hint="leave out --task-library",
         )
-    if "token_type_ids" in student.input_names and part.second_token_type == 0:
-        raise InputError(
-            "the Task Library gives the context the token type 1, and this student reads it as 0",
-            hint="leave out --task-library",
-        )
-    library_of(student)
     if not part.lowercase:
         raise InputError(
             "the Task Library reads lower case only, and this student does not",
@@ -95,7 +86,7 @@ def check_wanted(
         )
 
 
-def library_of(student: Student) -> LibraryTask:
+def library_of(student: Student) -> WordsLibrary | NumbersLibrary:
     """Returns what the library can be asked for a student's task.
 
     Raises:
@@ -117,6 +108,7 @@ def add(source: Artifact, student: Student, *, run: Run) -> Artifact:
         function=derive,
         arguments={
             "source": source,
+            "wanted": library_of(student).model(source.seq_lens),
             "vocabulary": vocabulary_text(student.tokenizer),
             "path": source.path.with_name(FILE_NAME),
         },
@@ -124,11 +116,11 @@ def add(source: Artifact, student: Student, *, run: Run) -> Artifact:
     return run.run_jobs([job])[0].get()
 
 
-def derive(*, source: Artifact, vocabulary: str, path: Path) -> Artifact:
+def derive(*, source: Artifact, wanted: LibraryModel, vocabulary: str, path: Path) -> Artifact:
     """Writes the variant; the body of a worker."""
     from converters.tflite import task_library
 
-    return task_library.derive(source, vocabulary=vocabulary, path=path)
+    return task_library.derive(source, wanted=wanted, vocabulary=vocabulary, path=path)
 
 
 def check_bundle(
@@ -164,35 +156,37 @@ def check(
 
     Where its environment cannot be made, or no question can be compared, the check is skipped.
     """
-    library = library_of(student)
-    chosen, left_out = comparable(student, examples)
+    [seq_len] = variant.seq_lens
+    chosen, left_out = comparable(student, examples, seq_len=seq_len)
     if not chosen:
-        return [], [Skipped(runtime=RUNTIME, reason=f"no question is left to compare: {left_out}")]
+        reason = f"no {student.task.NOUN} is left to compare: {left_out}"
+        return [], [Skipped(runtime=RUNTIME, reason=reason)]
     try:
         with run.stage(f"{RUNTIME} environment"):
             python = environment.ensure()
     except environment.UnavailableError as err:
         return [], [Skipped(runtime=RUNTIME, reason=f"{err.message}; {err.hint}")]
     with run.stage("run pytorch"):
-        cases = reference_cases(student, chosen, (SEQ_LEN,))
+        cases = reference_cases(student, chosen, (seq_len,))
     try:
         with run.stage(f"run {RUNTIME}"):
             model = checked(variant).path
-            asked = [library.texts(each) for each in chosen]
-            texts = ask(python, model, asked, num_threads=run.num_threads)
+            replies = ask(python, library_of(student), model, chosen, num_threads=run.num_threads)
     except (ClientError, GateError) as err:
         return [
-            failed_parity(variant, RUNTIME, task=student.task, seq_len=SEQ_LEN, reason=str(err))
+            failed_parity(variant, RUNTIME, task=student.task, seq_len=seq_len, reason=str(err))
         ], []
-    return [judge(variant, student, cases, texts, left_out=left_out)], []
+    return [judge(variant, student, cases, replies, left_out=left_out)], []
 
 
-def comparable(student: Student, examples: Sequence[Example]) -> tuple[list[Example], str]:
-    """Returns the questions that both read alike, and in words how many are left out and why."""
+def comparable(
+    student: Student, examples: Sequence[Example], *, seq_len: int
+) -> tuple[list[Example], str]:
+    """Returns the examples that both read alike, and in words how many are left out and why."""
     theirs = LibraryTokenizer(student.tokenizer)
     chosen, num_long, num_read_otherwise = [], 0, 0
     for example, encoded in zip(
-        examples, student.encode(examples, seq_lens=(SEQ_LEN,)), strict=True
+        examples, student.encode(examples, seq_lens=(seq_len,)), strict=True
     ):
         if len(encoded.rows) > 1:
             num_long += 1
@@ -204,8 +198,8 @@ def comparable(student: Student, examples: Sequence[Example]) -> tuple[list[Exam
         else:
             chosen.append(example)
     return chosen, (
-        f"{num_long} with contexts of several windows and {num_read_otherwise} that its tokenizer "
-        "reads otherwise are left out"
+        f"{num_long} of several windows and {num_read_otherwise} that its tokenizer reads "
+        "otherwise are left out"
     )
 
 
@@ -214,14 +208,20 @@ class ClientError(Exception):
 
 
 def ask(
-    python: Path, model: Path, asked: Sequence[Sequence[str]], *, num_threads: int
-) -> list[str]:
-    """Returns the Task Library's answers, empty where it finds none.
+    python: Path,
+    library: LibraryTask,
+    model: Path,
+    examples: Sequence[Example],
+    *,
+    num_threads: int,
+) -> list[Any]:
+    """Returns the Task Library's reply to each example, as the task's client gives it.
 
     Args:
         python: Of its environment.
+        library: Which of its classes is asked.
         model: The file that it opens.
-        asked: The texts of each example.
+        examples: Of the task.
         num_threads: Of its runtime.
 
     Raises:
@@ -229,9 +229,14 @@ def ask(
     """
     with tempfile.TemporaryDirectory(prefix="pocketbert-") as folder:
         request, reply = Path(folder, "request.json"), Path(folder, "reply.json")
-        content = {"model": str(model), "num_threads": num_threads, "questions": list(asked)}
+        content = {
+            "client": str(library.CLIENT),
+            "model": str(model),
+            "texts": [library.texts(each) for each in examples],
+            "num_threads": num_threads,
+        }
         request.write_text(json.dumps(content), encoding="utf-8")
-        timeout = _SECONDS_PER_QUESTION * (len(asked) + 6)
+        timeout = _SECONDS_PER_EXAMPLE * (len(examples) + 6)
         try:
             code, said = environment.run_client(python, (str(request), str(reply)), timeout=timeout)
         except subprocess.TimeoutExpired as err:
@@ -240,24 +245,56 @@ def ask(
             how = f"crashed ({signal.Signals(-code).name})" if code < 0 else "failed"
             raise ClientError(f"it {how}: {said}")
         try:
-            texts = json.loads(reply.read_text(encoding="utf-8"))
+            replies = json.loads(reply.read_text(encoding="utf-8"))
         except (OSError, ValueError) as err:
             raise ClientError("its reply cannot be read") from err
-    if not isinstance(texts, list) or len(texts) != len(asked):
-        raise ClientError("its reply holds no answer to each question")
-    return [text or "" for text in texts]
+    if not isinstance(replies, list) or len(replies) != len(examples):
+        raise ClientError(f"its reply holds no answer to each of {len(examples)} examples")
+    return replies
 
 
 def judge(
     variant: Artifact,
     student: Student,
     cases: Sequence[Case],
-    texts: Sequence[str],
+    replies: Sequence[Any],
     *,
     left_out: str,
 ) -> Parity:
-    """Judges answers against the student's, as the library would give those."""
+    """Judges replies against the student's answers, by outputs where they tell those."""
     library = library_of(student)
+    if isinstance(library, NumbersLibrary):
+        parity = _judge_numbers(library, variant, student, cases, replies)
+    else:
+        parity = _judge_words(library, variant, student, cases, replies)
+    return replace(parity, reason="; ".join(filter(None, (parity.reason, left_out))))
+
+
+def _judge_numbers(
+    library: NumbersLibrary,
+    variant: Artifact,
+    student: Student,
+    cases: Sequence[Case],
+    replies: Sequence[Any],
+) -> Parity:
+    """Judges the outputs that replies tell of as those of any artifact."""
+    outputs = [
+        [library.outputs(reply, *case.outputs)] for case, reply in zip(cases, replies, strict=True)
+    ]
+    return judge_outputs(
+        variant, RUNTIME, cases=cases, outputs=outputs, task=student.task,
+        thresholds=thresholds_of(variant), seq_len=variant.seq_lens[0],
+    )  # fmt: skip
+
+
+def _judge_words(
+    library: WordsLibrary,
+    variant: Artifact,
+    student: Student,
+    cases: Sequence[Case],
+    texts: Sequence[str],
+) -> Parity:
+    """Judges answers against the student's, as the library would give those."""
     same = [
         library.same(text, library.expected(case.encoded, case.answer))
         for case, text in zip(cases, texts, strict=True)
@@ -265,17 +302,17 @@ def judge(
     agreement = float(np.mean(same))
     threshold = min(MIN_AGREEMENT, thresholds_of(variant).answer_agreement)
     gate = at_least("answer_agreement", agreement, threshold)
-    failure = f"answer_agreement is {agreement:.4g}, the gate is {threshold:g}; "
+    failure = f"answer_agreement is {agreement:.4g}, the gate is {threshold:g}"
     return Parity(
         backend=variant.backend,
         runtime=RUNTIME,
         precision=variant.precision,
-        seq_len=SEQ_LEN,
+        seq_len=variant.seq_lens[0],
         verdict=gate.verdict,
         task=student.task,
         answer_agreement=agreement,
         worth=Worth(drop=worth_of(list(map(library.answer, texts)), cases, task=student.task).drop),
         num_inputs=len(cases),
         gates=(gate,),
-        reason=("" if gate.verdict == "pass" else failure) + left_out,
+        reason="" if gate.verdict == "pass" else failure,
     )

@@ -1,5 +1,6 @@
 """Text classification: a label, several, or a number for one text or two."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from pipeline.bundle.vectors import Value
 from pipeline.on_device import text_classification as on_device
 from pipeline.on_device.text_classification.rules import ClassificationRules, LongText
 from pipeline.tasks.task import (
+    Change,
+    Counts,
     Encoded,
     Kind,
     Outputs,
@@ -20,7 +23,7 @@ from pipeline.tasks.task import (
     TaskOptions,
     Unreadable,
 )  # fmt: skip
-from pipeline.tasks.text_classification import answers, encoding, figures, heads
+from pipeline.tasks.text_classification import answers, confusion, encoding, figures, heads
 from pipeline.tasks.text_classification.answers import Labels
 from pipeline.tasks.text_classification.labelled import (
     Labelled,
@@ -29,6 +32,7 @@ from pipeline.tasks.text_classification.labelled import (
     read_labelled,
 )  # fmt: skip
 from pipeline.tasks.text_classification.own_texts import own_texts
+from pipeline.tasks.text_classification.task_library import LabelLibrary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -153,9 +157,9 @@ class TextClassification(Task):
         return on_device.TextClassification(self.rules, self.labels)
 
     @property
-    def task_library(self) -> None:
+    def task_library(self) -> LabelLibrary:
         """Returns what Google's Task Library can be asked."""
-        return None
+        return LabelLibrary(rules=self.rules, labels=self.labels)
 
     # Examples
 
@@ -276,11 +280,31 @@ class TextClassification(Task):
                 )
         return found
 
+    def badness(self, likeness: Mapping[str, float], *, outcome: str) -> tuple[float, ...]:
+        """Returns how far the scores have moved: an app may feel that before any label turns."""
+        alike = likeness[self.LIKENESS[-1].name]
+        return (math.inf if math.isnan(alike) else 1 - alike,)
+
+    def counts(
+        self, before: Sequence[Labels], after: Sequence[Labels], examples: Sequence[LabelledText]
+    ) -> tuple[Counts, Counts] | None:
+        """Returns the confusion of labels; None of numbers, or where nothing is labelled."""
+        return confusion.count(before, after, examples, labels=self.labels, rules=self.rules)
+
     def kinds(self, examples: Sequence[LabelledText]) -> tuple[Kind, ...]:
         """Returns none: all examples count alike."""
         return ()
 
     # How answers are shown
+
+    def changes(self, reference: Labels, answer: Labels) -> tuple[Change, ...]:
+        """Returns the probabilities of both, or the number."""
+        names = ("number",) if self._is_number else self.labels
+        changes = [
+            Change(name=name, before=before, after=after)
+            for name, before, after in zip(names, reference.scores, answer.scores, strict=True)
+        ]
+        return tuple(sorted(changes, key=lambda each: -abs(each.after - each.before)))
 
     def to_json(self, answer: Labels) -> dict[str, Any]:
         """Returns the labels with their scores, the likeliest first, or the number."""

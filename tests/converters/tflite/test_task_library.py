@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from converters.tflite.task_library import SEQ_LEN, derive
+from converters.tflite.task_library import derive
 from converters.values.artifact import Artifact
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
+from converters.values.task_library import LibraryModel, LibraryOutput
 from pipeline.comparison.runtimes import run_student
 from pipeline.comparison.task_library.environment import CLIENT
 from pipeline.conversion.recipe import recipe_of
@@ -21,6 +22,11 @@ from pipeline.student.trace import trace
 from pipeline.tokenizer.tokenization import vocabulary_text
 from tests.converters.conversion import random_rows
 
+SEQ_LEN = 384
+ENDS_AND_STARTS = LibraryModel(
+    seq_len=SEQ_LEN,
+    outputs=tuple(LibraryOutput(name=n, source=n) for n in ("end_logits", "start_logits")),
+)
 READ_METADATA = f"""
 import json, runpy, sys
 runpy.run_path({str(CLIENT)!r})["load_libusb"]()
@@ -44,7 +50,12 @@ def variants(
     folder = tmp_path_factory.mktemp("variants")
     vocabulary = vocabulary_text(students["distilbert"].tokenizer)
     return {
-        precision: derive(artifact, vocabulary=vocabulary, path=folder / f"{precision}.tflite")
+        precision: derive(
+            artifact,
+            wanted=ENDS_AND_STARTS,
+            vocabulary=vocabulary,
+            path=folder / f"{precision}.tflite",
+        )
         for precision, artifact in long_artifacts.items()
     }
 
@@ -98,7 +109,7 @@ def test_derive_gives_the_same_bytes_each_time(
 ) -> None:
     vocabulary = vocabulary_text(students["distilbert"].tokenizer)
     again = tmp_path / "again.tflite"
-    derive(long_artifacts["int8"], vocabulary=vocabulary, path=again)
+    derive(long_artifacts["int8"], wanted=ENDS_AND_STARTS, vocabulary=vocabulary, path=again)
     assert again.read_bytes() == variants["int8"].path.read_bytes()
 
 

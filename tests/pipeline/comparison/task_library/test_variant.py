@@ -14,6 +14,7 @@ from converters.tflite import task_library as tflite_task_library
 from converters.values.artifact import Artifact
 from converters.values.errors import InputError
 from converters.values.precision import FixedPrecision
+from converters.values.task_library import LibraryModel
 from pipeline.comparison.cases import Case, reference_cases
 from pipeline.comparison.task_library import environment
 from pipeline.comparison.task_library import variant as task_library
@@ -22,13 +23,14 @@ from pipeline.comparison.verdict import Parity
 from pipeline.conversion.recipe import recipe_of
 from pipeline.student.load import Student
 from pipeline.tasks.question_answering.squad import Question, labelled_questions
+from pipeline.tasks.question_answering.task_library import SEQ_LEN, SpanLibrary
 from pipeline.tokenizer.tokenization import set_second_type, vocabulary_text
 from tests.command import ROOT, pocketbert
 from tests.converters.conversion import convert_all
 from tests.runs import quiet_run
 from tests.students import VOCABULARY_SIZE
 
-SEQ_LEN = task_library.SEQ_LEN
+WANTED = SpanLibrary().model((SEQ_LEN,))
 ARCHITECTURES = ("bert", "distilbert")
 QUIET = quiet_run()
 LIBRARY_MAX_ANSWER_TOKENS = 32  # the product's own rule is 30
@@ -103,12 +105,10 @@ def test_check_fails_swapped_inputs(
 
 
 @needs_library
-def test_check_fails_swapped_outputs(
-    bert: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    swapped = {"end_logits": "start_logits", "start_logits": "end_logits"}
-    monkeypatch.setattr(tflite_task_library, "_OUTPUTS", swapped)
-    variant = derive(bert, tmp_path)
+def test_check_fails_swapped_outputs(bert: Subject, tmp_path: Path) -> None:
+    ends, starts = WANTED.outputs
+    swapped = (replace(ends, source="start_logits"), replace(starts, source="end_logits"))
+    variant = derive(bert, tmp_path, replace(WANTED, outputs=swapped))
     assert_fails(check(variant, bert))
 
 
@@ -117,7 +117,7 @@ def test_check_fails_the_vocabulary_of_another_model(bert: Subject, tmp_path: Pa
     words = vocabulary_text(bert.student.tokenizer).splitlines()
     other = "\n".join(words[:5] + words[:4:-1]) + "\n"
     variant = tflite_task_library.derive(
-        bert.source, vocabulary=other, path=tmp_path / "other.tflite"
+        bert.source, wanted=WANTED, vocabulary=other, path=tmp_path / "other.tflite"
     )
     assert_fails(check(variant, bert))
 
@@ -289,9 +289,9 @@ def test_comparable_leaves_out_long_contexts_and_other_tokens(students: dict[str
         Question(id=name, question="Where?", context=text, answers=())
         for name, text in texts.items()
     ]
-    chosen, left_out = task_library.comparable(students["bert"], examples)
+    chosen, left_out = task_library.comparable(students["bert"], examples, seq_len=SEQ_LEN)
     assert [each.id for each in chosen] == ["short"]
-    assert left_out.startswith("1 with contexts of several windows and 1 that its tokenizer")
+    assert left_out.startswith("1 of several windows and 1 that its tokenizer")
 
 
 def check(variant: Artifact, subject: Subject) -> Parity:
@@ -309,15 +309,17 @@ def assert_fails(verdict: Parity) -> None:
     assert verdict.reason.startswith("answer_agreement is ")
 
 
-def derive(subject: Subject, folder: Path) -> Artifact:
+def derive(subject: Subject, folder: Path, wanted: LibraryModel = WANTED) -> Artifact:
     vocabulary = vocabulary_text(subject.student.tokenizer)
     path = folder / "variant.tflite"
-    return tflite_task_library.derive(subject.source, vocabulary=vocabulary, path=path)
+    return tflite_task_library.derive(
+        subject.source, wanted=wanted, vocabulary=vocabulary, path=path
+    )
 
 
 def decoded_alike(student: Student) -> tuple[Question, ...]:
     """Returns questions whose answer the library's rule makes of the same logits."""
-    chosen, _ = task_library.comparable(student, labelled_questions())
+    chosen, _ = task_library.comparable(student, labelled_questions(), seq_len=SEQ_LEN)
     cases = reference_cases(student, chosen, (SEQ_LEN,))
     return tuple(case.example for case in cases if is_candidate(case))
 
