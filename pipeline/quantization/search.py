@@ -35,7 +35,7 @@ NUM_PROBES = 16
 """Examples that noise is measured on. Their thousand tokens give it within a few percent."""
 
 LEAST_SNR_DB = THRESHOLDS["auto"].snr_db + 1
-"""Of the logits, as foreseen. Noises do not quite add up: 0.3 dB less was measured than foreseen."""
+"""Of the logits, as foreseen. Noises do not quite add up: 0.3 dB less was seen than foreseen."""
 
 _LENGTHS = (64, 128, 256, 384)
 _FLOAT_BYTES = 4
@@ -108,8 +108,8 @@ def search(
     """Finds a recipe that keeps to a budget.
 
     With a limit on the loss of score it is the smallest recipe that keeps to it and is not foreseen
-    to fail at parity's gate of noise; else it is the best that is small enough. What artifacts cost decides in the end: one that breaks a budget makes the
-    search go one step back.
+    to fail at parity's gate of noise; else it is the best that is small enough. What artifacts cost
+    decides in the end: one that breaks a budget makes the search go one step back.
 
     Args:
         student: In fp32.

@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 
 from converters import backends
-from pipeline.build import BuildResult, build
+from pipeline.build import BuildResult
 from pipeline.bundle.manifest import read_manifest
-from pipeline.conversion.recipe import recipe_of
 from pipeline.evaluate import evaluate
-from pipeline.tasks.task import TaskOptions
 from pipeline.verify import verify
-from tests.classifiers import LABELS, save_classifier
+from tests.classifiers import LABELS, build_classifier
 from tests.command import pocketbert
-from tests.conftest import MakeOnce
 from tests.runs import quiet_run
 
 pytestmark = pytest.mark.conversion
@@ -24,20 +21,9 @@ SEVERAL = {"problem_type": "multi_label_classification", "text_pair": True}
 NUMBER = {"problem_type": "regression", "labels": ("score",)}
 
 
-def build_classifier(
-    folder: Path, architecture: str, precision: str, *, long_text: str | None = None, **options: Any
-) -> BuildResult:
-    """Builds a random classifier for all backends."""
-    return build(
-        str(save_classifier(architecture, folder / "student", **options)),
-        destination=folder / "bundle", recipe=recipe_of(precision), seq_lens=(32,),
-        task_options=TaskOptions(long_text=long_text), run=quiet_run(2),
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
-def built(make_once: MakeOnce) -> BuildResult:
-    return make_once("classifier", lambda folder: build_classifier(folder, "distilbert", "int8"))
+def built(built_classifier: BuildResult) -> BuildResult:
+    return built_classifier
 
 
 @pytest.fixture(scope="module")
