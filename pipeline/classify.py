@@ -68,7 +68,7 @@ def classify(
                 continue
             done = _ask(running, encoded, reader.task, failed)
             if not done:
-                raise failed[0].error
+                raise failed[-1].error
             yield (
                 example,
                 Answers(

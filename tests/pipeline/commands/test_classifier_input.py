@@ -121,10 +121,12 @@ def test_parity_names_rows_that_cannot_be_read_and_refuses_a_file_of_such_rows(
 ) -> None:
     data = tmp_path / "a.tsv"
     data.write_text("text\tlabel\na lamp\tpositive\na lamp\tugly\n")
-    finished = call("parity", built_classifier.folder, "--data", data, *PLACES, "--json")
+    student = built_classifier.folder.parent / "student"
+    options = ("--data", data, "--reference", student, *PLACES)
+    finished = call("parity", built_classifier.folder, *options, "--json")
     assert [each["id"] for each in finished.json["unreadable"]] == ["a.tsv:3"]
     data.write_text("text\tlabel\na lamp\tugly\n")
-    told = refused(call("parity", built_classifier.folder, "--data", data, *PLACES))
+    told = refused(call("parity", built_classifier.folder, *options))
     assert "none of the 1 rows of" in told
 
 

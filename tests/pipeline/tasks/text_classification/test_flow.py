@@ -151,7 +151,7 @@ def test_classifier_of_pairs_is_inspected_and_timed(built_of_pairs: Path) -> Non
     inspected = pocketbert("inspect", built_of_pairs, "--json").json["artifacts"]
     assert inspected[0]["bytes_by_dtype"]["int8"] > 0
     timed = pocketbert(
-        "bench", built_of_pairs, "--runtime", "litert", "--repetitions", "1", "--json"
+        "bench", built_of_pairs, "--runtime", "litert", "--repetitions", "2", "--json"
     )
     assert timed.code == 0, timed.stderr
     assert {row["seq_len"] for row in timed.json["rows"]} == {32, 48}
