@@ -34,19 +34,21 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def models(make_once: MakeOnce) -> dict[str, Path]:
-    """Classifiers by what they give, and one of which every logit is NaN."""
+    """Classifiers by what they give; one with a weight that is NaN, and one with endless logits."""
 
     def make(root: Path) -> dict[str, Path]:
         made = {
             name: save_classifier("distilbert", root / name, **options)
             for name, options in KINDS.items()
         }
-        broken = make_classifier("distilbert")
-        with torch.no_grad():
-            broken.classifier.bias.fill_(torch.nan)
-        broken.save_pretrained(root / "nan")
-        save_tokenizer(read_tokenizer(), root / "nan")
-        return {**made, "nan": root / "nan"}
+        for name, value in {"nan": torch.nan, "endless": 3e38}.items():
+            broken = make_classifier("distilbert")
+            with torch.no_grad():
+                broken.classifier.weight.fill_(value)
+            broken.save_pretrained(root / name)
+            made[name] = root / name
+            save_tokenizer(read_tokenizer(), made[name])
+        return made
 
     return make_once("classifiers-of-bad-texts", make)
 
@@ -67,6 +69,7 @@ REFUSED = [
      "its label is the number 0.5; a name, or the number of its place, was expected"),
     ("number", "a.tsv", "text\tlabel\na lamp\tgood\n", "its label 'good' is no number"),
     ("number", "a.tsv", "text\tlabel\na lamp\tnan\n", "its label 'nan' is no number"),
+    ("nan", "a.tsv", "text\tlabel\na lamp\tpositive\n", "the weight classifier.weight holds NaN"),
 ]  # fmt: skip
 
 
@@ -93,7 +96,7 @@ COUNTED = [
     ("several", "a.tsv", "text\tlabel\na lamp\t\nrain\t\n", [], 2),  # none is set
     ("number", "a.tsv", "text\tlabel\na lamp\t1\nrain\t-1.5\nfell\tinf\n", ["a.tsv:4"], 3),
     ("number", "a.tsv", "text\tlabel\na lamp\t1\nrain\t1\n", [], 2),  # no correlation
-    ("nan", "a.tsv", "text\tlabel\na lamp\tpositive\nrain\tnegative\n", [], 2),
+    ("endless", "a.tsv", "text\tlabel\na lamp\tpositive\nrain\tnegative\n", [], 2),
 ]  # fmt: skip
 
 
@@ -109,7 +112,7 @@ def test_rows_that_cannot_be_read_are_named_and_nothing_is_lost(
     assert [each["id"] for each in finished.json.get("unreadable", [])] == unreadable
     (scores,) = finished.json["results"]
     assert scores["count"] == count
-    if model == "nan":
+    if model == "endless":  # whose answers are none
         assert (scores["accuracy"], scores["macro_f1"]) == (0, 0)
 
 
