@@ -37,7 +37,7 @@ def classify(
 ) -> Iterator[tuple[Example, Answers | Refused]]:
     """Yields each example, and what every runtime says of it, before it takes the next.
 
-    A runtime that fails is not asked again.
+    A runtime that fails is not asked again, and what else is running goes on.
 
     Args:
         opened: The bundle.
@@ -47,7 +47,7 @@ def classify(
         run: Its threads.
 
     Raises:
-        PocketBertError: There is nothing here that answers.
+        PocketBertError: There is nothing here that answers, or nothing any more.
         InputError: The reference would not be asked.
     """
     runtimes.check_reference(named_reference, names)
@@ -67,6 +67,8 @@ def classify(
                 yield example, Refused(error=err)
                 continue
             done = _ask(running, encoded, reader.task, failed)
+            if not done:
+                raise failed[-1].error
             yield (
                 example,
                 Answers(

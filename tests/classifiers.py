@@ -8,6 +8,10 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
+from pipeline.build import BuildResult, build
+from pipeline.conversion.recipe import recipe_of
+from pipeline.tasks.task import TaskOptions
+from tests.runs import quiet_run
 from tests.students import make_config, read_tokenizer, save_tokenizer
 
 LABELS = ("negative", "so-so", "positive")
@@ -52,3 +56,14 @@ def save_classifier(architecture: str, folder: Path, **options: Any) -> Path:
     make_classifier(architecture, **options).save_pretrained(folder)
     save_tokenizer(read_tokenizer(), folder)
     return folder
+
+
+def build_classifier(
+    folder: Path, architecture: str, precision: str, *, long_text: str | None = None, **options: Any
+) -> BuildResult:
+    """Builds a random classifier for all backends, at 32 tokens."""
+    return build(
+        str(save_classifier(architecture, folder / "student", **options)),
+        destination=folder / "bundle", recipe=recipe_of(precision), seq_lens=(32,),
+        task_options=TaskOptions(long_text=long_text), run=quiet_run(2),
+    )  # fmt: skip

@@ -20,10 +20,12 @@ from tokenizers import Tokenizer
 from converters import backends
 from converters.values.artifact import Artifact
 from converters.values.precision import FIXED_PRECISIONS, FixedPrecision
+from pipeline.build import BuildResult
 from pipeline.comparison.task_library import environment
 from pipeline.student.load import Student, load
 from tests import classifier_bundles, warm
 from tests.android_demo.artifact_logits import Asked
+from tests.classifiers import build_classifier
 from tests.command import Finished, pocketbert
 from tests.converters.conversion import SEQ_LENS, convert_all
 from tests.mutations.table import lines as mutation_table
@@ -90,8 +92,9 @@ CONVERTING_FILES = (
 )  # fmt: skip
 """Files that convert, train, install, start frameworks anew, or wait for real processes."""
 CONVERTING_FIXTURES = {
-    "artifacts", "long_artifacts", "built", "built_trimmed", "bundle_copy", "bundles", "vectors",
-    "small_models", "task_library_python", "hub_lines", "app_bundle", "app_classifiers",
+    "artifacts", "long_artifacts", "built", "built_classifier", "built_trimmed", "bundle_copy",
+    "bundles", "vectors", "small_models", "task_library_python", "hub_lines", "app_bundle",
+    "app_classifiers",
 }  # fmt: skip
 
 
@@ -330,6 +333,12 @@ def _build(arguments: Sequence[str | Path], root: Path) -> BuiltBundle:
     finished = pocketbert("build", *arguments, "-o", folder, "--precision", "fp32", "--json")
     assert finished.code == 0, finished.stdout + finished.stderr
     return BuiltBundle(folder=folder, finished=finished)
+
+
+@pytest.fixture(scope="session")
+def built_classifier(make_once: MakeOnce) -> BuildResult:
+    """A classifier of three labels in int8, for every backend."""
+    return make_once("classifier", lambda folder: build_classifier(folder, "distilbert", "int8"))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from transformers import BertModel
 
 from pipeline.bench import Measured
 from pipeline.benchmark.contest import Row
+from pipeline.build import BuildResult
 from pipeline.comparison.runtimes import Skipped
 from pipeline.student.trim import pieces_to_keep
 from tests.command import ROOT, python
@@ -104,6 +105,16 @@ def test_founding_table_without_data_leaves_the_answers_out(
         "| A | 1.0 | 2.0 | 1.5 | 1 |",
     ]
     assert any("no --data was given" in remark for remark in script.remarks([row], options))
+
+
+def test_classify_stream_counts_every_line_and_what_it_cost(built_classifier: BuildResult) -> None:
+    done = python(
+        SCRIPT, BENCHMARKS / "classify_stream.py", built_classifier.folder, "--lines", "40"
+    )
+    assert done.code == 0, done.stderr
+    assert done.json["lines"] == 40
+    assert done.json["ratio_with_start"] > done.json["ratio"] > 1
+    assert min(done.json["bytes_at_a_tenth"], done.json["bytes_at_the_end"]) > 10**7
 
 
 def write_sets(data: Path) -> None:

@@ -55,35 +55,36 @@ class Seat:
             load: Makes the runner; picklable.
             first_row: Of the length that takes the most memory.
         """
-        self._connection.send((tuple(modules), load, first_row))
-        arrival: Arrival = self._answer()
+        arrival: Arrival = self._ask((tuple(modules), load, first_row))
         return arrival
 
     def time_ms(self, row: Arrays) -> float:
         """Runs one row and returns its milliseconds."""
-        self._connection.send(row)
-        elapsed: float = self._answer()
+        elapsed: float = self._ask(row)
         return elapsed
 
     def run(self, rows: Sequence[Arrays]) -> Results:
         """Runs rows, each length of them once before it is timed."""
-        self._connection.send(list(rows))
-        results: Results = self._answer()
+        results: Results = self._ask(list(rows))
         return results
 
     def peak_rss_bytes(self) -> int:
         """Returns the most memory that the process has held."""
-        self._connection.send(None)
-        peak: int = self._answer()
+        peak: int = self._ask(None)
         return peak
 
-    def _answer(self) -> Any:
-        """Returns what the process answers.
+    def _ask(self, request: object) -> Any:
+        """Returns what the process answers to a request.
 
         Raises:
             PocketBertError: As the process has raised it.
             WorkerCrash: It hangs, has crashed, or has failed in a way that nobody foresaw.
         """
+        crash = WorkerCrash(f"{self._name} crashed", hint=_HINT)
+        try:
+            self._connection.send(request)
+        except OSError as err:  # a broken pipe, which is not that of whoever reads the results
+            raise crash from err
         if not self._connection.poll(MAX_SECONDS_PER_ROW):
             self._process.kill()
             raise WorkerCrash(
@@ -93,7 +94,7 @@ class Seat:
         try:
             answer = self._connection.recv()
         except (EOFError, OSError) as err:
-            raise WorkerCrash(f"{self._name} crashed", hint=_HINT) from err
+            raise crash from err
         if isinstance(answer, PocketBertError):
             raise answer
         if isinstance(answer, str):

@@ -65,7 +65,7 @@ def build(
         Path | None,
         typer.Option(
             metavar="CORPUS",
-            help="Text, or examples of the task in .json: drop the vocabulary they never need.",
+            help="Text, or a file of examples of the task: drop the vocabulary they never need.",
         ),
     ] = None,
     task_library: Annotated[

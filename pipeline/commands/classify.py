@@ -95,20 +95,25 @@ def _stream(
     """Classifies the lines of stdin, and prints each answer before it reads the next line."""
     from pipeline.classify import Refused
     from pipeline.classify import classify as flow
+    from pipeline.report import tables
 
-    code = 0
+    code, num_failed = 0, 0
     for example, answers in flow(opened, _examples(), **options):
         if isinstance(answers, Refused):
             code = code or answers.error.exit_code
             about = error_json(answers.error, answers.error.exit_code)
             payload: dict[str, Any] = {**example.texts, "error": about}
             line = f"[red]{escape(answers.error.message)}[/]"
+            remarks = []
         else:
             code = code or answers.exit_code
             payload = {**example.texts, **_payload(task, answers)}
             said = [f"{each.runtime} {task.said(each.answers[0])}" for each in answers.done]
             line = escape(" · ".join(said))
-        show(payload, as_json, f"{line}  [dim]{escape(' / '.join(example.texts.values()))}[/]")
+            remarks = tables.remarks((), answers.not_done[len(answers.skipped) + num_failed :])
+            num_failed = len(answers.failed)
+        texts = escape(" / ".join(example.texts.values()))
+        show(payload, as_json, f"{line}  [dim]{texts}[/]", *remarks)
     return code
 
 
@@ -116,7 +121,8 @@ def _examples() -> "Iterator[LabelledText]":
     """Yields the lines of stdin, a tab parting two texts."""
     from pipeline.tasks.text_classification.labelled import LabelledText
 
-    for number, line in enumerate(read_lines(sys.stdin.buffer), start=1):
+    lines = read_lines(sys.stdin.buffer, errors="surrogateescape")
+    for number, line in enumerate(lines, start=1):
         text, tab, pair = line.partition("\t")
         yield LabelledText(id=f"line {number}", text=text, text_pair=pair if tab else None)
 

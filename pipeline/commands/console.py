@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 from rich.console import RenderableType
@@ -109,8 +109,15 @@ def show_json(value: Any) -> None:
     print(one_line(text), flush=True)  # noqa: T201  this is the result
 
 
-def read_lines(stream: BinaryIO) -> Iterator[str]:
+def read_lines(
+    stream: BinaryIO, *, errors: Literal["strict", "surrogateescape"] = "strict"
+) -> Iterator[str]:
     """Yields the texts of a stream, without the newlines that end them.
+
+    Args:
+        stream: A text a line.
+        errors: Whether a line that is not UTF-8 ends the stream, or holds its bytes as halves of
+            surrogate pairs, which every task refuses by themselves.
 
     Raises:
         InputError: A line is not UTF-8.
@@ -118,7 +125,7 @@ def read_lines(stream: BinaryIO) -> Iterator[str]:
     lines: Iterable[bytes] = stream
     for number, line in enumerate(lines, start=1):
         try:
-            yield line.removesuffix(b"\n").decode("utf-8")
+            yield line.removesuffix(b"\n").decode("utf-8", errors)
         except UnicodeDecodeError as err:
             raise InputError(
                 f"line {number} is not UTF-8: {err.reason} at byte {err.start}",

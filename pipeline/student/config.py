@@ -138,10 +138,11 @@ def check_config(raw: Mapping[str, Any], path: Path) -> None:
     for key, value in raw.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise _refused(path, key, value, "a finite number")
-    if len(raw.get("id2label") or ()) > MAX_LABELS:
-        raise _refused(
-            path, "id2label", f"{len(raw['id2label']):,} labels", f"at most {MAX_LABELS:,}"
-        )
+    names = raw.get("id2label") or {}
+    if not isinstance(names, dict):
+        raise _refused(path, "id2label", names, "an object with the name of each label")
+    if len(names) > MAX_LABELS:
+        raise _refused(path, "id2label", f"{len(names):,} labels", f"at most {MAX_LABELS:,}")
     for key in ("dtype", "torch_dtype"):
         name = raw.get(key)
         known = isinstance(name, str) and isinstance(getattr(torch, name, None), torch.dtype)

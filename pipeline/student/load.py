@@ -108,6 +108,19 @@ def embedded_name(task: str | None) -> str:
     return EMBEDDED if task in (None, QUESTIONS) else f"{EMBEDDED}-{task}"
 
 
+def read_task(folder: Path) -> tuple["PreTrainedConfig", Task]:
+    """Returns a model's configuration, and the task that it says.
+
+    Raises:
+        InputError: There is none, or it describes a model or a head that is not supported.
+    """
+    config = read_config(folder)
+    try:
+        return config, task_of_model(architecture(config), config)
+    except InputError as err:
+        raise InputError(f"{folder / 'config.json'}: {err.message}", hint=err.hint) from err
+
+
 def load(
     model: str | None = None, *, task_name: str | None = None, options: TaskOptions = NO_OPTIONS
 ) -> Student:
@@ -124,11 +137,7 @@ def load(
     """
     check_task_name(task_name)
     source, folder = find_model(model, embedded=embedded_name(task_name))
-    config = read_config(folder)
-    try:
-        task = task_of_model(architecture(config), config)
-    except InputError as err:
-        raise InputError(f"{folder / 'config.json'}: {err.message}", hint=err.hint) from err
+    config, task = read_task(folder)
     if task_name not in (None, task.NAME):
         raise InputError(
             f"{model} is a {architecture(config)}, whose task is {task.NAME}, and --task says "

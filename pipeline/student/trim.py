@@ -83,14 +83,14 @@ def read_corpus(path: Path, *, task: Task) -> Iterator[str]:
     """Yields the texts of a corpus.
 
     Args:
-        path: A file whose name ends in ``.json`` holds examples of the task, of which all texts
-            count. Any other is UTF-8 text, and streams from the disk a line at a time.
+        path: A file whose name ends as those of the task's examples do holds such examples, of
+            which all texts count. Any other is UTF-8 text, and streams a line at a time.
         task: The student's.
 
     Raises:
-        InputError: It is absent, a folder, binary, not UTF-8, or JSON in another layout.
+        InputError: It is absent, a folder, binary, not UTF-8, or examples in another layout.
     """
-    if path.suffix.lower() == ".json":
+    if path.suffix.lower() in task.EXAMPLE_ENDINGS:
         yield from task.read_texts(path)
     else:
         yield from read_lines(path)

@@ -222,6 +222,8 @@ class Task(Protocol):
         NAME: In manifests and options.
         ARCHITECTURE_SUFFIX: How the architecture's name ends, as ``ForQuestionAnswering``.
         NOUN: What an example is called where people read, as ``question``.
+        EXAMPLE_ENDINGS: How the names of files of examples end, in lower case; a corpus of another
+            name is plain text.
         rules: As a manifest states them.
         labels: A classifier's, by their place in its output; empty for other tasks.
     """
@@ -229,6 +231,7 @@ class Task(Protocol):
     NAME: ClassVar[str]
     ARCHITECTURE_SUFFIX: ClassVar[str]
     NOUN: ClassVar[str]
+    EXAMPLE_ENDINGS: ClassVar[tuple[str, ...]]
 
     @property
     def SCORES(self) -> tuple[Score, ...]:  # noqa: N802

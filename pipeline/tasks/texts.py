@@ -84,7 +84,8 @@ def make_row(
     """
     cls, sep, pad = (special_id(tokenizer, name) for name in ("[CLS]", "[SEP]", "[PAD]"))
     ids, types, first = [cls], [0], 0
-    for text, type_ in zip(texts, (0, second_type(tokenizer)), strict=False):
+    types_of_texts = (0,) if len(texts) == 1 else (0, second_type(tokenizer))
+    for text, type_ in zip(texts, types_of_texts, strict=True):
         first = len(ids)
         ids += [*text, sep]
         types += [type_] * (len(text) + 1)

@@ -7,7 +7,7 @@ from tests.fuzz.loop import Target
 
 NAMES = (
     "manifest", "rehashed-manifest", "zip", "recipe", "tokenizer", "on-device", "pte", "tflite",
-    "mlpackage",
+    "mlpackage", "labelled", "classifier-config", "classifier-vectors",
 )  # fmt: skip
 
 
@@ -35,6 +35,15 @@ def make(name: str, work: Path) -> Target:
             "mlpackage": artifact_targets.package_target,
         }
         return artifacts[name]()
+    if name.startswith("classifier") or name == "labelled":
+        from tests.fuzz import classifier_targets
+
+        classifiers = {
+            "labelled": classifier_targets.labelled_target,
+            "classifier-config": classifier_targets.classifier_config_target,
+            "classifier-vectors": classifier_targets.classifier_vectors_target,
+        }
+        return classifiers[name](work)
     from tests.fuzz import text_targets
 
     texts = {

@@ -17,6 +17,7 @@ SOAK = 100_000
 SAMPLE = {
     "manifest": 2000, "rehashed-manifest": 1000, "zip": 500, "recipe": 2000, "tokenizer": 1000,
     "on-device": 1000, "pte": 100, "tflite": 400, "mlpackage": 200,
+    "labelled": 3000, "classifier-config": 500, "classifier-vectors": 1000,
 }  # fmt: skip
 """Cases. Each takes up to ten seconds, the imports of the reader included."""
 

@@ -17,6 +17,7 @@ from pipeline.conversion.recipe import Recipe, read_recipe, recipe_of, write_rec
 from pipeline.student.tokenizer_folder import read_tokenizer
 from pipeline.tokenizer.tokenization import tokenizer_part, vocabulary_text
 from tests.bundles import MANIFEST
+from tests.fuzz.classifier_targets import OF_A_CLASSIFIER, check_task
 from tests.fuzz.loop import Case, Target, WrongAcceptanceError
 from tests.fuzz.mutate import CORPUS, SHARE_ARBITRARY, arbitrary, mutate_bytes, mutate_json
 
@@ -42,7 +43,7 @@ def rehashed_manifest_target(work: Path) -> Target:
 
     The hash is no signature: what such a manifest says must be safe, whatever it is.
     """
-    valid = [_written_manifest(work)]
+    valid = [_written_manifest(work), _written_manifest(work, OF_A_CLASSIFIER)]
     make_damaged = _either(FILE_NAME, valid, json_share=1.0)
 
     def make(random: Random) -> Case:
@@ -133,8 +134,8 @@ def _either(name: str, valid: Sequence[bytes], *, json_share: float) -> Callable
     return make
 
 
-def _written_manifest(work: Path) -> bytes:
-    write_manifest(MANIFEST, work)
+def _written_manifest(work: Path, manifest: Manifest = MANIFEST) -> bytes:
+    write_manifest(manifest, work)
     return (work / FILE_NAME).read_bytes()
 
 
@@ -150,6 +151,8 @@ def _check_manifest(manifest: Manifest, folder: Path, written: bytes) -> None:
     for part in manifest.artifacts:
         if not part.seq_lens or part.seq_lens[0] < 1 or part.size_bytes < 0:
             raise WrongAcceptanceError(f"no artifact is like {part}")
+    if manifest.task.name == OF_A_CLASSIFIER.task.name:
+        check_task(manifest)
     if manifest.schema_version == MANIFEST.schema_version:
         write_manifest(manifest, folder)
         if read_manifest(folder) != manifest:

@@ -1,7 +1,7 @@
 """Reads what text classification is learnt from."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -86,11 +86,14 @@ def text_head(data: Data, problem_type: str | None) -> dict[str, Any]:
     problem = cast(ProblemType, problem_type or "single_label_classification")
     paths = [*data.paths, *([data.evaluation] if data.evaluation else [])]
     faults = Faults(allowed=data.skip_bad)  # they are told of when the objective is read
-    examples = list(_read(paths, scheme=Scheme(problem_type=problem), faults=faults))
-    fields = {"problem_type": problem, "text_pair": _are_pairs(examples)}
+    names: set[str] = set()
+    firsts: dict[bool, str] = {}  # the first pair, and the first text by itself
+    for each in _read(paths, scheme=Scheme(problem_type=problem), faults=faults):
+        names.update(each.labels or ())
+        firsts.setdefault(each.text_pair is not None, each.id)
+    fields = {"problem_type": problem, "text_pair": _are_pairs(firsts)}
     if problem == "regression":
         return {**fields, "num_labels": 1}
-    names = {name for each in examples for name in each.labels or ()}
     if len(names) < 2:
         raise InputError(
             f"the data names {len(names)} labels: {', '.join(sorted(names)) or 'none'}",
@@ -163,12 +166,10 @@ def _read(
                 yield each
 
 
-def _are_pairs(examples: Sequence[LabelledText]) -> bool:
-    with_pair = [each for each in examples if each.text_pair is not None]
-    if with_pair and len(with_pair) < len(examples):
-        other = next(each for each in examples if each.text_pair is None)
+def _are_pairs(firsts: Mapping[bool, str]) -> bool:
+    if len(firsts) > 1:
         raise InputError(
-            f"{with_pair[0].id} is a pair of texts, and {other.id} is one text",
+            f"{firsts[True]} is a pair of texts, and {firsts[False]} is one text",
             hint="give pairs alone, or texts alone",
         )
-    return bool(with_pair)
+    return True in firsts

@@ -48,17 +48,30 @@ class TextClassification:
     def answer(
         self, texts: Mapping[str, str], rows: Sequence[Row], outputs: Sequence[Outputs]
     ) -> Mapping[str, Value | None]:
-        """Returns ``label``, ``labels`` or no name, with ``scores`` or ``score``."""
-        logits = [each["logits"] for each in outputs]
+        """Returns ``label``, ``labels`` or no name, with ``scores`` or ``score``.
+
+        Raises:
+            InputError: The outputs are not those of this model.
+        """
+        logits = [each.get("logits", ()) for each in outputs]
+        width = max(1, len(self._labels))
+        if not logits or any(len(each) != width for each in logits):
+            raise InputError(
+                f"the outputs do not hold {width} logits for each row", hint="build it again"
+            )
         return answer_of(logits, labels=self._labels, rules=self._rules)
 
 
 def check_names(texts: Mapping[str, str], *, rules: ClassificationRules) -> None:
-    """Refuses one text where the model takes two, and two where it takes one.
+    """Refuses one text where the model takes two, two where it takes one, and no text.
 
     Raises:
         InputError: So it is.
     """
+    if "text" not in texts:
+        raise InputError(
+            f"there is no text, only {', '.join(texts) or 'nothing'}", hint="give a text"
+        )
     if rules.pair and "text_pair" not in texts:
         raise InputError(
             "the model takes two texts, text and text_pair, and only text was given",

@@ -40,6 +40,7 @@ class QuestionAnswering(Task):
     NAME = "question-answering"
     ARCHITECTURE_SUFFIX = "ForQuestionAnswering"
     NOUN = "question"
+    EXAMPLE_ENDINGS = (".json",)
     SCORES = (Score(name="exact_match", title="exact match"), Score(name="f1", title="F1"))
     BUDGETED = SCORES[-1]
     LIKENESS = (

@@ -63,6 +63,7 @@ class TextClassification(Task):
     NAME = "text-classification"
     ARCHITECTURE_SUFFIX = "ForSequenceClassification"
     NOUN = "text"
+    EXAMPLE_ENDINGS = (".tsv", ".csv", ".jsonl", ".json")  # the last is refused, with the others
 
     rules: ClassificationRules = RULES
     labels: tuple[str, ...] = ()

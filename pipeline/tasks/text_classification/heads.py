@@ -43,6 +43,8 @@ def labels_of(config: "PreTrainedConfig") -> tuple[str, ...]:
         InputError: Names are missing, empty, too long, or there twice.
     """
     names: dict[Any, Any] = dict(config.id2label or {})
+    if not names:
+        raise InputError("the model has no labels: its id2label is empty", hint=_CORRECT)
     places = range(len(names))
     if set(names) != set(places):
         raise InputError(

@@ -114,7 +114,7 @@ def read_labelled(
         raise InputError(
             f"none of the {len(examples)} rows of {path} can be read; the first, "
             f"{unreadable[0].id}: {unreadable[0].reason}",
-            hint=LAYOUT_HINT,
+            hint="correct the rows, or give a model and texts that go together",
         )
     return examples
 

@@ -11,7 +11,7 @@ from converters.values.errors import GateError
 from pipeline.conversion.recipe import Recipe
 from pipeline.quantization.budget import Budget, Cost
 from pipeline.quantization.quantizer import Quantizer
-from pipeline.quantization.search import Choice, Exam, line, measure, search
+from pipeline.quantization.search import LEAST_SNR_DB, Choice, Exam, line, measure, search
 from pipeline.student.emulation import emulated
 from pipeline.student.trace import trace
 from pipeline.tasks.question_answering.squad import labelled_questions
@@ -201,6 +201,14 @@ def test_search_by_f1_takes_a_larger_recipe_where_artifacts_answer_worse(find):
     places = [step.recipe for step in steps]
     assert places.index(second) == places.index(first) + 1
     assert made.recipe == second
+
+
+def test_search_by_score_passes_over_recipes_that_parity_would_refuse(find):
+    made, steps = find(Budget(max_score_drop=100), Factory(lambda num_bytes: (400_000, 0.0)))
+    chosen = [step.is_chosen for step in steps].index(True)
+    assert made.recipe == steps[chosen].recipe
+    assert steps[0].snr_db < LEAST_SNR_DB
+    assert steps[chosen - 1].snr_db < LEAST_SNR_DB <= steps[chosen].snr_db
 
 
 def test_search_says_which_budget_is_out_of_reach_and_by_how_much(find):

@@ -475,6 +475,7 @@ TOO_MUCH = [
     {"dropout": 10**9}, {"attention_dropout": -0.5}, {"dropout": float("nan")},
     {"initializer_range": float("inf")}, {"n_layers": True}, {"n_layers": 2.0},
     {"id2label": {str(number): "x" for number in range(20_000)}},
+    {"id2label": 3},
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from pipeline.student.load import Student, load
 from pipeline.student.trim import pieces_to_keep, read_corpus, to_vocabulary, trim, trim_tokenizer
 from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.squad import labelled_questions
+from pipeline.tasks.text_classification import TextClassification
 from pipeline.tokenizer.tokenization import SPECIAL_TOKENS
 from tests.students import ARCHITECTURES
 
@@ -285,6 +286,12 @@ def test_corpus_in_squad_layout_is_its_questions_and_contexts(squad_file):
     assert len(texts) == 8
     assert "Who designed the tower?" in texts
     assert any(text.startswith("Rain fell") for text in texts)
+
+
+def test_corpus_of_a_classifiers_examples_is_their_texts(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text('{"text": "Caf\\u00e9", "text_pair": "open", "label": "good"}\n')
+    assert list(read_corpus(path, task=TextClassification())) == ["Café", "open"]
 
 
 @pytest.mark.parametrize(

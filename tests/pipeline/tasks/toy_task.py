@@ -73,6 +73,7 @@ class MoodTask(Task):
     NAME = "mood"
     ARCHITECTURE_SUFFIX = "ForSequenceClassification"
     NOUN = "sentence"
+    EXAMPLE_ENDINGS = (".json",)
     SCORES = (Score(name="accuracy", title="accuracy"),)
     BUDGETED = SCORES[0]
     LIKENESS = (Score(name="same_mood", title="same mood"),)

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 
 from converters import backends
-from pipeline.build import BuildResult, build
+from pipeline.build import BuildResult
 from pipeline.bundle.manifest import read_manifest
-from pipeline.conversion.recipe import recipe_of
 from pipeline.evaluate import evaluate
-from pipeline.tasks.task import TaskOptions
 from pipeline.verify import verify
-from tests.classifiers import LABELS, save_classifier
+from tests.classifiers import LABELS, build_classifier, save_classifier
 from tests.command import pocketbert
 from tests.conftest import MakeOnce
 from tests.runs import quiet_run
+from tests.students import VOCABULARY_SIZE
 
 pytestmark = pytest.mark.conversion
 
@@ -24,20 +23,9 @@ SEVERAL = {"problem_type": "multi_label_classification", "text_pair": True}
 NUMBER = {"problem_type": "regression", "labels": ("score",)}
 
 
-def build_classifier(
-    folder: Path, architecture: str, precision: str, *, long_text: str | None = None, **options: Any
-) -> BuildResult:
-    """Builds a random classifier for all backends."""
-    return build(
-        str(save_classifier(architecture, folder / "student", **options)),
-        destination=folder / "bundle", recipe=recipe_of(precision), seq_lens=(32,),
-        task_options=TaskOptions(long_text=long_text), run=quiet_run(2),
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
-def built(make_once: MakeOnce) -> BuildResult:
-    return make_once("classifier", lambda folder: build_classifier(folder, "distilbert", "int8"))
+def built(built_classifier: BuildResult) -> BuildResult:
+    return built_classifier
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +95,63 @@ def test_classify_labels_a_text_and_lines_of_stdin_alike(built: BuildResult) -> 
         assert scores == sorted(scores, reverse=True)
         assert sum(scores) == pytest.approx(1)
         assert each["latency_ms"] > 0
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
+    rows = [
+        f"The tower number {n} was lit.\tIn 18{n} Mary {('came', 'went')[n % 2]} home.\t{n % 2}"
+        for n in range(10, 70)
+    ]
+    long = "Mary came home in 1871. " * 12
+    path.write_text("\n".join(["text\ttext_pair\tlabel", *rows, f"Mary\t{long}\t0"]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def built_of_pairs(make_once: MakeOnce, pairs: Path) -> Path:
+    """A bundle for TFLite of all that a classifier may be built with beside auto."""
+
+    def make(folder: Path) -> Path:
+        options = {"labels": ("no", "yes"), "text_pair": True}
+        student = save_classifier("bert", folder / "student", **options)
+        built = pocketbert(
+            "build", student, "-o", folder / "bundle", "--backend", "tflite",
+            "--seq-len", "32,48", "--long-text", "windows", "--activations", "static",
+            "--trim-vocab", pairs, "--data", pairs, "--max-score-drop", "5", "--json",
+        )  # fmt: skip
+        assert built.code == 0, built.stdout + built.stderr
+        return folder / "bundle"
+
+    return make_once("classifier-of-pairs", make)
+
+
+def test_classifier_of_pairs_in_windows_with_static_activations_and_fewer_words_is_whole(
+    built_of_pairs: Path, pairs: Path
+) -> None:
+    manifest = read_manifest(built_of_pairs)
+    assert manifest.task.rules["long_text"] == "windows"
+    assert manifest.artifacts[0].seq_lens == (32, 48)
+    assert manifest.tokenizer.num_pieces < VOCABULARY_SIZE / 2
+    page = (built_of_pairs / "report.html").read_text(encoding="utf-8")
+    assert "accuracy on labels" in page
+    verified = verify(built_of_pairs, with_vectors=True, run=quiet_run(2))
+    assert verified.passed, verified.to_json()["problems"]
+    compared = pocketbert(
+        "parity", built_of_pairs, "--data", pairs, "--runtime", "litert", "--localize", "--json"
+    )
+    assert compared.code == 0, compared.stderr
+    assert {each["seq_len"] for each in compared.json["parity"]} == {32, 48}
+    (found,) = compared.json["localization"]
+    assert [each["name"] for each in found["blocks"]][-1] == "head"
+
+
+def test_classifier_of_pairs_is_inspected_and_timed(built_of_pairs: Path) -> None:
+    inspected = pocketbert("inspect", built_of_pairs, "--json").json["artifacts"]
+    assert inspected[0]["bytes_by_dtype"]["int8"] > 0
+    timed = pocketbert(
+        "bench", built_of_pairs, "--runtime", "litert", "--repetitions", "2", "--json"
+    )
+    assert timed.code == 0, timed.stderr
+    assert {row["seq_len"] for row in timed.json["rows"]} == {32, 48}

@@ -284,16 +284,17 @@ def test_a_million_rows_stream_in_constant_memory(tmp_path, ending):
 
 
 _GROWTH = """
-import resource, sys
+import sys
 from pathlib import Path
+from pipeline.running.processes import peak_rss_bytes
 from pipeline.tasks.text_classification.labelled import LabelledText, Scheme, stream
 
 kind = Scheme(problem_type="single_label_classification", labels=("bad", "good"))
 rows = stream(Path(sys.argv[1]), scheme=kind)
 next(rows)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_rss_bytes()
 count = 1 + sum(isinstance(row, LabelledText) for row in rows)
-print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print(count, peak_rss_bytes() - before)
 """
 
 
