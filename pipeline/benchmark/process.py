@@ -77,6 +77,10 @@ class Seat:
         peak: int = self._answer()
         return peak
 
+    def kill(self) -> None:
+        """Ends the process at once; whoever waits for its answer learns that it crashed."""
+        self._process.kill()
+
     def _answer(self) -> Any:
         """Returns what the process answers.
 
