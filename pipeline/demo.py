@@ -67,12 +67,12 @@ def demo(
         paths, named_reference=named_reference, names=names, num_threads=run.num_threads
     ) as served:
         app = make_app(served, token=token, port=number, num_threads=run.num_threads)
-        with serve(app, listener) as thread:
+        with serve(app, listener) as has_ended:
             url = f"http://{ADDRESS}:{number}/{token}/"
             is_shown = opens_browser and webbrowser.open(url)
             bundles = tuple(each.name for each in served)
             on_opened(Opened(url=url, bundles=bundles, is_shown=is_shown))
-            thread.join()
+            has_ended.wait()
 
 
 def _check_installed() -> None:

@@ -32,12 +32,16 @@ def demo(
     """Serves a page to try bundles in: ask or classify in every runtime, side by side.
 
     The page is on 127.0.0.1 alone, under an address that nobody guesses, and nothing of it leaves
-    this machine. It ends with Ctrl-C.
+    this machine. It ends with Ctrl-C, which is no failure then.
     """
     from pipeline import demo as flow
     from pipeline.running.run import Run
 
+    is_open = False
+
     def tell(opened: "Opened") -> None:
+        nonlocal is_open
+        is_open = True
         end = "Ctrl-C ends it."
         if browser and not opened.is_shown:
             end = f"No browser could be opened: open that address yourself. {end}"
@@ -45,13 +49,17 @@ def demo(
         line = f"{escape(names)}: [bold]{opened.url}[/]"
         show(asdict(opened), as_json, line, f"[dim]{end}[/]")
 
-    flow.demo(
-        bundles or (),
-        port=port,
-        named_reference=reference,
-        names=runtime or (),
-        opens_browser=browser,
-        on_opened=tell,
-        run=Run(num_threads=num_threads()),
-    )
+    try:
+        flow.demo(
+            bundles or (),
+            port=port,
+            named_reference=reference,
+            names=runtime or (),
+            opens_browser=browser,
+            on_opened=tell,
+            run=Run(num_threads=num_threads()),
+        )
+    except KeyboardInterrupt:
+        if not is_open:
+            raise
     return 0

@@ -16,7 +16,7 @@ from pipeline.running.jobs import WorkerCrash
 
 MAX_TURN_SECONDS = 5.0
 """How long a runtime waits for another to finish its row, so that one that hangs stops no other."""
-MAX_OVERDUE_SECONDS = 10.0
+MAX_OVERDUE_SECONDS = 30.0
 """How long the row of work that was given up may go on before its process is ended."""
 
 Stage = Literal["starting", "ready", "restarting", "stopped"]
@@ -29,7 +29,7 @@ class State:
     Attributes:
         stage: ``stopped`` where it does not start, and will not.
         reason: Why it stopped, or has to start again.
-        num_crashes: Since the page was opened.
+        num_crashes: Since the page was opened, those aside that were ended for being overdue.
     """
 
     stage: Stage
@@ -97,6 +97,7 @@ class Engine:
         self._current: Work | None = None
         self._seat: Seat | None = None
         self._is_closing = False
+        self._is_overdue = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
         self._thread.start()
@@ -119,7 +120,7 @@ class Engine:
                 self._works.append((work, 0))
                 self._changed.notify_all()
                 return
-        work.ended(PocketBertError(self._state.reason or f"{self.name} was ended"))
+        work.ended(self._end())
 
     def cancel(self, work: Work) -> None:
         """Gives work up; if its row does not end soon, the process does, and starts again."""
@@ -140,7 +141,13 @@ class Engine:
     def _end_if_current(self, work: Work) -> None:
         with self._changed:
             if self._current is work and self._seat is not None:
+                self._is_overdue = True
                 self._seat.kill()
+
+    def _end(self) -> PocketBertError:
+        """Returns why nothing more is answered."""
+        has_stopped = self._state.stage == "stopped"
+        return PocketBertError(self._state.reason if has_stopped else f"{self.name} was ended")
 
     def _live(self) -> None:
         """Starts the process again and again, each time that it dies after it was ready."""
@@ -155,7 +162,7 @@ class Engine:
             finally:
                 with self._changed:
                     self._seat = None
-        self._end_all(PocketBertError(self._state.reason or f"{self.name} was ended"))
+        self._end_all(self._end())
 
     def _sit(self, sitting: Seat) -> None:
         with self._changed:
@@ -193,16 +200,17 @@ class Engine:
     def _failed(self, error: PocketBertError) -> None:
         """Notes why the process ended; one that was never ready is not started again."""
         was_ready = self._state.stage == "ready"
-        crashes = self._state.num_crashes + isinstance(error, WorkerCrash)
+        is_crash = isinstance(error, WorkerCrash) and not self._is_overdue
+        crashes, self._is_overdue = self._state.num_crashes + is_crash, False
         reason = (
             f"{error.message} ({error.hint})" if error.hint and not was_ready else error.message
         )
         with self._changed:
-            stage: Stage = "restarting" if was_ready else "stopped"
+            stage: Stage = "restarting" if was_ready or self._is_closing else "stopped"
             self._state = State(stage=stage, reason=reason, num_crashes=crashes)
         work, self._current = self._current, None
-        if work is not None and not self._is_closing:
-            work.ended(error)
+        if work is not None:
+            work.ended(self._end() if self._is_closing else error)
 
     def _end_all(self, error: PocketBertError) -> None:
         with self._changed:

@@ -41,10 +41,11 @@ def listen(port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def serve(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]:
-    """Serves an application while the block runs, and gives the thread that does.
+def serve(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Event]:
+    """Serves an application while the block runs, and gives what is set when the server has ended.
 
-    Signals stay with the main thread, which waits in the block.
+    Signals stay with the main thread, which waits in the block. It waits for an event: a thread
+    whose ``join`` was interrupted counts as ended in Python 3.11 and 3.12.
     """
     config = uvicorn.Config(
         app, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None,
@@ -52,13 +53,18 @@ def serve(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]:
         limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=_GRACE_SECONDS,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True
-    )
-    thread.start()
+    has_ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            has_ended.set()
+
+    threading.Thread(target=run, name="server", daemon=True).start()
     try:
-        yield thread
+        yield has_ended
     finally:
         server.should_exit = True
-        thread.join()
+        has_ended.wait()
         listener.close()

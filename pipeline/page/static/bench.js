@@ -6,8 +6,8 @@ import { Line } from "./server.js";
 
 const line = new Line();
 const ROW = 34;
-const LEFT = 150;
-const RIGHT = 690;
+const LEFT = 130;
+const ROOM_OF_TICK = 70;
 let times = new Map();
 
 // `examples` gives, by task, what the other tabs hold.
@@ -26,8 +26,8 @@ async function run(examples, tasks) {
   }
   calm();
   times = new Map(ofBundle(bundle).map((each) => [each.id, []]));
-  draw(repeats);
   byId("bench-card").hidden = false;
+  draw(repeats);
   byId("stop-bench").hidden = false;
   byId("bench").disabled = true;
   try {
@@ -48,19 +48,21 @@ const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floo
 
 function draw(repeats) {
   const most = Math.max(1, ...[...times.values()].flat());
-  const step = niceStep(most / 5);
+  const width = Math.max(280, byId("spread").clientWidth);
+  const right = width - 30;
+  const step = niceStep(most / Math.floor((right - LEFT) / ROOM_OF_TICK));
   const end = step * Math.ceil(most / step);
-  const x = (value) => LEFT + ((RIGHT - LEFT) * value) / end;
+  const x = (value) => LEFT + ((right - LEFT) * value) / end;
   const height = ROW * times.size + 34;
   const ticks = Array.from({ length: Math.round(end / step) + 1 }, (_, place) => place * step);
   const axis = ticks.flatMap((value) => [
     drawn("line", { class: "grid", x1: x(value), x2: x(value), y1: 4, y2: height - 26 }),
-    drawn("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, `${+value.toPrecision(3)}`),
+    drawn("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, (+value.toPrecision(3)).toLocaleString("en")),
   ]);
   const rows = [...times].flatMap(([id, values], place) => spread(ofId(id), values, ROW * place + ROW / 2 + 2, x));
   const words = `Spread of milliseconds, ${repeats} times each`;
-  byId("spread").replaceChildren(drawn("svg", { class: "spread", viewBox: `0 0 720 ${height}`, role: "img", "aria-label": words },
-    ...axis, ...rows, drawn("text", { x: 8, y: height - 8 }, "milliseconds")));
+  byId("spread").replaceChildren(drawn("svg", { class: "spread", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words },
+    ...axis, ...rows, drawn("text", { x: 0, y: height - 8 }, "milliseconds")));
   table();
 }
 
@@ -70,7 +72,7 @@ function spread(name, values, y, x) {
   const sorted = [...values].sort((one, other) => one - other);
   const dots = values.map((value, place) => drawn("circle", { cx: x(value), cy: y + ((place * 7) % 13) - 6, r: 3 }));
   const median = sorted.length ? [drawn("line", { class: "median", x1: x(quantile(sorted, 0.5)), x2: x(quantile(sorted, 0.5)), y1: y - 13, y2: y + 13 })] : [];
-  return [drawn("text", { x: 8, y: y + 5 }, name), ...dots, ...median];
+  return [drawn("text", { x: 0, y: y + 5 }, name), ...dots, ...median];
 }
 
 function niceStep(least) {
