@@ -13,7 +13,7 @@ import pytest
 from tests.command import ROOT
 
 MAX_ROOMS = 16
-"""Of ``pipeline``: the page is a program of its own, which the steps of the flows do not mix with."""
+"""Of ``pipeline``. The page is one, for it is a program beside the flows and not a step of one."""
 MAX_FILES = 14
 """In one room, its ``__init__`` not counted."""
 

@@ -26,9 +26,13 @@ class Answerer:
     """
 
     id: str
-    runtime: str
     artifact: Artifact | None
     engine: Engine
+
+    @property
+    def runtime(self) -> str:
+        """Its name."""
+        return self.engine.name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,59 +97,86 @@ def serving(
         InputError: The reference would not be asked.
     """
     runtimes.check_reference(named_reference, names)
-    turn, students = Turn(), dict[str, Engine]()
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(open_bundle(path)) for path in paths]
-        served = []
-        for number, (path, bundle) in enumerate(zip(paths, opened, strict=True)):
-            pairs, skipped = runtimes.choose(names, bundle.artifacts)
-            if not pairs and names != [PYTORCH]:
-                raise runtimes.nothing_ran(skipped)
-            reader = Reader(bundle)
-            answerers = []
-            if not names or PYTORCH in names:
-                key = f"{bundle.manifest.student.weights_sha256} {bundle.manifest.tokenizer}"
-                if key not in students:
-                    students[key] = _student_engine(bundle, named_reference, num_threads, turn)
-                    stack.callback(students[key].close)
-                answerers.append(_answerer(number, PYTORCH, None, students[key]))
-            for artifact, runtime in pairs:
-                engine = _artifact_engine(artifact, runtime, num_threads, turn)
-                stack.callback(engine.close)
-                answerers.append(_answerer(number, runtime, artifact, engine))
-            served.append(
-                Served(
-                    number=number,
-                    path=path,
-                    opened=bundle,
-                    reader=reader,
-                    answerers=tuple(answerers),
-                    skipped=tuple(skipped),
-                )
+        starter = _Starter(stack, named_reference, names, num_threads)
+        yield tuple(
+            starter.start(number, path, bundle)
+            for number, (path, bundle) in enumerate(zip(paths, opened, strict=True))
+        )
+
+
+class _Starter:
+    """Starts runtimes that end with a stack; bundles of one student share its process."""
+
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        named_reference: str | None,
+        names: Sequence[str],
+        num_threads: int,
+    ) -> None:
+        self._stack = stack
+        self._named_reference = named_reference
+        self._names = names
+        self._num_threads = num_threads
+        self._turn = Turn()
+        self._students: dict[str, Engine] = {}
+
+    def start(self, number: int, path: Path, bundle: Bundle) -> Served:
+        """Starts the runtimes of a bundle.
+
+        Raises:
+            PocketBertError: There are none here.
+        """
+        pairs, skipped = runtimes.choose(self._names, bundle.artifacts)
+        asks_student = not self._names or PYTORCH in self._names
+        if not pairs and not asks_student:
+            raise runtimes.nothing_ran(skipped)
+        started: list[tuple[Artifact | None, Engine]] = []
+        if asks_student:
+            started.append((None, self._student(bundle)))
+        started += [(artifact, self._artifact(artifact, name)) for artifact, name in pairs]
+        return Served(
+            number=number,
+            path=path,
+            opened=bundle,
+            reader=Reader(bundle),
+            answerers=tuple(
+                Answerer(id=f"{number}-{engine.name}", artifact=artifact, engine=engine)
+                for artifact, engine in started
+            ),
+            skipped=tuple(skipped),
+        )
+
+    def _student(self, bundle: Bundle) -> Engine:
+        key = f"{bundle.manifest.student.weights_sha256} {bundle.manifest.tokenizer}"
+        if key not in self._students:
+            load = functools.partial(
+                load_student,
+                folder=bundle.folder,
+                named_reference=self._named_reference,
+                num_threads=self._num_threads,
             )
-        yield tuple(served)
+            modules, row = ("torch", "transformers"), _any_row(bundle.artifacts[0])
+            self._students[key] = self._engine(PYTORCH, modules, load, row)
+        return self._students[key]
 
+    def _artifact(self, artifact: Artifact, runtime: str) -> Engine:
+        load = functools.partial(
+            runtimes.load_artifact,
+            artifact=artifact,
+            runtime=runtime,
+            num_threads=self._num_threads,
+        )
+        return self._engine(runtime, (backends.runtime(runtime).module,), load, _any_row(artifact))
 
-def _answerer(number: int, runtime: str, artifact: Artifact | None, engine: Engine) -> Answerer:
-    return Answerer(id=f"{number}-{runtime}", runtime=runtime, artifact=artifact, engine=engine)
-
-
-def _artifact_engine(artifact: Artifact, runtime: str, num_threads: int, turn: Turn) -> Engine:
-    load = functools.partial(
-        runtimes.load_artifact, artifact=artifact, runtime=runtime, num_threads=num_threads
-    )
-    modules = (backends.runtime(runtime).module,)
-    setting = Setting(modules=modules, load=load, first_row=_any_row(artifact))
-    return Engine(runtime, setting, turn)
-
-
-def _student_engine(bundle: Bundle, named: str | None, num_threads: int, turn: Turn) -> Engine:
-    load = functools.partial(
-        load_student, folder=bundle.folder, named_reference=named, num_threads=num_threads
-    )
-    first_row = _any_row(bundle.artifacts[0])
-    setting = Setting(modules=("torch", "transformers"), load=load, first_row=first_row)
-    return Engine(PYTORCH, setting, turn)
+    def _engine(
+        self, name: str, modules: tuple[str, ...], load: Callable[[], Runner], first_row: Arrays
+    ) -> Engine:
+        engine = Engine(name, Setting(modules=modules, load=load, first_row=first_row), self._turn)
+        self._stack.callback(engine.close)
+        return engine
 
 
 def load_student(*, folder: Path, named_reference: str | None, num_threads: int) -> Runner:
