@@ -8,6 +8,8 @@ import numpy as np
 from pipeline.files.canonical import json_value
 from pipeline.on_device.wordpiece import utf16_offsets
 from pipeline.page.asking import Answered, Compared, Event, Stopped
+from pipeline.page.served import without_folders
+from pipeline.running.jobs import WorkerCrash
 from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.spans import OUTPUT_NAMES
 from pipeline.tasks.task import Encoded, Task
@@ -29,8 +31,9 @@ def as_json(event: Event, *, task: Task) -> dict[str, Any]:
         )  # fmt: skip
     if isinstance(event, Stopped):
         return _value(
-            kind="stopped", id=event.answerer.id, message=event.error.message, hint=event.error.hint
-        )
+            kind="stopped", id=event.answerer.id, has_crashed=isinstance(event.error, WorkerCrash),
+            message=without_folders(event.error.message), hint=without_folders(event.error.hint),
+        )  # fmt: skip
     return {"kind": "finished"}
 
 

@@ -1,6 +1,6 @@
 // Asking: a text, questions, and what every runtime answers.
 
-import { apart, byId, calm, complain, count, drawn, element, milliseconds, say } from "./dom.js";
+import { apart, byId, calm, complain, count, drawn, element, milliseconds, say, unanswered } from "./dom.js";
 import { engine, plain, title, watch } from "./engines.js";
 import { Line } from "./server.js";
 
@@ -20,7 +20,7 @@ export function begin(given) {
   byId("edit").addEventListener("click", () => { edit(); byId("context").focus(); });
   byId("context").addEventListener("input", () => { countCharacters(); suggest([]); });
   byId("question-form").addEventListener("submit", (event) => { event.preventDefault(); ask(); });
-  byId("stop").addEventListener("click", () => { line.stop(); busy(false); say("Stopped."); unanswered("stopped"); byId("question").focus(); });
+  byId("stop").addEventListener("click", () => { line.stop(); busy(false); say("Stopped."); pending("stopped"); byId("question").focus(); });
   if (rules.samples.length) useSample(rules.samples[0]);
 }
 
@@ -98,7 +98,7 @@ async function ask() {
   try {
     if (await line.send("ask", body, (event) => heard(event, body))) finish(body);
   } catch (error) {
-    unanswered("no answer");
+    pending("no answer");
     complain(error.message, error.hint);
   }
   if (!line.isBusy) busy(false);
@@ -129,7 +129,7 @@ function heard(event, body) {
   } else if (event.kind === "stopped") {
     const card = shown.get(event.id);
     card.state = "failed";
-    card.body.replaceChildren(element("p", { class: "failed" }, event.message), element("p", { class: "small" }, event.hint));
+    card.body.replaceChildren(...unanswered(event));
     watch();
   }
 }
@@ -208,7 +208,7 @@ function mark(card) {
   box.scrollTop = Math.max(0, marked.offsetTop - box.offsetTop - box.clientHeight / 3);
 }
 
-function unanswered(words) {
+function pending(words) {
   for (const card of shown.values()) {
     if (card.state === "pending") card.body.replaceChildren(element("p", { class: "pending" }, words));
   }

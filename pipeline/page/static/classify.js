@@ -1,6 +1,6 @@
 // Classifying: bars while one writes, and a table for a list.
 
-import { apart, byId, calm, complain, count, element, milliseconds, say } from "./dom.js";
+import { apart, byId, calm, complain, count, element, milliseconds, say, unanswered } from "./dom.js";
 import { engine, ofTask, plain, title, watch } from "./engines.js";
 import { Line } from "./server.js";
 
@@ -83,7 +83,7 @@ function heard(event) {
     const words = { same: ["same as PyTorch", "same"], "near tie": ["differs: near tie", "near"], changed: ["differs from PyTorch", "differs"] };
     badge(cards.get(event.id), ...words[event.outcome]);
   } else if (event.kind === "stopped") {
-    cards.get(event.id).body.replaceChildren(element("p", { class: "failed" }, event.message), element("p", { class: "small" }, event.hint));
+    cards.get(event.id).body.replaceChildren(...unanswered(event));
     watch();
   }
 }
@@ -106,7 +106,9 @@ function bars(answer) {
   if (!answer.labels) return [element("p", { class: "value" }, answer.score === null ? "no number" : answer.score.toFixed(3))];
   const sorted = [...answer.labels].filter((each) => typeof each === "object");
   const shown = sorted.slice(0, MAX_BARS).map(({ label, score }) => {
-    const bar = element("meter", { min: 0, max: 1, value: score ?? 0, "aria-label": label });
+    const value = element("div");
+    value.style.width = `${100 * (score ?? 0)}%`;
+    const bar = element("div", { class: "track", role: "meter", "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": score ?? 0, "aria-label": label }, value);
     return element("div", { class: "bar" }, element("bdi", {}, label), bar, element("span", { class: "number" }, score === null ? "–" : score.toFixed(3)));
   });
   const more = sorted.length - MAX_BARS;
@@ -131,12 +133,12 @@ async function classifyList() {
     return;
   }
   calm();
-  columns = ofTask("text-classification").map((each) => each.id);
+  columns = ofTask("text-classification").filter((each) => each.stage !== "stopped").map((each) => each.id);
   rows = asked.map((each) => ({ ...each, said: new Map() }));
   drawTable();
   byId("stop-list").hidden = false;
   try {
-    if (await listed.send("classify", { lines: asked }, heardOfList)) say(`${count(asked.length, "line")} classified.`);
+    if (await listed.send("classify", { lines: asked, only: columns }, heardOfList)) say(`${count(asked.length, "line")} classified.`);
   } catch (error) {
     complain(error.message, error.hint);
   }
@@ -164,7 +166,7 @@ function heardOfList(event) {
     rows[event.place].cells.get(event.id).classList.add(event.outcome === "near tie" ? "near" : "differs");
   } else if (event.kind === "stopped") {
     for (const row of rows) if (!row.said.has(event.id)) row.cells.get(event.id).replaceChildren("–");
-    complain(event.message, event.hint);
+    if (event.has_crashed) complain(event.message, "It is started again: classify the lines once more.");
     watch();
   }
 }

@@ -29,13 +29,19 @@ export const say = (text) => { byId("said").textContent = text; };
 
 export function complain(message, hint = "") {
   const place = byId("problem");
-  place.replaceChildren(element("strong", {}, message), hint ? ` ${hint}` : "",
+  place.replaceChildren(element("p", {}, element("strong", {}, message), hint ? ` ${hint}` : ""),
     element("button", { type: "button", class: "close", "aria-label": "Close", onclick: calm }, "×"));
   place.hidden = false;
 }
 
 export function calm() {
   byId("problem").hidden = true;
+}
+
+// What stands in place of an answer.
+export function unanswered({ message, hint, has_crashed: hasCrashed }) {
+  if (!hasCrashed) return [element("p", { class: "small" }, `Not here: ${message}`, hint ? ` (${hint})` : "")];
+  return [element("p", { class: "failed" }, message), element("p", { class: "small" }, "It is started again: ask once more.")];
 }
 
 export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ms`;

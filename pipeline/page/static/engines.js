@@ -59,8 +59,9 @@ function take(data) {
 
 function chip(id) {
   const { stage, reason, num_crashes: crashes } = known.get(id);
-  const words = [WORDS[stage]];
+  const isHere = stage !== "stopped" || crashes > 0;
+  const words = [isHere ? WORDS[stage] : "not here"];
   if (crashes) words.push(`crashed ${crashes === 1 ? "once" : `${crashes} times`}`);
-  return element("li", { class: stage, title: reason || words.join(", ") }, element("span", { class: "dot", "aria-hidden": "true" }),
+  return element("li", { class: isHere ? stage : "absent", title: reason || words.join(", ") }, element("span", { class: "dot", "aria-hidden": "true" }),
     plain(id), element("span", { class: stage === "ready" && !crashes ? "visually-hidden" : "state" }, ` ${words.join(", ")}`));
 }

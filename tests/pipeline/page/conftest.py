@@ -9,6 +9,7 @@ import pytest
 from pipeline.build import build
 from pipeline.conversion.recipe import recipe_of
 from tests.classifiers import save_classifier
+from tests.command import wait_until
 from tests.conftest import BuiltBundle, MakeOnce
 from tests.runs import quiet_run
 
@@ -69,6 +70,10 @@ def page(built: BuiltBundle, classifier: Path) -> Iterator[Page]:
     with serving(paths, names=("pytorch", "litert"), num_threads=1) as served:
         app = make_app(served, token=token, port=port, num_threads=1)
         with serve(app, listener):
+            engines = [each.engine for bundle in served for each in bundle.answerers]
+            assert wait_until(
+                lambda: all(each.state.stage == "ready" for each in engines), seconds=300
+            )
             url = f"http://127.0.0.1:{port}/{token}/"
             yield Page(url=url, port=port, token=token, served=served, app=app)
     patience.undo()

@@ -139,7 +139,7 @@ def test_hostile_text_is_text(open_page: Any) -> None:
 
 def test_long_text_and_no_text_are_refused_with_what_to_do(open_page: Any) -> None:
     tab = open_page()
-    tab.evaluate("document.getElementById('context').value = 'word '.repeat(200_000)")
+    tab.evaluate("document.getElementById('context').value = 'word word\\n'.repeat(100_000)")
     tab.locator("#question").fill("Who?")
     tab.locator("#ask").click()
     expect(tab.locator("#problem")).to_contain_text("has 1,000,000 characters")
