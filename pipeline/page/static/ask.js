@@ -218,6 +218,8 @@ function finish(body) {
   const cards = [...shown.values()].filter((each) => each.state === "answered");
   say(cards.length ? `${count(cards.length, "runtime")} answered: ${cards[0].given.text}` : "No runtime answered.");
   const texts = new Set(cards.map((each) => each.given.text));
+  const before = asked.findIndex((each) => each.question === body.question && each.context === body.context);
+  if (before >= 0) asked.splice(before, 1);
   asked.unshift({ ...body, said: cards.length ? cards[0].given.text : "no answer", num: texts.size });
   asked.length = Math.min(asked.length, MAX_HISTORY);
   byId("history-card").hidden = false;
