@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from converters.conversion import BackendOptions
 from converters.values.artifact import Artifact
 from converters.values.program import TracedModel
-from pipeline.bundle import atomic_folder
+from pipeline.bundle import atomic_folder, last_built
 from pipeline.bundle.open import size_bytes
 from pipeline.comparison import parity
 from pipeline.comparison.runtimes import Skipped
@@ -222,6 +222,7 @@ def _build(model: str | None, examples: Given, asked: _Asked, run: Run) -> Build
         made, steps = _make(attempt, student, quantizer, asked, examples=given.readable, run=run)
         write_bundle(folder, student, made, steps, examples=given.readable, key=asked.key, run=run)
     reference.remember(student)
+    last_built.remember(asked.destination)
     return BuildResult(
         folder=asked.destination,
         task=student.task,

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from converters import backends
 from converters.values.artifact import Arrays, Artifact
 from converters.values.errors import InputError, PocketBertError
-from pipeline.ask import Answers, Asked, Failed, Reader, choose
+from pipeline.ask import Answers, Asked, Failed
 from pipeline.benchmark.process import Seat, seat
 from pipeline.bundle.open import Bundle
 from pipeline.comparison import runtimes
+from pipeline.comparison.answerers import Reader, choose
 from pipeline.comparison.runtimes import PYTORCH, Results
 from pipeline.running.run import Run
 from pipeline.student.load import Student

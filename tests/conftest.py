@@ -89,6 +89,7 @@ CONVERTING_FILES = (
     "pipeline/comparison/test_parity.py", "converters/test_runtimes.py",
     "converters/executorch/test_taps.py", "converters/coreml/test_convert.py",
     "pipeline/commands/test_tokenize.py", "pipeline/running/test_terminal.py",
+    "pipeline/commands/test_demo.py", "pipeline/page/test_engine.py",
 )  # fmt: skip
 """Files that convert, train, install, start frameworks anew, or wait for real processes."""
 CONVERTING_FIXTURES = {

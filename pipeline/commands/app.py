@@ -17,6 +17,7 @@ from pipeline.commands.bench import bench
 from pipeline.commands.build import build
 from pipeline.commands.bundle import bundle
 from pipeline.commands.classify import classify
+from pipeline.commands.demo import demo
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.inspect import inspect
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    build, inspect, doctor, ask, classify, bench, bundle, parity, tokenize, verify, distill,
+    build, inspect, doctor, ask, classify, demo, bench, bundle, parity, tokenize, verify, distill,
     finetune,
 ):  # fmt: skip
     app.command()(command)

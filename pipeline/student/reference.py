@@ -76,6 +76,8 @@ def find(opened: Bundle, *, named: str | None = None) -> Student:
     is_embedded = part.name == embedded_name(task_name)
     try:
         student = load(None if is_embedded else _remembered(part), task_name=task_name)
+    except ReferenceNotFoundError:
+        raise
     except PocketBertError as err:
         raise _not_found(part, err.message) from err
     if student.weights_sha256 != part.weights_sha256:

@@ -1,0 +1,1 @@
+"""The page to try bundles in, and the runtimes that stay open for it."""
