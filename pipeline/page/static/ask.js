@@ -18,6 +18,7 @@ export function begin(given) {
   byId("samples").addEventListener("change", takeSample);
   byId("file").addEventListener("change", openFile);
   byId("edit").addEventListener("click", () => { edit(); byId("context").focus(); });
+  byId("context").addEventListener("paste", refuseTooMuch);
   byId("context").addEventListener("input", () => { countCharacters(); suggest([]); });
   byId("question-form").addEventListener("submit", (event) => { event.preventDefault(); ask(); });
   byId("stop").addEventListener("click", () => { line.stop(); busy(false); say("Stopped."); pending("stopped"); byId("question").focus(); });
@@ -49,6 +50,18 @@ function suggest(questions) {
   }, each)));
 }
 
+// A field with a megabyte of text would stop the page for half a minute, so it does not get that far.
+function isTooLong(text) {
+  const most = rules.max_characters;
+  if (text.length <= 2 * most) return false;
+  complain(`The text has ${count(text.length, "character")}, and the bundle reads ${most.toLocaleString("en")}.`, "Take a part of it.");
+  return true;
+}
+
+function refuseTooMuch(event) {
+  if (isTooLong(event.clipboardData.getData("text/plain"))) event.preventDefault();
+}
+
 function edit() {
   byId("context").hidden = false;
   byId("reading").hidden = true;
@@ -73,6 +86,7 @@ async function openFile(event) {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
     if (text.includes("\0")) throw new TypeError("it holds zero bytes");
+    if (isTooLong(text)) return;
     calm();
     setText(text);
     suggest([]);
@@ -89,10 +103,7 @@ async function ask() {
     (body.context.trim() ? byId("question") : byId("context")).focus();
     return;
   }
-  if (body.context.length > 2 * rules.max_characters) {
-    complain(`The text has ${count(body.context.length, "character")}, and the bundle reads ${rules.max_characters.toLocaleString("en")}.`, "Paste a part of it.");
-    return;
-  }
+  if (isTooLong(body.context)) return;
   calm();
   start();
   try {

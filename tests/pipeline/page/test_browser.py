@@ -24,6 +24,13 @@ expect.set_options(timeout=30_000)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 AXE = "axe-core-4.14.1"
 TEXT = "The tower is 41 metres tall. It was designed by Rennie and lit in 1871."
+PASTE = """text => {
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/plain", text);
+  const event = new ClipboardEvent("paste", { clipboardData, cancelable: true, bubbles: true });
+  return document.getElementById("context").dispatchEvent(event);
+}"""
+"""Is true if the browser would go on and put the text into the field."""
 HOSTILE = (
     "<script>document.title = 'owned'</script><img src=x onerror=\"document.title='owned'\"> "
     "\N{RIGHT-TO-LEFT OVERRIDE}backwards\N{POP DIRECTIONAL FORMATTING} & {{ 7 * 7 }} "
@@ -139,14 +146,17 @@ def test_hostile_text_is_text(open_page: Any) -> None:
 
 def test_long_text_and_no_text_are_refused_with_what_to_do(open_page: Any) -> None:
     tab = open_page()
-    tab.evaluate("document.getElementById('context').value = 'word word\\n'.repeat(100_000)")
-    tab.locator("#question").fill("Who?")
-    tab.locator("#ask").click()
-    expect(tab.locator("#problem")).to_contain_text("has 1,000,000 characters")
+    assert not tab.evaluate(PASTE, "word word\n" * 1_000_000), "it is not put into the field"
+    expect(tab.locator("#problem")).to_contain_text("has 10,000,000 characters")
+    assert tab.evaluate(PASTE, "A few words.")
     ask(tab, "Who?", "")
     expect(tab.locator("#problem")).to_contain_text("There is no text yet.")
     assert tab.evaluate("document.activeElement.id") == "context"
-    for content, message in ((b"\xff\xfe\x00", "is no text in UTF-8"), (b"x" * 4_000_001, "4 MB")):
+    for content, message in (
+        (b"\xff\xfe\x00", "is no text in UTF-8"),
+        (b"x" * 4_000_001, "4 MB"),
+        (b"x" * 3_000_000, "has 3,000,000 characters"),
+    ):
         file = {"name": "a.txt", "mimeType": "text/plain", "buffer": content}
         tab.locator("#file").set_input_files([file])
         expect(tab.locator("#problem")).to_contain_text(message)
