@@ -127,6 +127,11 @@ open class Texts {
             "This file is not what it should be: ${problem.path}",
             "Install the app again. If that does not help, build the model bundle again.",
         )
+        is Problem.NoRoom -> ProblemText(
+            "There is no room for the model",
+            "It is copied once, and ${megabytes(problem.missingBytes)} more have to be free for that.",
+            "Delete what you do not need from this device, and try again.",
+        )
         is Problem.NewerBundle -> ProblemText(
             "The model is newer than this app",
             "It comes in a form that this version cannot read.",

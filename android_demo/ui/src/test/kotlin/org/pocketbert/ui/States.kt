@@ -150,6 +150,7 @@ private fun problemStates(): Map<String, DemoState> {
                 "f284958bd0343076, expected e9edc0810b55f182530d0315b8388ec0c0a214e781984dad5ead" +
                 "babbc4f2151a",
         ),
+        Problem.NoRoom(18_100_000, "18100000 bytes more are needed"),
         Problem.NewerBundle("schema_version is 2.0, this app reads 1"),
         Problem.UntrustedBundle("manifest.sig is not there"),
         Problem.Unexpected("java.lang.IllegalStateException"),
