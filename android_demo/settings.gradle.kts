@@ -1,6 +1,13 @@
+// Google's repository is asked for what is Google's alone: nobody else can put a library in its place.
 pluginManagement {
     repositories {
-        google()
+        google {
+            content {
+                includeGroupByRegex("androidx(\\..*)?")
+                includeGroupByRegex("com\\.android(\\..*)?")
+                includeGroupByRegex("com\\.google\\.(ai|android|testing)(\\..*)?")
+            }
+        }
         mavenCentral()
         gradlePluginPortal()
     }
@@ -9,7 +16,13 @@ pluginManagement {
 dependencyResolutionManagement {
     repositoriesMode = RepositoriesMode.FAIL_ON_PROJECT_REPOS
     repositories {
-        google()
+        google {
+            content {
+                includeGroupByRegex("androidx(\\..*)?")
+                includeGroupByRegex("com\\.android(\\..*)?")
+                includeGroupByRegex("com\\.google\\.(ai|android|testing)(\\..*)?")
+            }
+        }
         mavenCentral()
     }
 }

@@ -70,16 +70,11 @@ def classify(
             done = _ask(running, encoded, reader.task, failed)
             if not done:
                 raise failed[-1].error
-            yield (
-                example,
-                Answers(
-                    done=done,
-                    skipped=chosen.skipped,
-                    failed=list(failed),
-                    remarks=encoded.remarks,
-                    num_cut=int(encoded.is_cut),
-                ),
-            )
+            answers = Answers(
+                done=done, skipped=chosen.skipped, failed=list(failed), remarks=encoded.remarks,
+                num_cut=int(encoded.is_cut),
+            )  # fmt: skip
+            yield example, answers
 
 
 def _ask(

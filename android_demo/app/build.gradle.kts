@@ -29,6 +29,8 @@ android {
 
     buildTypes {
         release {
+            // It is a demo: so it installs as it is. A store wants a key of one's own.
+            signingConfig = signingConfigs.getByName("debug")
             isMinifyEnabled = true
             isShrinkResources = true
             proguardFiles(
@@ -64,6 +66,8 @@ android {
     }
 
     packaging {
+        // The runtimes and fbjni may each bring it.
+        jniLibs.pickFirsts += "lib/*/libc++_shared.so"
         resources.excludes += listOf("META-INF/{AL2.0,LGPL2.1}", "META-INF/versions/**")
         // Of Bouncy Castle: tables of 1.2 MB for signatures that no bundle has.
         resources.excludes += listOf("org/bouncycastle/pqc/**", "org/bouncycastle/x509/**")
@@ -73,6 +77,7 @@ android {
 kotlin {
     compilerOptions {
         jvmTarget = JvmTarget.JVM_17
+        freeCompilerArgs.add("-Xjsr305=strict")
     }
 }
 
@@ -83,30 +88,71 @@ dependencies {
     implementation(libs.lifecycle.viewmodel.savedstate)
 }
 
-val packBundle by tasks.registering(Exec::class) {
-    description = "Packs what Android needs of a bundle."
-    val bundle = providers.gradleProperty("pocketbertBundle").orElse("bundle")
-    val command = providers.gradleProperty("pocketbertCommand").orElse("pocketbert")
-    val zip = layout.buildDirectory.file("pocketbert.zip").get().asFile
-    workingDir = rootDir
-    outputs.file(zip)
-    outputs.upToDateWhen { false }
-    doFirst {
-        zip.parentFile.mkdirs()
-        zip.delete()
+/**
+ * Puts what Android needs of a bundle into the app's assets, without a file in `src`.
+ *
+ * Where no bundle is named, what was put in before stays, or the app has none.
+ */
+abstract class CopyBundle @Inject constructor(
+    private val runner: ExecOperations,
+    private val archives: ArchiveOperations,
+    private val files: FileSystemOperations,
+) : DefaultTask() {
+    /** A bundle's folder, or a `.zip` that `pocketbert bundle` made of it; from the root project. */
+    @get:Input
+    @get:Optional
+    abstract val bundle: Property<String>
+
+    @get:Input
+    abstract val command: Property<String>
+
+    @get:Internal
+    abstract val root: DirectoryProperty
+
+    @get:OutputDirectory
+    abstract val assets: DirectoryProperty
+
+    @TaskAction
+    fun copy() {
+        val named = root.file(bundle).get().asFile
+        val zip = if (named.extension == "zip") named else pack(named)
+        files.sync {
+            from(archives.zipTree(zip)) {
+                include("assets/pocketbert/**")
+                eachFile {
+                    relativePath = RelativePath(true, *relativePath.segments.drop(1).toTypedArray())
+                }
+                includeEmptyDirs = false
+            }
+            into(assets)
+        }
     }
-    commandLine(command.get(), "bundle", bundle.get(), "--platform", "android", "-o", zip.path)
+
+    private fun pack(folder: File): File {
+        val zip = File(temporaryDir, "pocketbert.zip").also { it.delete() }
+        runner.exec {
+            workingDir = root.get().asFile
+            commandLine(
+                command.get(), "bundle", folder.path, "--platform", "android", "-o", zip.path,
+            )
+        }
+        return zip
+    }
 }
 
-tasks.register<Sync>("copyBundle") {
+val copyBundle by tasks.registering(CopyBundle::class) {
     group = "pocketbert"
     description = "Puts a bundle into the app: ./gradlew copyBundle -PpocketbertBundle=FOLDER"
-    from(packBundle.map { zipTree(it.outputs.files.singleFile) }) {
-        include("assets/pocketbert/**")
-        eachFile {
-            relativePath = RelativePath(true, *relativePath.segments.drop(2).toTypedArray())
-        }
-        includeEmptyDirs = false
+    bundle = providers.gradleProperty("pocketbertBundle")
+    command = providers.gradleProperty("pocketbertCommand").orElse("pocketbert")
+    root = rootDir
+    onlyIf("a bundle is named") { (it as CopyBundle).bundle.isPresent }
+    // What lies in the bundle's folder is not looked through for changes.
+    outputs.upToDateWhen { false }
+}
+
+androidComponents {
+    onVariants { variant ->
+        variant.sources.assets?.addGeneratedSourceDirectory(copyBundle, CopyBundle::assets)
     }
-    into(layout.projectDirectory.dir("src/main/assets/pocketbert"))
 }

@@ -28,11 +28,15 @@ android {
 kotlin {
     compilerOptions {
         jvmTarget = JvmTarget.JVM_17
+        freeCompilerArgs.add("-Xjsr305=strict")
     }
 }
 
 dependencies {
     api(project(":core"))
     implementation(libs.executorch)
-    implementation(libs.litert)
+    implementation(libs.litert) {
+        // Fetches models from Play, for which it asks for permissions and starts services.
+        exclude(group = "com.google.android.play")
+    }
 }

@@ -18,6 +18,13 @@ _NO_NETWORK = re.compile(
     flags=re.MULTILINE,
 )
 """Maven lacks what it would download. Of what does not exist anywhere it says something else."""
+_UNSERVED = re.compile(
+    r"^\[ERROR\] .*on project packaging: .*"
+    r"(?:Could not (?:resolve|transfer|find artifact)|Unable to find artifact).*$",
+    flags=re.MULTILINE,
+)
+"""Android's own tools, or AndroidX, are in no repository that Maven reaches here."""
+_FAILED = re.compile(r"^\[INFO\] ([\w-]+) \.+ FAILURE", flags=re.MULTILINE)
 _REPORTS = "*/target/surefire-reports/TEST-*.xml"
 
 
@@ -52,10 +59,25 @@ class Finished:
         )
 
     @property
+    def failed_modules(self) -> set[str]:
+        """Those that did not come to their end."""
+        return set(_FAILED.findall(self.output))
+
+    @property
+    def why_unserved(self) -> str:
+        """What Android's own tools could not be run without, or nothing."""
+        found = _UNSERVED.search(self.output)
+        return found[0] if found and self.code else ""
+
+    @property
     def why_offline(self) -> str:
-        """What ended Maven because it could not be fetched, or nothing; a failed test is none."""
+        """What ended Maven because it could not be fetched, or nothing; a failed test is none.
+
+        Where Android's own tools alone are absent, nothing: all else was tested.
+        """
         found = _NO_NETWORK.search(self.output)
-        return found[0] if found and self.code and not self.problems else ""
+        tools_alone = bool(self.why_unserved) and self.failed_modules == {"packaging"}
+        return found[0] if found and self.code and not self.problems and not tools_alone else ""
 
 
 def why_absent() -> str:
@@ -69,18 +91,28 @@ def why_absent() -> str:
     return ""
 
 
-def run_tests(properties: Mapping[str, Path], *, timeout: float) -> Finished:
-    """Runs ``mvn -B test`` over all modules, from the beginning.
+def run_tests(
+    properties: Mapping[str, Path], *, timeout: float, profile: str | None = None
+) -> Finished:
+    """Runs ``mvn -B test`` over all modules, from the beginning; a failed one ends no other.
 
     Args:
         properties: Of the system, for the tests.
         timeout: Seconds.
+        profile: Of Maven, with the modules that it adds.
     """
     for pom in [*DEMO.glob("*/pom.xml"), *DEMO.glob("*/*/pom.xml")]:
         # A class whose source is gone would be tested still, and its report be taken for a new one.
         shutil.rmtree(pom.with_name("target"), ignore_errors=True)
     done = subprocess.run(
-        ("mvn", "-B", "test", *(f"-D{name}={path}" for name, path in properties.items())),
+        (
+            "mvn",
+            "-B",
+            "-fae",
+            *([f"-P{profile}"] if profile else []),
+            "test",
+            *(f"-D{name}={path}" for name, path in properties.items()),
+        ),
         cwd=DEMO,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

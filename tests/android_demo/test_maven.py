@@ -56,6 +56,12 @@ def classifiers(
     return folder
 
 
+PACKAGING_MUST_RUN = {
+    "MergedManifestTest: the app asks for no permission, and has the listed components alone",
+    "ShrunkTest: what R8 leaves reads texts, keeps what natives look up, and is DEX for Android 8",
+}
+
+
 def test_every_module_passes_with_all_vectors_and_bundles_just_built(vectors, assets, classifiers):
     finished = maven.run_tests(
         {
@@ -72,6 +78,33 @@ def test_every_module_passes_with_all_vectors_and_bundles_just_built(vectors, as
     assert finished.code == 0, finished.output[-6000:]
     assert {case.module for case in finished.cases} >= MODULES
     assert {case.test for case in finished.cases if case.module == "core"} >= MUST_RUN
+
+
+@pytest.mark.soak
+def test_androids_own_tools_merge_the_manifest_and_shrink_what_reads_texts(mvn):
+    finished = maven.run_tests({}, timeout=1800, profile="packaging")
+    if reason := finished.why_offline or finished.why_unserved:
+        pytest.skip(reason)
+    assert not finished.problems, finished.problems
+    assert finished.code == 0, finished.output[-6000:]
+    passed = {case.test for case in finished.cases if case.module == "packaging"}
+    assert passed >= PACKAGING_MUST_RUN
+
+
+def test_android_tools_that_are_nowhere_leave_the_other_modules_tests_alone():
+    said = (
+        "[INFO] core .................... SUCCESS [  1.0 s]\n"
+        "[INFO] packaging ............... FAILURE [  0.1 s]\n"
+        "[ERROR] Failed to execute goal on project packaging: Could not resolve dependencies for "
+        "project org.pocketbert:packaging:jar:1.0: Could not transfer artifact a:b:pom:1\n"
+    )
+    passed = maven.Case(module="core", test="ATest: passes", problem="")
+    finished = maven.Finished(code=1, output=said, cases=(passed,))
+    assert "Could not transfer" in finished.why_unserved
+    assert finished.why_offline == ""
+    assert finished.failed_modules == {"packaging"}
+    broken = "[INFO] packaging ... FAILURE [\n[ERROR] on project packaging: Compilation failure\n"
+    assert maven.Finished(code=1, output=broken, cases=(passed,)).why_unserved == ""
 
 
 @pytest.mark.parametrize(

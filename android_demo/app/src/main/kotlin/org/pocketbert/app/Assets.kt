@@ -9,6 +9,13 @@ interface Assets {
     /** Returns the names in a folder; none where it is a file, or is not there. */
     fun list(folder: String): List<String>
 
+    /**
+     * Returns the bytes of a file.
+     *
+     * @throws IOException there is no such file.
+     */
+    fun size(path: String): Long
+
     /** @throws IOException there is no such file. */
     fun open(path: String): InputStream
 }
@@ -16,6 +23,9 @@ interface Assets {
 /** Those of this app. */
 class AndroidAssets(private val manager: AssetManager) : Assets {
     override fun list(folder: String): List<String> = manager.list(folder).orEmpty().toList()
+
+    /** What is left to read of an asset is told for packed ones, too. */
+    override fun size(path: String): Long = open(path).use { it.available().toLong() }
 
     override fun open(path: String): InputStream = manager.open(path, AssetManager.ACCESS_STREAMING)
 }

@@ -45,6 +45,23 @@ class CarriedBundleTest(@param:TempDir private val folder: File) {
     }
 
     @Test
+    fun modelsAreReadWholeWhenTheyAreCopiedAndNotAtEachStart() {
+        val model = open().file("tflite/model.tflite").toFile()
+        val bytes = model.readBytes().also { it[it.size / 2]++ }
+        model.writeBytes(bytes)
+        open()
+        assertContentEquals(bytes, model.readBytes())
+    }
+
+    @Test
+    fun damagedModelAmongTheAssetsIsFoundWhenItIsCopied() {
+        val model = File(source, "tflite/model.tflite")
+        model.writeBytes(model.readBytes().also { it[it.size / 2]++ })
+        assertEquals("tflite/model.tflite", assertFailsWith<DamagedBundleException> { open() }.path)
+        assertEquals(emptyList(), File(folder, "bundles").list()?.toList())
+    }
+
+    @Test
     fun damagedAssetIsToldAfterOneMoreTry() {
         File(source, "tokenizer/vocab.txt").appendText("damaged")
         val failed = assertFailsWith<DamagedBundleException> { open() }

@@ -13,6 +13,9 @@ internal class FolderAssets(private val root: File) : Assets {
 
     override fun list(folder: String): List<String> = File(root, folder).list().orEmpty().toList()
 
+    override fun size(path: String): Long =
+        File(root, path).takeIf { it.isFile }?.length() ?: throw IOException(path)
+
     override fun open(path: String): InputStream {
         numOpened++
         onOpen(path)

@@ -31,11 +31,11 @@ class VersionsTest {
     }
 
     @Test
-    fun appRunsOnAndroid8AndLaterAndKnowsAndroid15() {
+    fun appRunsOnAndroid8AndLaterAndKnowsAndroid16() {
         assertEquals("26", catalogue["minSdk"])
-        assertEquals("35", catalogue["compileSdk"])
+        assertEquals("36", catalogue["compileSdk"])
         val maven = propertiesOf("pom.xml")
-        assertEquals("15", maven.getValue("android.version").substringBefore('-'))
+        assertEquals("16", maven.getValue("android.version").substringBefore('-'))
     }
 
     @Test

@@ -53,10 +53,16 @@ class Bundle internal constructor(
  *
  * @param publicKey 32 bytes of Ed25519; given, the bundle must be signed by its owner.
  * @param platform as the manifest calls it; only what it lists for that one is looked at.
+ * @param wasChecked whether this very copy was opened before: of the models, which are large, only
+ *     the size is looked at then. All other files are checked as ever.
  * @throws PocketBertException what is wrong.
  */
-fun openBundle(folder: Path, publicKey: ByteArray? = null, platform: String = "android"): Bundle =
-    openBundle(folder, publicKey, platform, KNOWN_TASKS)
+fun openBundle(
+    folder: Path,
+    publicKey: ByteArray? = null,
+    platform: String = "android",
+    wasChecked: Boolean = false,
+): Bundle = openBundle(folder, publicKey, platform, KNOWN_TASKS, wasChecked)
 
 /** @param tasks those that are known. */
 internal fun openBundle(
@@ -64,6 +70,7 @@ internal fun openBundle(
     publicKey: ByteArray?,
     platform: String,
     tasks: List<TaskKind>,
+    wasChecked: Boolean = false,
 ): Bundle {
     val files = BundleFiles(folder)
     if (!files.has(MANIFEST)) throw NoBundleException("there is no bundle at $folder")
@@ -73,7 +80,14 @@ internal fun openBundle(
     val task = openTask(manifest, tasks)
     val listed = manifest.platforms[platform]
         ?: throw UnsupportedArtifactException("the bundle holds nothing for $platform")
-    for (path in listed) files.check(path, manifest.files.getValue(path))
+    for (path in listed) {
+        val artifact = manifest.artifacts.firstOrNull { it.path == path }
+        if (wasChecked && artifact != null) {
+            files.checkSize(path, artifact.sizeBytes)
+        } else {
+            files.check(path, manifest.files.getValue(path))
+        }
+    }
     val tokenizer = openTokenizer(manifest.tokenizer) { path ->
         checkIsListed(path, listed)
         files.read(path)

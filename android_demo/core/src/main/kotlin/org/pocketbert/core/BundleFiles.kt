@@ -40,6 +40,18 @@ internal class BundleFiles(val folder: Path) {
         }
     }
 
+    /**
+     * Refuses a file of another size.
+     *
+     * @throws DamagedBundleException it is absent, or has not [sizeBytes].
+     */
+    fun checkSize(path: String, sizeBytes: Long) {
+        val found = reading(path) { Files.size(locate(path)) }
+        if (found != sizeBytes) {
+            throw DamagedBundleException(path, "$path has $found bytes, expected $sizeBytes")
+        }
+    }
+
     /** Returns where a file lies; a link may not lead out of the bundle. */
     private fun locate(path: String): Path {
         val found = folder.resolve(path).toRealPath()

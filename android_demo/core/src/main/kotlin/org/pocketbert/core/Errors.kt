@@ -11,6 +11,10 @@ class NoBundleException(message: String) : PocketBertException(message)
 class DamagedBundleException(val path: String, message: String, cause: Throwable? = null) :
     PocketBertException(message, cause)
 
+/** The bundle has no room on this device. @property missingBytes that have to be freed for it. */
+class NoRoomException(val missingBytes: Long, message: String, cause: Throwable? = null) :
+    PocketBertException(message, cause)
+
 /** The bundle was made for a newer app. */
 class NewerBundleException(message: String) : PocketBertException(message)
 

@@ -31,6 +31,35 @@ class OpenBundleTest(@param:TempDir private val temporary: Path) {
     }
 
     @Test
+    fun `of a copy that was checked, models may be other bytes of the same number`() {
+        val model = folder.resolve("tflite/model.tflite")
+        val bytes = model.readBytes()
+        bytes[bytes.size / 2] = bytes[bytes.size / 2] xor 1
+        model.writeBytes(bytes)
+        assertEquals(folder, openBundle(folder, Fixture.publicKey, wasChecked = true).folder)
+        assertFailsWith<DamagedBundleException> { openBundle(folder, Fixture.publicKey) }
+
+        model.writeBytes(bytes.copyOf(bytes.size - 1))
+        assertFailsWith<DamagedBundleException> { openBundle(folder, wasChecked = true) }
+        model.deleteExisting()
+        assertFailsWith<DamagedBundleException> { openBundle(folder, wasChecked = true) }
+    }
+
+    @Test
+    fun `of a copy that was checked, all that is no model is checked again`() {
+        for (path in listOf("vectors.json", "tokenizer/vocab.txt")) {
+            val file = folder.resolve(path)
+            val bytes = file.readBytes()
+            file.writeBytes(bytes.copyOf().also { it[0] = it[0] xor 1 })
+            val failed = assertFailsWith<DamagedBundleException> {
+                openBundle(folder, wasChecked = true)
+            }
+            assertEquals(path, failed.path)
+            file.writeBytes(bytes)
+        }
+    }
+
+    @Test
     fun `a folder without a bundle is told`() {
         assertFailsWith<NoBundleException> { openBundle(temporary.resolve("absent")) }
         assertFailsWith<NoBundleException> { openBundle(temporary, Fixture.publicKey) }

@@ -2,6 +2,8 @@ package org.pocketbert.ui
 
 import androidx.compose.foundation.layout.Arrangement
 import androidx.compose.foundation.layout.Column
+import androidx.compose.foundation.layout.ExperimentalLayoutApi
+import androidx.compose.foundation.layout.FlowRow
 import androidx.compose.foundation.layout.Row
 import androidx.compose.foundation.layout.fillMaxWidth
 import androidx.compose.foundation.layout.padding
@@ -12,6 +14,7 @@ import androidx.compose.material3.Text
 import androidx.compose.runtime.Composable
 import androidx.compose.runtime.LaunchedEffect
 import androidx.compose.runtime.getValue
+import androidx.compose.runtime.key
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.remember
 import androidx.compose.runtime.setValue
@@ -22,34 +25,32 @@ import androidx.compose.ui.text.font.FontWeight
 import androidx.compose.ui.unit.dp
 import org.pocketbert.core.Classification
 import org.pocketbert.ui.state.AnswerState
+import org.pocketbert.ui.state.BundleState
 import org.pocketbert.ui.state.DemoActions
 import org.pocketbert.ui.state.DemoState
-import org.pocketbert.ui.state.MAX_EDITABLE_CHARACTERS
+import org.pocketbert.ui.state.Input
 import org.pocketbert.ui.state.beginningOf
-import org.pocketbert.ui.state.beginningOfQuestion
 
 /** Of a model of very many labels no more is of use. */
 private const val MAX_LABELS_SHOWN = 20
 
 /** A text, or two, and what the model says of them while they are written. */
 @Composable
-fun ClassifyScreen(state: DemoState, isPair: Boolean, actions: DemoActions) {
-    val texts = LocalTexts.current
+fun ClassifyScreen(
+    state: DemoState,
+    bundle: BundleState.Ready,
+    actions: DemoActions,
+    samples: List<Sample>,
+) {
     val input = state.input
     LaunchedEffect(Unit) {
         if (state.answer is AnswerState.Idle && input.text.isNotBlank()) actions.ask()
     }
-    Frame(title = texts.appName, actions = { ToOtherScreens(actions) }) { padding ->
+    Frame(title = LocalTexts.current.appName, actions = { ToOtherScreens(actions) }) { padding ->
         Page(padding) {
             Privacy()
-            TextField(texts.textToClassify, input.text, lines = 4, change = actions::changeText) {
-                beginningOf(it, MAX_EDITABLE_CHARACTERS)
-            }
-            if (isPair) {
-                TextField(texts.secondText, input.question, lines = 2, actions::changeQuestion) {
-                    beginningOfQuestion(it)
-                }
-            }
+            Sources(bundle, actions, samples)
+            Fields(input, bundle, actions)
             EngineSwitch(state.engines, input.backend, actions::chooseEngine)
             val isAnswering = isWorthShowing(state.answer is AnswerState.Answering)
             AnswerPanel(state, isAnswering, actions)
@@ -57,21 +58,58 @@ fun ClassifyScreen(state: DemoState, isPair: Boolean, actions: DemoActions) {
     }
 }
 
-/** What it holds is its own, so that no key waits for the state. */
+@OptIn(ExperimentalLayoutApi::class)
+@Composable
+private fun Sources(bundle: BundleState.Ready, actions: DemoActions, samples: List<Sample>) =
+    FlowRow {
+        val texts = LocalTexts.current
+        SamplesButton(actions, samples)
+        PasteButton(texts.paste, actions::replaceText)
+        if (bundle.takesTwoTexts) PasteButton(texts.pasteSecond, actions::replaceQuestion)
+    }
+
+/** The texts, and under each how much of it was too much. */
+@Composable
+private fun Fields(input: Input, bundle: BundleState.Ready, actions: DemoActions) = Column {
+    val texts = LocalTexts.current
+    key(input.revision) {
+        TextField(texts.textToClassify, input.text, 4, bundle.maxKeptOfText, actions::changeText)
+        if (input.numLeftOut > 0) Note(texts.leftOut(input.numLeftOut))
+        if (bundle.takesTwoTexts) {
+            TextField(
+                texts.secondText,
+                input.question,
+                lines = 2,
+                bundle.maxKeptOfQuestion,
+                actions::changeQuestion,
+            )
+            if (input.numLeftOutOfQuestion > 0) {
+                Note(texts.secondLeftOut(input.numLeftOutOfQuestion))
+            }
+        }
+    }
+}
+
+/**
+ * A field, which keeps the beginning of a text. What it holds is its own, so that no key waits for
+ * the state.
+ *
+ * @param most code points that it keeps; [onChange] gets all that was put in.
+ */
 @Composable
 private fun TextField(
     label: String,
     text: String,
     lines: Int,
-    change: (String) -> Unit,
-    kept: (String) -> String,
+    most: Int,
+    onChange: (String) -> Unit,
 ) {
-    var shown by remember { mutableStateOf(kept(text)) }
+    var shown by remember { mutableStateOf(beginningOf(text, most)) }
     OutlinedTextField(
         value = shown,
         onValueChange = {
-            shown = kept(it)
-            change(shown)
+            shown = beginningOf(it, most)
+            onChange(it)
         },
         Modifier.fillMaxWidth(),
         label = { Text(label) },

@@ -56,12 +56,12 @@ fun Screens(
     is BundleState.Failed -> ProblemScreen(bundle.problem, onRetry = actions::retry)
     is BundleState.Ready -> when (state.screen) {
         Screen.ASK -> if (bundle.isClassifier) {
-            ClassifyScreen(state, bundle.takesTwoTexts, actions)
+            ClassifyScreen(state, bundle, actions, samples)
         } else {
             AskScreen(state, actions, samples)
         }
         Screen.EDIT -> EditScreen(state.input.text, actions)
-        Screen.SELF_TEST -> SelfTestScreen(state.selfTest, actions)
+        Screen.SELF_TEST -> SelfTestScreen(state.selfTest, bundle.isClassifier, actions)
         Screen.ABOUT -> AboutScreen(bundle, libraries, actions)
     }
 }

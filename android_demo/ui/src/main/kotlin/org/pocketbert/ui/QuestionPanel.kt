@@ -39,7 +39,8 @@ import org.pocketbert.ui.state.DemoActions
 import org.pocketbert.ui.state.DemoState
 import org.pocketbert.ui.state.EngineChoice
 import org.pocketbert.ui.state.Input
-import org.pocketbert.ui.state.beginningOfQuestion
+import org.pocketbert.ui.state.MAX_QUESTION_CHARACTERS
+import org.pocketbert.ui.state.beginningOf
 
 /** The question, which engine is to answer it, and the button. */
 @OptIn(ExperimentalLayoutApi::class)
@@ -65,7 +66,7 @@ private fun QuestionField(input: Input, actions: DemoActions) {
     OutlinedTextField(
         value = shown,
         onValueChange = {
-            shown = beginningOfQuestion(it)
+            shown = beginningOf(it, MAX_QUESTION_CHARACTERS)
             actions.changeQuestion(shown)
         },
         Modifier.fillMaxWidth(),

@@ -39,22 +39,22 @@ private const val NUM_PROBLEMS_SHOWN = 5
 
 /** Whether the model does here what it did where it was built. */
 @Composable
-fun SelfTestScreen(selfTest: SelfTestState, actions: DemoActions) {
+fun SelfTestScreen(selfTest: SelfTestState, isClassifier: Boolean, actions: DemoActions) {
     val texts = LocalTexts.current
     Frame(texts.selfTest, onBack = { actions.show(Screen.ASK) }) { padding ->
         Page(padding) {
-            Text(texts.selfTestIntro)
+            Text(if (isClassifier) texts.selfTestIntroOfClassifier else texts.selfTestIntro)
             when (selfTest) {
                 SelfTestState.NotRun -> Button(actions::runSelfTest) { Text(texts.runSelfTest) }
                 is SelfTestState.Running -> {
                     TotalProgress(selfTest.steps)
                     OutlinedButton(actions::cancel) { Text(texts.stop) }
-                    Steps(selfTest.steps)
+                    Steps(selfTest.steps, isClassifier)
                 }
                 is SelfTestState.Done -> {
                     Verdict(hasPassed = selfTest.steps.all { it.progress.hasPassed })
                     Button(actions::runSelfTest) { Text(texts.runSelfTest) }
-                    Steps(selfTest.steps)
+                    Steps(selfTest.steps, isClassifier)
                 }
             }
         }
@@ -91,13 +91,13 @@ private fun Verdict(hasPassed: Boolean) {
 }
 
 @Composable
-private fun Steps(steps: List<SelfTestStep>) =
+private fun Steps(steps: List<SelfTestStep>, isClassifier: Boolean) =
     Column(verticalArrangement = Arrangement.spacedBy(16.dp)) {
-        for (step in steps) StepRow(step)
+        for (step in steps) StepRow(step, isClassifier)
     }
 
 @Composable
-private fun StepRow(step: SelfTestStep) = Row(
+private fun StepRow(step: SelfTestStep, isClassifier: Boolean) = Row(
     Modifier.fillMaxWidth().semantics(mergeDescendants = true) {},
     horizontalArrangement = Arrangement.spacedBy(16.dp),
 ) {
@@ -108,8 +108,10 @@ private fun StepRow(step: SelfTestStep) = Row(
             step.engine?.label ?: texts.readingStep,
             style = MaterialTheme.typography.titleMedium,
         )
-        if (step.engine == null) Fact(texts.readingStepIntro)
-        Outcome(step.progress)
+        if (step.engine == null) {
+            Fact(if (isClassifier) texts.readingStepIntroOfClassifier else texts.readingStepIntro)
+        }
+        Outcome(step.progress, isClassifier)
     }
 }
 
@@ -127,13 +129,14 @@ private fun StepIcon(progress: StepProgress) = Box(Modifier.size(24.dp), Alignme
 }
 
 @Composable
-private fun Outcome(progress: StepProgress) {
+private fun Outcome(progress: StepProgress, isClassifier: Boolean) {
     val texts = LocalTexts.current
     when (progress) {
         StepProgress.Waiting -> Fact(texts.waiting)
         is StepProgress.Running -> {
             Fact(texts.running)
-            if (progress.numWindows > 0) Fact(texts.windows(progress.numWindows))
+            val count = progress.numWindows
+            if (count > 0) Fact(if (isClassifier) texts.textsRead(count) else texts.windows(count))
         }
         is StepProgress.Read -> {
             StepVerdict(progress.hasPassed)

@@ -80,10 +80,19 @@ internal fun Privacy() = Surface(
 @Composable
 private fun Sources(input: Input, actions: DemoActions, samples: List<Sample>) {
     val texts = LocalTexts.current
-    val clipboard = LocalClipboardManager.current
+    SamplesButton(actions, samples)
+    PasteButton(texts.paste, actions::replaceText)
+    TextButton(onClick = { actions.show(Screen.EDIT) }, enabled = input.isEditable) {
+        Text(texts.edit)
+    }
+}
+
+/** Opens a list of texts to try. */
+@Composable
+internal fun SamplesButton(actions: DemoActions, samples: List<Sample>) {
     var isMenuOpen by remember { mutableStateOf(false) }
     Box {
-        TextButton(onClick = { isMenuOpen = true }) { Text(texts.samples) }
+        TextButton(onClick = { isMenuOpen = true }) { Text(LocalTexts.current.samples) }
         DropdownMenu(isMenuOpen, onDismissRequest = { isMenuOpen = false }) {
             for (sample in samples) {
                 DropdownMenuItem(
@@ -96,12 +105,13 @@ private fun Sources(input: Input, actions: DemoActions, samples: List<Sample>) {
             }
         }
     }
-    TextButton(onClick = { clipboard.getText()?.let { actions.changeText(it.text) } }) {
-        Text(texts.paste)
-    }
-    TextButton(onClick = { actions.show(Screen.EDIT) }, enabled = input.isEditable) {
-        Text(texts.edit)
-    }
+}
+
+/** Hands over what the clipboard holds, if it holds a text. */
+@Composable
+internal fun PasteButton(name: String, onPaste: (String) -> Unit) {
+    val clipboard = LocalClipboardManager.current
+    TextButton(onClick = { clipboard.getText()?.let { onPaste(it.text) } }) { Text(name) }
 }
 
 @Composable
@@ -139,7 +149,7 @@ private fun QuestionsToTry(sample: Sample, actions: DemoActions) =
     }
 
 @Composable
-private fun Note(note: String) = Text(
+internal fun Note(note: String) = Text(
     note,
     Modifier.padding(bottom = 8.dp),
     color = MaterialTheme.colorScheme.onSurfaceVariant,

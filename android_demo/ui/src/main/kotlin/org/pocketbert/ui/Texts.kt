@@ -52,12 +52,15 @@ open class Texts {
     // Classify
     open val textToClassify = "Text to classify"
     open val secondText = "Second text"
+    open val pasteSecond = "Paste as second text"
     open val labels = "Label"
     open val noLabel = "No label fits"
     open val number = "Number"
 
     open fun perCent(value: Double) = "${decimals(value * 100, if (value < 0.1) 1 else 0)}%"
     open fun value(number: Double) = decimals(number, 2)
+    open fun secondLeftOut(count: Int) =
+        "The second text was too long. Its last ${characters(count)} were left out."
     open fun tokensRead(read: Int, all: Int) =
         "The model has room for ${number(read)} of the ${number(all)} tokens. The rest was not read."
 
@@ -70,9 +73,13 @@ open class Texts {
     open val selfTestIntro =
         "Asks the model, on this very device, the questions that it was asked when it was built, " +
             "and compares. It takes a few seconds."
+    open val selfTestIntroOfClassifier =
+        "Gives the model, on this very device, the texts that it was given when it was built, " +
+            "and compares what it says of them. It takes a few seconds."
     open val runSelfTest = "Run the test"
     open val readingStep = "Reading of texts"
     open val readingStepIntro = "Tokenizer, windows and the choice of the answer"
+    open val readingStepIntroOfClassifier = "Tokenizer, rows and the choice of the labels"
     open val waiting = "Waiting"
     open val running = "Running…"
     open val passed = "Passed"
@@ -81,6 +88,7 @@ open class Texts {
     open val someFailed = "Something differs from what the model did when it was built."
 
     open fun windows(count: Int) = if (count == 1) "1 window" else "${number(count)} windows"
+    open fun textsRead(count: Int) = if (count == 1) "1 text" else "${number(count)} texts"
     open fun largestDifference(value: Double, tolerance: Double) =
         "Largest difference ${significant(value)}, tolerance ${significant(tolerance)}"
     open fun sameAnswers(same: Int, asked: Int) = "Same answers: $same of $asked"
@@ -118,6 +126,11 @@ open class Texts {
             "The model is damaged",
             "This file is not what it should be: ${problem.path}",
             "Install the app again. If that does not help, build the model bundle again.",
+        )
+        is Problem.NoRoom -> ProblemText(
+            "There is no room for the model",
+            "It is copied once, and ${megabytes(problem.missingBytes)} more have to be free for that.",
+            "Delete what you do not need from this device, and try again.",
         )
         is Problem.NewerBundle -> ProblemText(
             "The model is newer than this app",

@@ -19,6 +19,7 @@ import androidx.compose.ui.test.assert
 import androidx.compose.ui.test.assertIsNotEnabled
 import androidx.compose.ui.test.assertIsNotSelected
 import androidx.compose.ui.test.assertIsSelected
+import androidx.compose.ui.test.hasClickAction
 import androidx.compose.ui.test.hasSetTextAction
 import androidx.compose.ui.test.hasText
 import androidx.compose.ui.test.onAllNodesWithText
@@ -213,6 +214,39 @@ class ClickThroughTest {
         onNodeWithText(texts.allPassed).assertExists()
         assertEquals(4, onAllNodesWithText(texts.passed).fetchSemanticsNodes().size)
     }
+
+    @Test
+    fun `two texts to label come from samples, the clipboard and the keys`() {
+        executorch.onRun = { mapOf("logits" to floatArrayOf(0f, 1f, 3f)) }
+        val folder = classifierBundle(isPair = true)
+        clicking({ openBundle(folder) }) { demo ->
+            click(texts.samples)
+            onNode(hasText(samples[1].title) and hasClickAction()).performClick()
+            waitForIdle()
+            field(texts.textToClassify).assert(hasText(samples[1].text))
+            field(texts.secondText).assert(hasText(samples[1].questions[0]))
+
+            clipboard.text = "soup ".repeat(300)
+            click(texts.pasteSecond)
+            field(texts.secondText).assert(hasText(clipboard.text))
+            assertEquals(clipboard.text, demo.state.value.input.question)
+
+            clipboard.text = "soup ".repeat(4_002)
+            click(texts.paste)
+            onNodeWithText(texts.leftOut(10)).assertExists()
+            field(texts.textToClassify).performTextReplacement("cold soup")
+            waitForIdle()
+            onNodeWithText(texts.leftOut(10)).assertDoesNotExist()
+            assertEquals("cold soup", demo.state.value.input.text)
+
+            clickIcon(texts.selfTest)
+            onNodeWithText(texts.selfTestIntroOfClassifier).assertExists()
+            onNodeWithText(texts.selfTestIntro).assertDoesNotExist()
+        }
+    }
+
+    private fun SkikoComposeUiTest.field(label: String): SemanticsNodeInteraction =
+        onNode(hasSetTextAction() and hasText(label))
 
     @Test
     fun `the licences are shown`() = clicking { demo ->

@@ -32,6 +32,7 @@ private val TELLING_STATES = listOf(
     "ask-too-long",
     "classify-several",
     "classify-pair",
+    "classify-pair-too-long",
     "engine-loading",
     "bundle-damagedbundle",
     "edit",
@@ -73,6 +74,8 @@ private object NoActions : DemoActions {
     override fun show(screen: Screen) = Unit
     override fun changeText(text: String) = Unit
     override fun changeQuestion(question: String) = Unit
+    override fun replaceText(text: String) = Unit
+    override fun replaceQuestion(question: String) = Unit
     override fun takeSample(text: String, question: String) = Unit
     override fun chooseEngine(backend: String) = Unit
     override fun ask() = Unit

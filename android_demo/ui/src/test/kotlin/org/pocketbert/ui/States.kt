@@ -101,6 +101,14 @@ private fun classifyStates(): Map<String, DemoState> {
         "classify-answering" to idle.copy(answer = AnswerState.Answering),
         "classify-one-label" to idle.copy(answer = one),
         "classify-pair" to classifying(isPair = true).copy(answer = one),
+        "classify-pair-too-long" to classifying(isPair = true).let {
+            val input = it.input.copy(
+                question = "word ".repeat(4_000),
+                numLeftOut = 1,
+                numLeftOutOfQuestion = 9_980_000,
+            )
+            it.copy(input = input, answer = one)
+        },
         "classify-several" to idle.copy(
             answer = classified(
                 "a label with a name of many words that takes more than one line" to 0.97,
@@ -142,6 +150,7 @@ private fun problemStates(): Map<String, DemoState> {
                 "f284958bd0343076, expected e9edc0810b55f182530d0315b8388ec0c0a214e781984dad5ead" +
                 "babbc4f2151a",
         ),
+        Problem.NoRoom(18_100_000, "18100000 bytes more are needed"),
         Problem.NewerBundle("schema_version is 2.0, this app reads 1"),
         Problem.UntrustedBundle("manifest.sig is not there"),
         Problem.Unexpected("java.lang.IllegalStateException"),
@@ -184,6 +193,16 @@ private fun otherStates(): Map<String, DemoState> {
                     StepProgress.Read(emptyList()),
                     StepProgress.Asked(good),
                     StepProgress.Asked(good),
+                ),
+            ),
+        ),
+        "self-test-running-classifier" to classifying().copy(
+            screen = Screen.SELF_TEST,
+            selfTest = SelfTestState.Running(
+                steps(
+                    StepProgress.Read(emptyList()),
+                    StepProgress.Running(17),
+                    StepProgress.Waiting,
                 ),
             ),
         ),

@@ -65,6 +65,8 @@ class Demo(
     )
     val state: StateFlow<DemoState> = mutableState.asStateFlow()
 
+    private val ready: BundleState.Ready? get() = state.value.bundle as? BundleState.Ready
+
     init {
         load()
     }
@@ -78,9 +80,10 @@ class Demo(
     }
 
     override fun changeText(text: String) {
-        val most = bundle?.maxTextCharacters ?: return
-        val kept = beginningOf(text, most)
-        val answer = if (kept.length == text.length) AnswerState.Idle else tooLong(text)
+        val ready = ready ?: return
+        val kept = beginningOf(text, ready.maxKeptOfText)
+        val isWhole = kept.length == text.length
+        val answer = if (isWhole || ready.isClassifier) AnswerState.Idle else tooLong(text)
         stop {
             val input = it.input.copy(text = kept, numLeftOut = text.length - kept.length)
             val endsEditing = it.screen == Screen.EDIT && !input.isEditable
@@ -94,15 +97,34 @@ class Demo(
     }
 
     override fun changeQuestion(question: String) {
-        val kept = beginningOfQuestion(question)
-        stop { it.copy(input = it.input.copy(question = kept), answer = AnswerState.Idle) }
+        val ready = ready ?: return
+        val kept = beginningOf(question, ready.maxKeptOfQuestion)
+        val numLeftOut = question.length - kept.length
+        stop {
+            val input = it.input.copy(question = kept, numLeftOutOfQuestion = numLeftOut)
+            it.copy(input = input, answer = AnswerState.Idle)
+        }
         classifySoon()
+    }
+
+    override fun replaceText(text: String) {
+        changeText(text)
+        showInput()
+    }
+
+    override fun replaceQuestion(question: String) {
+        changeQuestion(question)
+        showInput()
     }
 
     override fun takeSample(text: String, question: String) {
         changeQuestion(question)
-        changeText(text)
-        stop { it.copy(input = it.input.copy(revision = it.input.revision + 1)) }
+        replaceText(text)
+    }
+
+    /** Lets the fields show what the state has; what runs goes on. */
+    private fun showInput() = mutableState.update {
+        it.copy(input = it.input.copy(revision = it.input.revision + 1))
     }
 
     override fun chooseEngine(backend: String) {
@@ -119,8 +141,7 @@ class Demo(
 
     /** Classifies a text when no key was touched for a moment; each key begins that anew. */
     private fun classifySoon() {
-        val isClassifier = (state.value.bundle as? BundleState.Ready)?.isClassifier == true
-        if (isClassifier && state.value.input.text.isNotBlank()) answerAfter(PAUSE)
+        if (ready?.isClassifier == true && state.value.input.text.isNotBlank()) answerAfter(PAUSE)
     }
 
     private fun answerAfter(pause: Duration) {

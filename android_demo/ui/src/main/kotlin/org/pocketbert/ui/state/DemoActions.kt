@@ -14,6 +14,12 @@ interface DemoActions {
     /** Takes the question as the field that shows it has it. */
     fun changeQuestion(question: String)
 
+    /** Takes another text, as [changeText] does, which the field with the old one is to show. */
+    fun replaceText(text: String)
+
+    /** Takes another question, or second text, which the field with the old one is to show. */
+    fun replaceQuestion(question: String)
+
     /** Takes a text and a question about it from a sample. */
     fun takeSample(text: String, question: String)
 

@@ -35,6 +35,18 @@ sealed interface BundleState {
         /** Whether it labels two texts together. */
         val takesTwoTexts: Boolean
             get() = isClassifier && manifest.task.rules["pair"] == TaskValue.Truth(true)
+
+        /** What is kept of a text, in code points; that of a classifier stands in a field. */
+        val maxKeptOfText: Int
+            get() = if (isClassifier) {
+                minOf(maxTextCharacters, MAX_EDITABLE_CHARACTERS)
+            } else {
+                maxTextCharacters
+            }
+
+        /** What is kept of a question, in code points; a second text is as long as the first. */
+        val maxKeptOfQuestion: Int
+            get() = if (isClassifier) maxKeptOfText else MAX_QUESTION_CHARACTERS
     }
 }
 

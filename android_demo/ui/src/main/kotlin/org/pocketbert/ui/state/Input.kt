@@ -1,7 +1,7 @@
 package org.pocketbert.ui.state
 
 /** A question may have this many code points: many times what a model reads of it. */
-private const val MAX_QUESTION_CHARACTERS = 1_000
+internal const val MAX_QUESTION_CHARACTERS = 1_000
 
 /** A longer text is shown, but not in a field to write in, which lays out all of it at each key. */
 const val MAX_EDITABLE_CHARACTERS = 20_000
@@ -15,14 +15,16 @@ private const val MAX_SAVED_CHARACTERS = 50_000
  * @property question also the second text, for a model that labels two together.
  * @property backend that is to answer.
  * @property numLeftOut characters at the end of the text that are not kept.
- * @property revision grows where the question is changed by other means than the field that shows
- *     it, so that the field knows that it is to show another one.
+ * @property numLeftOutOfQuestion the same of the question.
+ * @property revision grows where text or question are changed by other means than the field that
+ *     shows them, so that the field knows that it is to show something else.
  */
 data class Input(
     val text: String,
     val question: String,
     val backend: String,
     val numLeftOut: Int = 0,
+    val numLeftOutOfQuestion: Int = 0,
     val revision: Int = 0,
 ) {
     val isEditable: Boolean get() = text.length <= MAX_EDITABLE_CHARACTERS
@@ -39,10 +41,6 @@ data class Input(
             }
     }
 }
-
-/** Returns as much of a question as a field keeps. */
-internal fun beginningOfQuestion(question: String) =
-    beginningOf(question, MAX_QUESTION_CHARACTERS)
 
 /** Returns the beginning of a text: at most [maxCodePoints], and no half of a surrogate pair. */
 internal fun beginningOf(text: String, maxCodePoints: Int): String =

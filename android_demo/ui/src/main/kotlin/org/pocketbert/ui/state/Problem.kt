@@ -3,6 +3,7 @@ package org.pocketbert.ui.state
 import org.pocketbert.core.DamagedBundleException
 import org.pocketbert.core.NewerBundleException
 import org.pocketbert.core.NoBundleException
+import org.pocketbert.core.NoRoomException
 import org.pocketbert.core.TextPart
 import org.pocketbert.core.UnreadableTextException
 import org.pocketbert.core.UnsupportedArtifactException
@@ -16,6 +17,9 @@ sealed interface Problem {
     data class NoBundle(override val details: String) : Problem
 
     data class DamagedBundle(val path: String, override val details: String) : Problem
+
+    /** @property missingBytes that have to be freed for the bundle. */
+    data class NoRoom(val missingBytes: Long, override val details: String) : Problem
 
     data class NewerBundle(override val details: String) : Problem
 
@@ -45,6 +49,7 @@ internal fun bundleProblem(failure: Throwable): Problem {
     return when (failure) {
         is NoBundleException -> Problem.NoBundle(details)
         is DamagedBundleException -> Problem.DamagedBundle(failure.path, details)
+        is NoRoomException -> Problem.NoRoom(failure.missingBytes, details)
         is NewerBundleException -> Problem.NewerBundle(details)
         is UntrustedBundleException -> Problem.UntrustedBundle(details)
         else -> Problem.Unexpected(details)

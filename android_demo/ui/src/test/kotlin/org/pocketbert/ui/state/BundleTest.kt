@@ -5,6 +5,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import org.pocketbert.core.Bundle
 import org.pocketbert.core.NewerBundleException
+import org.pocketbert.core.NoRoomException
 import org.pocketbert.core.openBundle
 import org.pocketbert.ui.FIXTURE
 import java.nio.file.Files
@@ -47,6 +48,11 @@ class BundleTest {
     @Test
     fun `a newer bundle is told`() {
         assertIs<Problem.NewerBundle>(problemOf { throw NewerBundleException("2.0") })
+    }
+
+    @Test
+    fun `a disk that is too full is told, and by how much`() {
+        assertEquals(Problem.NoRoom(12, "full"), problemOf { throw NoRoomException(12, "full") })
     }
 
     @Test

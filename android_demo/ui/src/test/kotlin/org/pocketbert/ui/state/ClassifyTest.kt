@@ -1,30 +1,29 @@
 package org.pocketbert.ui.state
 
-import kotlinx.coroutines.ExperimentalCoroutinesApi
 import kotlinx.coroutines.test.runTest
-import org.junit.jupiter.api.Assumptions.assumeTrue
 import org.pocketbert.core.openBundle
-import java.nio.file.Path
+import org.pocketbert.ui.classifierBundle
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertIs
 
-/** A bundle that labels texts, which Python built; see `pocketbert.classifiers`. */
+/** With a bundle that labels texts. */
 class ClassifyTest {
-    @OptIn(ExperimentalCoroutinesApi::class)
-    @Test
-    fun `a text is labelled once when it is not written on, and the newest wins`() = runTest {
-        val folder = System.getProperty("pocketbert.classifiers")
-        assumeTrue(folder != null, "pocketbert.classifiers names no folder of bundles")
-        val single = Path.of(folder!!, "single")
-        val fixture = DemoFixture(this, Input("", "", "executorch"), open = { openBundle(single) })
+    private fun classifierTest(isPair: Boolean, test: suspend DemoFixture.() -> Unit) = runTest {
+        val folder = classifierBundle(isPair)
+        val fixture = DemoFixture(this, Input("", "", "executorch"), open = { openBundle(folder) })
         fixture.executorch.onRun = { mapOf("logits" to floatArrayOf(0f, 1f, 3f)) }
-        with(fixture) {
-            settle()
+        fixture.settle()
+        fixture.test()
+    }
+
+    @Test
+    fun `a text is labelled once when it is not written on, and the newest wins`() =
+        classifierTest(isPair = false) {
             demo.changeText("the")
-            testScheduler.advanceTimeBy(100)
+            letPass(milliseconds = 100)
             demo.changeText("the soup")
-            testScheduler.advanceTimeBy(100)
+            letPass(milliseconds = 100)
             demo.changeText("the soup was cold")
             settle()
             val found = assertIs<AnswerState.Classified>(state.answer, "${state.answer}")
@@ -35,5 +34,41 @@ class ClassifyTest {
             settle()
             assertEquals(AnswerState.Idle, state.answer)
         }
+
+    @Test
+    fun `a second text is kept whole, and labelled`() = classifierTest(isPair = true) {
+        val second = "the soup was cold ".repeat(1_000)
+        demo.changeText("the soup")
+        demo.changeQuestion(second)
+        settle()
+        assertEquals(second, state.input.question)
+        assertEquals(0, state.input.numLeftOutOfQuestion)
+        val found = assertIs<AnswerState.Classified>(state.answer, "${state.answer}")
+        assertEquals(listOf("positive"), found.classification.labels)
+    }
+
+    @Test
+    fun `what is too much of either text is counted, and the rest is labelled`() =
+        classifierTest(isPair = true) {
+            demo.changeText("soup ".repeat(4_001))
+            demo.changeQuestion("cold ".repeat(5_000))
+            settle()
+            assertEquals(20_000, state.input.text.length)
+            assertEquals(5, state.input.numLeftOut)
+            assertEquals(20_000, state.input.question.length)
+            assertEquals(5_000, state.input.numLeftOutOfQuestion)
+            assertIs<AnswerState.Classified>(state.answer, "${state.answer}")
+
+            demo.changeQuestion("cold")
+            assertEquals(0, state.input.numLeftOutOfQuestion)
+            assertEquals(5, state.input.numLeftOut)
+        }
+
+    @Test
+    fun `a sample is labelled at once`() = classifierTest(isPair = true) {
+        demo.takeSample("the soup", "was it cold?")
+        settle()
+        assertEquals(listOf("the soup", "was it cold?"), state.input.run { listOf(text, question) })
+        assertIs<AnswerState.Classified>(state.answer, "${state.answer}")
     }
 }

@@ -35,6 +35,10 @@ class DemoFixture(
     @OptIn(ExperimentalCoroutinesApi::class)
     fun settle() = scope.advanceUntilIdle()
 
+    /** Lets some time pass, without real waiting. */
+    @OptIn(ExperimentalCoroutinesApi::class)
+    fun letPass(milliseconds: Long) = scope.testScheduler.advanceTimeBy(milliseconds)
+
     fun askAbout(asked: Asked) {
         demo.takeSample(asked.text, asked.question)
         demo.ask()
