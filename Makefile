@@ -2,6 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-bundle
+LABELS ?= $(DEMO)-labels
 
 # Of the environment that is there, else the newest that every pinned package has wheels for;
 # PYTHON=… names another. A name on the PATH need not run, and Debian parts venv from Python.
@@ -19,6 +20,8 @@ demo: $(VENV)/.installed
 	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "Who designed the lighthouse?"
 	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "When was the lamp first lit?"
 	$(BIN)/pocketbert ask $(DEMO) --context-file examples/lighthouse.txt -q "How many steps lead to the lantern room?"
+	$(BIN)/pocketbert build --task text-classification -o $(LABELS)
+	$(BIN)/pocketbert classify $(LABELS) < examples/reviews.txt
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder \
@@ -41,7 +44,7 @@ soak: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak -n 2
 
 clean:
-	rm -rf $(VENV) $(DEMO) build
+	rm -rf $(VENV) $(DEMO) $(LABELS) build
 
 # Prints which Python an environment is made with.
 python:

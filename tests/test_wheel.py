@@ -31,13 +31,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_wheel_holds_the_student_the_questions_and_the_licences(wheel: Path) -> None:
+def test_wheel_holds_the_students_their_examples_and_the_licences(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         names = set(opened.namelist())
     assert {
         "pipeline/student/embedded/model.safetensors",
         "pipeline/student/embedded/vocab.txt",
         "pipeline/student/embedded/README.md",
+        "pipeline/student/embedded-text-classification/model.safetensors",
+        "pipeline/student/embedded-text-classification/vocab.txt",
+        "pipeline/student/embedded-text-classification/README.md",
+        "pipeline/tasks/text_classification/texts.tsv",
         "pipeline/tasks/question_answering/questions.json",
         "pipeline/tokenizer/unicode.json",
         "pipeline/on_device/wordpiece.py",
@@ -51,6 +55,7 @@ def test_wheel_holds_the_student_the_questions_and_the_licences(wheel: Path) -> 
         "converters/py.typed",
         "pocketbert.py",
     } <= names
+    assert wheel.stat().st_size < 70_000_000
     assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 

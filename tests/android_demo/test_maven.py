@@ -1,5 +1,6 @@
 """``mvn -B test`` over the Android demo, with all vectors and a bundle that was just built."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def assets(
     """A folder with ``bundle/``, as it lies in an app's assets, its key, and its answers here."""
     folder = tmp_path_factory.mktemp("android")
     (folder / "public-key.bin").write_bytes(app_bundle.public_key)
-    (folder / "bundle").symlink_to(app_bundle.apps["android"], target_is_directory=True)
+    shutil.copytree(app_bundle.apps["android"], folder / "bundle")
     artifact_logits.write(app_bundle.whole, asked, folder / "artifact-logits.json")
     return folder
 
@@ -52,7 +53,7 @@ def classifiers(
     """A folder of small classifiers' bundles."""
     folder = tmp_path_factory.mktemp("android-classifiers")
     for name, built in app_classifiers.items():
-        (folder / name).symlink_to(built.apps["android"], target_is_directory=True)
+        shutil.copytree(built.apps["android"], folder / name)
     return folder
 
 

@@ -148,6 +148,7 @@ def furnish(folder: Path) -> None:
     for name in ("squad.json", "train.json"):
         shutil.copyfile(QUESTIONS, folder / name)
     (folder / "corpus.txt").write_bytes((ROOT / "examples" / "lighthouse.txt").read_bytes())
+    (folder / "lines.txt").write_text("The film was long.\nIt just works.\n", encoding="utf-8")
     said = [f"the lamp was {word}\t{label}\n" for word, label in REVIEWS]
     (folder / "reviews.tsv").write_text("text\tlabel\n" + "".join(said), encoding="utf-8")
     (folder / "others.jsonl").write_text('{"text": "the keeper lit it"}\n' * 2, encoding="utf-8")

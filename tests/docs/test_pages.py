@@ -22,7 +22,7 @@ MARKDOWN = [
     ROOT / "android_demo" / "README.md",
     ROOT / "ios_demo" / "README.md",
     *sorted((ROOT / "pipeline" / "on_device").rglob("SPECIFICATION.md")),
-    ROOT / "pipeline" / "student" / "embedded" / "README.md",
+    *sorted((ROOT / "pipeline" / "student").glob("embedded*/README.md")),
     ROOT / "tests" / "mutations" / "README.md",
 ]
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

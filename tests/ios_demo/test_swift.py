@@ -43,7 +43,7 @@ def fixture(
     """A folder with ``bundle/``, as it lies in the app, its key, its answers here, and vectors."""
     made = tmp_path_factory.mktemp("ios")
     (made / "public-key.bin").write_bytes(app_bundle.public_key)
-    (made / "bundle").symlink_to(app_bundle.apps["ios"], target_is_directory=True)
+    shutil.copytree(app_bundle.apps["ios"], made / "bundle")
     (made / "vectors").symlink_to(vectors, target_is_directory=True)
     stated = bundle_vectors.read(made / "bundle" / "vectors.json")
     tested = [Asked(**each.texts, seq_lens=stated.seq_lens) for each in stated.examples]

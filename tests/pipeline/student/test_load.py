@@ -84,6 +84,13 @@ def test_load_nothing_gives_the_embedded_student():
     assert student.tokenizer.encode("Who designed the lighthouse?").tokens[0] == "[CLS]"
 
 
+def test_load_nothing_of_a_task_gives_its_embedded_student():
+    student = load(task_name="text-classification")
+    assert (student.name, student.source) == ("embedded-text-classification", None)
+    assert student.task.labels == ("negative", "positive")
+    assert {weight.dtype for weight in student.model.parameters()} == {torch.float32}
+
+
 def test_load_relative_folder_gives_an_absolute_source(student_folder, monkeypatch):
     monkeypatch.chdir(student_folder.parent)
     student = load(student_folder.name)
