@@ -63,7 +63,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 LONGEST = (
     "android_demo/test_maven.py", "pipeline/test_build.py", "ios_demo/test_swift.py",
-    "test_embedded_student.py", "mutations/test_mutations.py",
+    "test_embedded_student.py", "test_embedded_sentiment.py", "mutations/test_mutations.py",
     "pipeline/comparison/test_localize.py", "test_benchmarks.py", "pipeline/test_build_gates.py",
     "pipeline/commands/test_build.py", "converters/test_backends.py", "fuzz/test_fuzz.py",
     "converters/tflite/test_task_library.py",

@@ -10,7 +10,7 @@ from tests.platform_bundles import AppBundle
 
 FIELDS = {
     "single": {"label", "scores"}, "pair": {"label", "scores"}, "several": {"labels", "scores"},
-    "regression": {"value"},
+    "regression": {"score"},
 }  # fmt: skip
 """Of an answer, by the bundle's name."""
 
