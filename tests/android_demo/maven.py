@@ -104,15 +104,9 @@ def run_tests(
     for pom in [*DEMO.glob("*/pom.xml"), *DEMO.glob("*/*/pom.xml")]:
         # A class whose source is gone would be tested still, and its report be taken for a new one.
         shutil.rmtree(pom.with_name("target"), ignore_errors=True)
+    added = ["-fae", *([f"-P{profile}"] if profile else [])]
     done = subprocess.run(
-        (
-            "mvn",
-            "-B",
-            "-fae",
-            *([f"-P{profile}"] if profile else []),
-            "test",
-            *(f"-D{name}={path}" for name, path in properties.items()),
-        ),
+        ("mvn", "-B", "test", *added, *(f"-D{name}={path}" for name, path in properties.items())),
         cwd=DEMO,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -162,6 +162,7 @@ def test_run_job_that_asks_for_more_memory_than_the_machine_has_is_told(outcomes
 
 
 def test_run_job_that_hangs_or_is_stopped_is_ended_and_those_after_it_run():
+    before = set(multiprocessing.active_children())
     progress: list[int] = []
     jobs = [
         Job(name="hang", function=report_then_hang, arguments={}, max_silent_seconds=10),
@@ -177,7 +178,7 @@ def test_run_job_that_hangs_or_is_stopped_is_ended_and_those_after_it_run():
     assert hung.error.message == "hang hangs: no sign of it in 10 s, so it was ended"
     assert stopped.error.message == "stop hangs: no sign of it in 5 s, so it was ended"
     assert after.get() == 5
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_run_job_whose_value_cannot_be_sent_is_told(outcomes):

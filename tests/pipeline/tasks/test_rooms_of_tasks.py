@@ -1,7 +1,8 @@
 """What is a task's own stands in its folders alone; nothing else imports them by name.
 
-A few modules may: the two tables that list the tasks, for a table has to name its rows, and the
-commands ``ask``, which puts questions, and ``classify``: each is its task's own command.
+A few modules may: the two tables that list the tasks, for a table has to name its rows; the
+commands ``ask``, which puts questions, and ``classify``: each is its task's own command; and the
+page, which has a screen of its own for each task.
 """
 
 import functools
@@ -10,6 +11,7 @@ from pipeline.tasks import TASKS
 from tests.test_rooms import Import, imports, modules, tell
 
 TABLES = {"pipeline.tasks", "pipeline.distillation.data"}
+SCREENS = {"pipeline.page.app", "pipeline.page.facts", "pipeline.page.shown"}
 OWN_COMMANDS = {
     "question_answering": {"pipeline.commands.ask"},
     "text_classification": {"pipeline.commands.classify"},
@@ -38,7 +40,7 @@ def crossing(found: list[Import]) -> list[Import]:
         for module, name in found
         if (task := folder_of(name)) is not None
         and folder_of(module) != task
-        and module not in TABLES | OWN_COMMANDS.get(task, set())
+        and module not in TABLES | SCREENS | OWN_COMMANDS.get(task, set())
     ]
 
 

@@ -67,7 +67,7 @@ def test_problem_is_the_configurations_or_what_transformers_takes(num_labels, st
     [
         ({"num_labels": 3, "problem_type": "regression"}, "is regression, and its head has 3"),
         ({"id2label": {0: "a", 2: "b"}}, "id2label are 0, 2, where 0 to 1 are needed"),
-        ({"id2label": {}}, "the model has no labels: its id2label is empty"),
+        ({"id2label": {}, "num_labels": 0}, "the model has no labels: its id2label is empty"),
         ({"id2label": {1: "a", 2: "b"}}, "id2label are 1, 2, where 0 to 1 are needed"),
         ({"id2label": {0: "a", 1: "a"}}, "labels 0 and 1 have one name: 'a'"),
         ({"id2label": {0: "a", 1: " "}}, "label 1 has no name"),
