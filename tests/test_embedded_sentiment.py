@@ -66,6 +66,6 @@ def test_student_fits_into_the_package() -> None:
 
 def build(folder: Path, precision: str) -> Finished:
     return pocketbert(
-        "build", "--task", TASK, "-o", folder / precision, "--precision", precision, "--json",
-        timeout=900,
+        "build", "--task", TASK, "-o", folder / precision, "--precision", precision,
+        "--seq-len", "128", "--json", timeout=900,
     )  # fmt: skip
