@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from converters.weights.quantized import MAX_ERROR_STEPS, QuantizedWeight, StoredMatrix, error_steps
+from converters.weights.quantized import (
+    MAX_ERROR_STEPS,
+    RANGES,
+    QuantizedWeight,
+    StoredMatrix,
+    error_steps,
+)
 from pipeline.conversion.metrics import cosine
 
 LEAST_GAIN = 0.7
@@ -64,9 +70,13 @@ def how_far(weight: QuantizedWeight, original: np.ndarray) -> str:
     if not steps <= MAX_ERROR_STEPS:
         return f"is stored with values {steps:.2g} steps off"
     gains = _gains(weight, original)
-    least, largest = np.nanmin(gains), np.nanmax(gains)
-    if not LEAST_GAIN <= least <= largest <= 1 / LEAST_GAIN:
-        worst = least if least < LEAST_GAIN else largest
+    # A large weight that no text needs is cut off at the end of the range, and makes most of its
+    # group's gain; a scale that is wrong moves all the others, too.
+    is_inside = np.abs(weight.values) < RANGES[weight.bits][1]
+    inside = _gains(replace(weight, values=weight.values * is_inside), original * is_inside)
+    wrong = gains[~(np.isnan(gains) | _is_kept(gains) | _is_kept(inside))]
+    if wrong.size:
+        worst = wrong[np.argmax(np.abs(wrong - 1))]
         return f"has a scale that makes its values {worst:.2g} times the original"
     return ""
 
@@ -98,6 +108,12 @@ def _gains(weight: QuantizedWeight, original: np.ndarray) -> np.ndarray:
         (given * wanted).sum(axis=2), energy, out=of_zeros, where=energy > 0
     )
     return gains
+
+
+def _is_kept(gains: np.ndarray) -> np.ndarray:
+    """Returns which gains are of rounding alone."""
+    kept: np.ndarray = (gains >= LEAST_GAIN) & (gains <= 1 / LEAST_GAIN)
+    return kept
 
 
 def _rescaled(weight: QuantizedWeight, original: np.ndarray) -> QuantizedWeight:

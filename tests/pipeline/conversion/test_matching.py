@@ -48,6 +48,17 @@ def test_scale_that_a_choice_for_least_error_would_take_is_none_too_small() -> N
         assert how_far(scaled(stored, factor), weight) == ""
 
 
+def test_large_weight_that_is_cut_off_is_no_wrong_scale() -> None:
+    """As a choice for the least error of an output does, where no text makes use of that weight."""
+    weight = make_weight(0)
+    weight[:, ::GROUP] = 9
+    scales = np.full((ROWS, COLUMNS // GROUP), 0.5, np.float32)
+    values = np.clip(np.round(weight / 0.5), -8, 7).astype(np.int8)
+    cut = QuantizedWeight(values=values, scales=scales, bits=4)
+    assert how_far(cut, weight) == ""
+    assert how_far(scaled(cut, 0.5), weight).startswith("has a scale that makes its values 0.2")
+
+
 def test_each_weight_is_found_among_the_integers_of_others() -> None:
     originals = {name: make_weight(seed) for seed, name in enumerate(("query", "key", "absent"))}
     held = {name: quantize(originals[name], bits=8) for name in ("key", "query")}
