@@ -23,10 +23,10 @@ def built_int8(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return build(tmp_path_factory.mktemp("sentiment"), "int8")
 
 
-def test_build_passes_every_gate_in_every_runtime(built_int8: Finished) -> None:
+def test_build_passes_every_gate_and_turns_one_label_at_most(built_int8: Finished) -> None:
     assert_passes(built_int8, num_inputs=NUM_TEXTS)
     for each in built_int8.json["parity"]:
-        assert each["answer_agreement"] >= 0.99
+        assert each["answer_agreement"] >= (NUM_TEXTS - 1) / NUM_TEXTS
 
 
 @pytest.mark.soak
