@@ -70,12 +70,15 @@ def how_far(weight: QuantizedWeight, original: np.ndarray) -> str:
     if not steps <= MAX_ERROR_STEPS:
         return f"is stored with values {steps:.2g} steps off"
     gains = _gains(weight, original)
-    # A large weight that no text needs is cut off at the end of the range, and makes most of its
-    # group's gain; a scale that is wrong moves all the others, too.
-    is_inside = np.abs(weight.values) < RANGES[weight.bits][1]
-    inside = _gains(replace(weight, values=weight.values * is_inside), original * is_inside)
-    wrong = gains[~(np.isnan(gains) | _is_kept(gains) | _is_kept(inside))]
-    if wrong.size:
+    is_wrong = ~(np.isnan(gains) | _is_kept(gains))
+    if is_wrong.any():
+        # A large weight that no text needs is cut off at the end of the range, and makes most of
+        # its group's gain; a scale that is wrong moves all the others, too.
+        is_inside = np.abs(weight.values) < RANGES[weight.bits][1]
+        inside = _gains(replace(weight, values=weight.values * is_inside), original * is_inside)
+        is_wrong &= ~_is_kept(inside)
+    if is_wrong.any():
+        wrong = gains[is_wrong]
         worst = wrong[np.argmax(np.abs(wrong - 1))]
         return f"has a scale that makes its values {worst:.2g} times the original"
     return ""

@@ -7,7 +7,6 @@ from importlib import resources
 from typing import Any, TypeVar
 
 import anyio.to_thread
-import jinja2
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -26,6 +25,7 @@ from pipeline.page.served import Served, without_folders
 from pipeline.page.shown import as_json
 from pipeline.page.tested import run_self_test
 from pipeline.report.page import FILE_NAME as REPORT
+from pipeline.report.page import html_templates
 from pipeline.tasks.question_answering import QuestionAnswering
 from pipeline.tasks.question_answering.squad import Question
 from pipeline.tasks.task import Example
@@ -74,14 +74,7 @@ class _Page:
         self._served = served
         self._num_threads = num_threads
         self._testing = threading.Lock()
-        templates = jinja2.Environment(
-            loader=jinja2.PackageLoader(__package__, ""),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._template = templates.get_template("page.html")
+        self._template = html_templates(__package__).get_template("page.html")
 
     async def index(self, request: Request) -> Response:
         """Shows the page."""

@@ -119,6 +119,17 @@ def write_report(
         ) from err
 
 
+def html_templates(package: str) -> jinja2.Environment:
+    """Returns the templates of pages that lie in a package: whatever they show is escaped."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(package, ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def write(
     path: Path,
     student: "Student",
@@ -140,13 +151,7 @@ def write(
         localization: Artifacts block by block, where they were looked into.
         steps: What a search saw, where there was one.
     """
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__, ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = html_templates(__package__)
     templates.filters["number"] = number
     notes = {each.runtime: backends.runtime(each.runtime).note for each in parity}
     text = templates.get_template(FILE_NAME).render(
